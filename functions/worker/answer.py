@@ -1,0 +1,106 @@
+"""From what a model said to a result that may be delivered, or the complaints about it.
+
+In this order: strict parse, the result model's types and bounds, the characters a phone may be
+given, the fit to the request. Nothing is repaired: the text that passes is delivered as it is.
+Before it is looked at, a Markdown fence around an answer that is pure JSON within it is taken off,
+and the text is brought into Unicode's composed form (NFC).
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from simmer import strict_json
+from simmer.task import AnyTask, TaskRequest
+
+MAX_RESULT_BYTES = 64 * 1024  # an item may have 400 KB, a WebSocket frame 128
+MAX_DEPTH = 16
+MAX_COMPLAINTS = 12
+
+_FENCE = re.compile(r"\A```(?:json)?[ \t]*\r?\n(.*)\r?\n```\Z", re.DOTALL)
+# A tag, a comment or a character reference: what a view that takes HTML would act on.
+_MARKUP = re.compile(r"<[a-zA-Z/!?][^>]*>|&(?:#\d+|#x[0-9a-fA-F]+|[a-zA-Z]+);|\]\(\s*\w+:")
+
+
+class InvalidAnswer(Exception):
+    """The answer cannot be delivered. `complaints` are worded for the model that has to mend it."""
+
+    def __init__(self, *complaints: str) -> None:
+        super().__init__("invalid answer")
+        self.complaints = complaints[:MAX_COMPLAINTS]
+
+
+def validated(task: AnyTask, request: TaskRequest, text: str) -> str:
+    """The JSON text that may be delivered, or `InvalidAnswer`."""
+    text = unicodedata.normalize("NFC", _unfenced(text.strip()))
+    if len(text.encode("utf-8", "replace")) > MAX_RESULT_BYTES:
+        raise InvalidAnswer(f"the answer is longer than {MAX_RESULT_BYTES} bytes")
+    try:
+        document = strict_json.loads(text)
+    except strict_json.NotStrictJson as error:
+        raise InvalidAnswer(f"the answer is not one JSON object: {error}") from None
+    if _depth(document) > MAX_DEPTH:
+        raise InvalidAnswer("the answer is nested too deeply")
+    try:
+        result = task.result_model.model_validate(document)
+    except ValidationError as error:
+        raise InvalidAnswer(*_type_complaints(error)) from None
+    complaints = [*_text_complaints(document, ""), *task.check(request, result)]
+    if complaints:
+        raise InvalidAnswer(*complaints)
+    return text
+
+
+def _unfenced(text: str) -> str:
+    fenced = _FENCE.match(text)
+    return fenced.group(1).strip() if fenced else text
+
+
+def _depth(document: Any) -> int:
+    depth, level = 0, [document]
+    while level:
+        depth += 1
+        level = [
+            child
+            for node in level
+            if isinstance(node, dict | list)
+            for child in (node.values() if isinstance(node, dict) else node)
+        ]
+    return depth
+
+
+def _type_complaints(error: ValidationError) -> Iterator[str]:
+    for complaint in error.errors(include_url=False, include_input=False, include_context=False):
+        place = ".".join(str(part) for part in complaint["loc"]) or "the answer"
+        yield f"{place}: {complaint['msg'].removeprefix('Value error, ')}"
+
+
+def _text_complaints(node: Any, place: str) -> Iterator[str]:
+    """What a phone must not be made to render."""
+    match node:
+        case dict():
+            for key, child in node.items():
+                yield from _text_complaints(child, f"{place}.{key}" if place else key)
+        case list():
+            for i, child in enumerate(node):
+                yield from _text_complaints(child, f"{place}.{i}")
+        case str():
+            if any(_is_unprintable(char) for char in node):
+                yield f"{place}: holds control characters"
+            if not unicodedata.is_normalized("NFC", node):  # it came in as \uXXXX
+                yield f"{place}: write characters themselves, not as escapes"
+            if _MARKUP.search(node):
+                yield f"{place}: holds markup, plain text is wanted"
+
+
+def _is_unprintable(char: str) -> bool:
+    """Controls but for tabs and line ends, lone surrogates, and marks that turn text around."""
+    if char in "\n\r\t":
+        return False
+    return unicodedata.category(char) in ("Cc", "Cs") or char in _TURNING
+
+
+_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"

@@ -1,0 +1,60 @@
+"""The worker: SQS wakes it with up to ten messages, and it runs their jobs side by side."""
+
+import asyncio
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from attempt import Worker
+from ladder import Ladder
+from provider import Provider
+from simmer.http import Event, whereabouts
+from simmer.job_queue import JobQueue
+from simmer.job_store import JobStore
+from simmer.settings import WorkerSettings
+
+logger = Logger(service="simmer")
+
+
+@cache
+def _runner() -> asyncio.Runner:
+    # One event loop for the life of the function, so that connections to a provider stay open.
+    return asyncio.Runner()
+
+
+@cache
+def _worker() -> Worker:
+    settings = WorkerSettings.from_env()
+    return Worker(
+        store=JobStore.connect(settings.jobs_table),
+        queue=JobQueue.connect(settings.jobs_queue_url),
+        ladder=Ladder.parse(settings.model_ladder),
+        provider=Provider.connect(settings.model_keys_secret),
+        settings=settings,
+    )
+
+
+def handler(event: Event, context: Any) -> dict[str, Any]:
+    return _runner().run(process(event, context, _worker()))
+
+
+async def process(event: Event, context: Any, worker: Worker) -> dict[str, Any]:
+    """Run the batch; the messages named in the answer stay on the queue, the others are done."""
+    loop = asyncio.get_running_loop()
+    function_ends_at = loop.time() + context.get_remaining_time_in_millis() / 1000
+    records = event["Records"]
+    is_done = await asyncio.gather(
+        *(worker.run_message(record, function_ends_at) for record in records),
+        return_exceptions=True,  # one message's bug is not the batch's
+    )
+    for result in is_done:
+        if isinstance(result, BaseException):
+            logger.error("message failed", extra=whereabouts(result))
+    return {
+        "batchItemFailures": [
+            {"itemIdentifier": record["messageId"]}
+            for record, done in zip(records, is_done, strict=True)
+            if done is not True
+        ]
+    }

@@ -1,0 +1,60 @@
+"""The models to ask, cheapest first: the template's `ModelLadder`, read and checked.
+
+A JSON list with an object a rung; only `model` is required:
+
+    [{"model": "gpt-5.4-mini"},
+     {"model": "claude-opus-5", "baseUrl": "https://api.anthropic.com/v1", "key": "anthropic"}]
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic.alias_generators import to_camel
+
+
+class Rung(BaseModel):
+    """One model at one OpenAI-compatible endpoint.
+
+    `key` names an entry of the keys secret. `structured` is how the endpoint is told the shape:
+    `json_schema` (it enforces the schema), `json_object` (it enforces JSON), `prompt` (it is only
+    asked). `bounds` says whether its schema mode takes `maxLength` and the like: small models loop
+    for ever without, and some vendors refuse them. `max_output_tokens` is doubled once when an
+    answer was cut short.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+    model: Annotated[str, Field(min_length=1)]
+    base_url: Annotated[str, Field(pattern=r"^https?://")] = "https://api.openai.com/v1"
+    key: str = "default"
+    structured: Literal["json_schema", "json_object", "prompt"] = "json_schema"
+    bounds: bool = False
+    max_output_tokens: Annotated[int, Field(ge=100)] = 4000
+    timeout_seconds: Annotated[float, Field(gt=0, le=240)] = 90
+
+
+_RUNGS: TypeAdapter[list[Rung]] = TypeAdapter(
+    Annotated[list[Rung], Field(min_length=1, max_length=5)]
+)
+
+
+class Ladder(Sequence[Rung]):
+    """The rungs in the order they are asked."""
+
+    def __init__(self, rungs: Sequence[Rung]) -> None:
+        self._rungs = tuple(rungs)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read the parameter; a `ValidationError` says which rung and field is wrong."""
+        return cls(_RUNGS.validate_json(text))
+
+    def __len__(self) -> int:
+        return len(self._rungs)
+
+    def __iter__(self) -> Iterator[Rung]:
+        return iter(self._rungs)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+        return self._rungs[index]

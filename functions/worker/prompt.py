@@ -1,0 +1,99 @@
+"""What a model is shown: the task's instructions, then the request as data, then its own errors.
+
+What is the same for every job comes first and never changes by a byte, so that providers that
+cache prompts by prefix do.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from openai.types.chat import ChatCompletionMessageParam
+
+from ladder import Rung
+from simmer.task import AnyTask, find_task
+
+MAX_QUOTED_CHARACTERS = 8000
+
+_BOUNDS = ("minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum")
+
+
+def first_ask(task: AnyTask, rung: Rung, request: str) -> list[ChatCompletionMessageParam]:
+    """The messages for a request, given as JSON text."""
+    instructions = task.instructions
+    if rung.structured != "json_schema":
+        schema = json.dumps(answer_schema(task.name, rung.bounds), separators=(",", ":"))
+        instructions += f"\nThe answer's JSON schema:\n{schema}\n"
+    # A "<" of the user's would let a text pretend to end the data.
+    data = request.replace("<", "\\u003c")
+    return [
+        {"role": "system", "content": instructions},
+        {"role": "user", "content": f"<request>\n{data}\n</request>"},
+    ]
+
+
+def re_ask(
+    asked: Sequence[ChatCompletionMessageParam], answer: str, complaints: Sequence[str]
+) -> list[ChatCompletionMessageParam]:
+    """The same again, with the answer that was wrong and what was wrong with it."""
+    listed = "\n".join(f"- {complaint}" for complaint in complaints)
+    return [
+        *asked,
+        {"role": "assistant", "content": answer[:MAX_QUOTED_CHARACTERS] or "(empty)"},
+        {
+            "role": "user",
+            "content": f"That answer cannot be used:\n{listed}\n"
+            "Answer again with the whole corrected JSON object and nothing else.",
+        },
+    ]
+
+
+def response_format(task: AnyTask, rung: Rung) -> Mapping[str, Any] | None:
+    """How the endpoint is told the answer's shape, if it can be."""
+    match rung.structured:
+        case "json_schema":
+            schema = answer_schema(task.name, rung.bounds)
+            return {
+                "type": "json_schema",
+                "json_schema": {"name": task.name, "strict": True, "schema": schema},
+            }
+        case "json_object":
+            return {"type": "json_object"}
+        case "prompt":
+            return None
+
+
+@cache
+def answer_schema(task_name: str, bounds: bool) -> dict[str, Any]:
+    """The result's schema as vendors' strict modes want it: every key required, nothing else
+    allowed, no defaults, only the fields the model has to write."""
+    schema = find_task(task_name).result_model.model_json_schema()
+    strict: dict[str, Any] = _strict(schema, bounds)
+    return strict
+
+
+def _strict(node: Any, bounds: bool) -> Any:
+    if isinstance(node, list):
+        return [_strict(child, bounds) for child in node]
+    if not isinstance(node, dict):
+        return node
+    dropped = ("title", "default", *(() if bounds else _BOUNDS))
+    if node.get("type") == "object":
+        properties = {
+            name: _strict(child, bounds)
+            for name, child in node["properties"].items()
+            if not child.get("x-not-asked")
+        }
+        return {
+            "type": "object",
+            "properties": properties,
+            "required": list(properties),
+            "additionalProperties": False,
+            **({"$defs": _definitions(node["$defs"], bounds)} if "$defs" in node else {}),
+        }
+    return {name: _strict(child, bounds) for name, child in node.items() if name not in dropped}
+
+
+def _definitions(definitions: Mapping[str, Any], bounds: bool) -> dict[str, Any]:
+    return {name: _strict(child, bounds) for name, child in definitions.items()}

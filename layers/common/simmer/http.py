@@ -1,0 +1,143 @@
+"""The HTTP side of a handler: an API Gateway event in (payload format 2.0), an answer out."""
+
+import base64
+import binascii
+import json
+import math
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from simmer.errors import (
+    FieldError,
+    InternalError,
+    MalformedJson,
+    RequestTooLarge,
+    SimmerError,
+    UnsupportedMediaType,
+)
+
+type Event = Mapping[str, Any]
+type Response = dict[str, Any]
+type Handler = Callable[[Event, Any], Response]
+
+MAX_BODY_BYTES = 16 * 1024
+
+logger = Logger(service="simmer")
+
+
+def http_endpoint(handler: Handler) -> Handler:
+    """Turn a raised `SimmerError` into its problem document, and anything else into a plain 500.
+
+    Logs one line a request: the route, the status, the code. Bodies, tokens and users stay out.
+    """
+
+    @wraps(handler)
+    def endpoint(event: Event, context: Any) -> Response:
+        code = None
+        try:
+            response = handler(event, context)
+        except SimmerError as error:
+            response, code = _problem(error), error.code
+        except Exception as error:
+            # Only the type and the place: an exception's own text may quote the request.
+            logger.error("unexpected error", extra=whereabouts(error))
+            response, code = _problem(InternalError("Please try again.")), InternalError.code
+        logger.info(
+            "request",
+            extra={
+                "route": event.get("routeKey"),
+                "status": response["statusCode"],
+                "code": code,
+                "requestId": event.get("requestContext", {}).get("requestId"),
+            },
+        )
+        return response
+
+    return endpoint
+
+
+def json_response(status: int, body: str, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer whose body is JSON text already."""
+    return {
+        "statusCode": status,
+        "headers": {
+            "content-type": "application/json; charset=utf-8",
+            "cache-control": "no-store",
+            **(headers or {}),
+        },
+        "body": body,
+    }
+
+
+def retry_after(milliseconds: int) -> dict[str, str]:
+    """The `Retry-After` header, in whole seconds, rounded up."""
+    return {"retry-after": str(math.ceil(milliseconds / 1000))}
+
+
+def header(event: Event, name: str) -> str | None:
+    """A request header by its lower-case name."""
+    for key, value in (event.get("headers") or {}).items():
+        if key.lower() == name:
+            return str(value)
+    return None
+
+
+def path_parameter(event: Event, name: str) -> str:
+    return str((event.get("pathParameters") or {}).get(name, ""))
+
+
+def caller(event: Event) -> str:
+    """The user, as the authorizer that API Gateway ran before us has it: the token's `sub`."""
+    return str(event["requestContext"]["authorizer"]["jwt"]["claims"]["sub"])
+
+
+def json_body(event: Event) -> str:
+    """The body as text, once its media type, size and encoding are found good."""
+    media_type = (header(event, "content-type") or "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise UnsupportedMediaType("Send the body with Content-Type: application/json.")
+    body = event.get("body") or ""
+    try:
+        raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
+        too_large = len(raw) > MAX_BODY_BYTES
+        text = raw.decode()
+    except (UnicodeError, binascii.Error):
+        too_large, text = len(body) > MAX_BODY_BYTES, "\ufffd"
+    if too_large:
+        raise RequestTooLarge(f"The body may have {MAX_BODY_BYTES} bytes.")
+    # API Gateway hands on bytes that are not UTF-8 as U+FFFD.
+    if "\ufffd" in text:
+        raise MalformedJson("The body must be UTF-8.")
+    return text
+
+
+def _problem(error: SimmerError) -> Response:
+    """RFC 9457."""
+    document: dict[str, str | int | list[FieldError]] = {
+        "type": "about:blank",
+        "title": error.title,
+        "status": error.http_status,
+        "detail": error.detail,
+        "code": error.code,
+    }
+    if error.errors:
+        document["errors"] = error.errors
+    headers = {"content-type": "application/problem+json", "cache-control": "no-store"}
+    if error.retry_after_seconds is not None:
+        headers["retry-after"] = str(error.retry_after_seconds)
+    # ASCII: a field's name comes from the client and may hold what UTF-8 cannot.
+    return {"statusCode": error.http_status, "headers": headers, "body": json.dumps(document)}
+
+
+def whereabouts(error: BaseException) -> dict[str, object]:
+    """What may be logged of an unexpected error: its own text may quote what nobody should read."""
+    trace = error.__traceback__
+    places = []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        places.append(f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno} {code.co_name}")
+        trace = trace.tb_next
+    return {"type": type(error).__name__, "at": places[-6:]}

@@ -1,0 +1,410 @@
+"""The jobs table. Its methods are the transitions that `simmer.job` draws, one atomic write each.
+
+A conditional write decides every race: two submits of one request, two workers with one message,
+a worker whose lease ran out. No method reads first and writes then.
+
+Items, told apart by the prefix of the key `pk`:
+- `job#<job id>`: a job; the attributes are `Job`'s fields, the lease's with `lease_` before them
+- `quota#<user>#<day>`: how many jobs the user has had admitted on that day (UTC)
+"""
+
+import random
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from simmer import clock
+from simmer.aws import AWS_ERRORS, CLIENT_CONFIG
+from simmer.errors import (
+    DependencyUnavailable,
+    IdempotencyKeyReused,
+    JobNotFound,
+    QuotaExceeded,
+)
+from simmer.job import ErrorCode, Job, JobStatus, Lease, Usage
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# By how much the clocks of two functions may differ. Readers go by the deadline to the millisecond;
+# whoever writes keeps this distance, so that nothing a client has seen as failed completes after.
+CLOCK_SKEW_MS = 2000
+
+# Two transactions on one item at the same instant: DynamoDB refuses one, which is no answer yet.
+TRANSACTION_TRIES = 8
+
+_serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The job that stands for a request: a new run, or what was there already."""
+
+    job: Job
+    is_new: bool
+
+
+class NotClaimed(Exception):
+    """There is nothing to run for this message. `job` is what is there instead, if anything is."""
+
+    def __init__(self, job: Job | None) -> None:
+        super().__init__("not claimed")
+        self.job = job
+
+
+class LeaseLost(Exception):
+    """Somebody else has the job, or it has ended. `job` is what is there now, if anything is."""
+
+    def __init__(self, job: Job | None) -> None:
+        super().__init__("lease lost")
+        self.job = job
+
+
+class JobStore:
+    """The jobs table called `table`.
+
+    Every method raises `DependencyUnavailable` when DynamoDB fails; the write may have taken effect
+    even so, and each is safe to send again.
+    """
+
+    def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+
+    @classmethod
+    def connect(cls, table: str) -> Self:
+        return cls(boto3.client("dynamodb", config=CLIENT_CONFIG), table)
+
+    def get(self, job_id: str, *, task: str, user: str, now_ms: int) -> Job:
+        """The job, or `JobNotFound`: an unknown, an expired and a foreign one look the same."""
+        try:
+            answer = self._dynamodb.get_item(
+                TableName=self._table, Key=_key(_job_key(job_id)), ConsistentRead=True
+            )
+        except AWS_ERRORS as error:
+            raise _unavailable() from error
+        job = _from_item(answer.get("Item"))
+        if job is None or job.task != task or job.is_expired(now_ms) or not job.is_visible_to(user):
+            raise JobNotFound("There is no job of that id here.")
+        return job
+
+    def admit(self, job: Job, *, daily_quota: int, now_ms: int) -> Admission:
+        """Put the new run and count it against its owner's day, or return what stands there.
+
+        Raises `QuotaExceeded`, and `IdempotencyKeyReused` when the id is taken by a different
+        request, which only an idempotency key can bring about.
+        """
+        is_absent = "attribute_not_exists(#pk)"
+        is_expired = "#expires_at_seconds <= :now_seconds"
+        is_same_request = "#request_hash = :request_hash"
+        has_failed = "#status IN (:failed, :cancelled)"
+        is_overdue = "(#status IN (:pending, :processing) AND #deadline_at_ms <= :now_ms)"
+        has_quota = "attribute_not_exists(#jobs) OR #jobs < :daily_quota"
+        put_job = {
+            "Put": {
+                "TableName": self._table,
+                "Item": _to_item(job),
+                **_condition(
+                    f"{is_absent} OR {is_expired}"
+                    f" OR ({is_same_request} AND ({has_failed} OR {is_overdue}))",
+                    now_seconds=now_ms // 1000,
+                    now_ms=now_ms,
+                    request_hash=job.request_hash,
+                    failed=JobStatus.FAILED,
+                    cancelled=JobStatus.CANCELLED,
+                    pending=JobStatus.PENDING,
+                    processing=JobStatus.PROCESSING,
+                ),
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+        day = datetime.fromtimestamp(now_ms / 1000, UTC).date()
+        count_job = {
+            "Update": {
+                "TableName": self._table,
+                "Key": _key(f"quota#{job.owner}#{day}"),
+                **_update(
+                    "SET #expires_at_seconds = :expires_at_seconds ADD #jobs :one",
+                    has_quota,
+                    one=1,
+                    daily_quota=daily_quota,
+                    expires_at_seconds=now_ms // 1000 + 2 * 24 * 3600,
+                ),
+            }
+        }
+        refused_job, refused_quota = self._transact([put_job, count_job])
+        if refused_job is not None:
+            existing = _from_item(refused_job["Item"])
+            if existing is None:  # pragma: no cover: DynamoDB returns what it refused for
+                raise _unavailable()
+            if existing.request_hash != job.request_hash:
+                raise IdempotencyKeyReused("Use a new Idempotency-Key for another request.")
+            return Admission(existing, is_new=False)
+        if refused_quota is not None:
+            midnight = datetime.combine(day + timedelta(days=1), datetime.min.time(), UTC)
+            raise QuotaExceeded(
+                f"{daily_quota} jobs a day are allowed.",
+                retry_after_seconds=max(1, int(midnight.timestamp()) - now_ms // 1000),
+            )
+        return Admission(job, is_new=True)
+
+    def claim(self, job_id: str, run_id: str, lease: Lease, now_ms: int) -> Job:
+        """Take the lease, or `NotClaimed`."""
+        is_this_run = "#run_id = :run_id"
+        is_waiting = "#status = :pending"
+        is_abandoned = "(#status = :processing AND #lease_expires_at_ms <= :expired_at_ms)"
+        is_in_time = "#deadline_at_ms > :latest_ms"
+        try:
+            return self._update(
+                job_id,
+                "SET #status = :processing,"
+                " #started_at_ms = if_not_exists(#started_at_ms, :now_ms),"
+                " #lease_token = :lease_token, #lease_expires_at_ms = :lease_expires_at_ms,"
+                " #lease_message_id = :lease_message_id REMOVE #awaits_capacity",
+                f"{is_this_run} AND ({is_waiting} OR {is_abandoned}) AND {is_in_time}",
+                run_id=run_id,
+                pending=JobStatus.PENDING,
+                processing=JobStatus.PROCESSING,
+                now_ms=now_ms,
+                expired_at_ms=now_ms - CLOCK_SKEW_MS,
+                latest_ms=now_ms + CLOCK_SKEW_MS,
+                lease_token=lease.token,
+                lease_expires_at_ms=lease.expires_at_ms,
+                lease_message_id=lease.message_id,
+            )
+        except _Refused as refused:
+            raise NotClaimed(refused.job) from None
+
+    def heartbeat(self, job: Job, lease_expires_at_ms: int) -> Job:
+        """Keep the lease until then, or `LeaseLost`."""
+        return self._update_held(
+            job,
+            "SET #lease_expires_at_ms = :lease_expires_at_ms",
+            lease_expires_at_ms=lease_expires_at_ms,
+        )
+
+    def complete(
+        self, job: Job, result: str, usage: Usage, *, retention_seconds: int, now_ms: int
+    ) -> Job:
+        """Store the validated text, in time and under the lease, or `LeaseLost`."""
+        return self._end(
+            job,
+            "#result = :result",
+            status=JobStatus.COMPLETED,
+            result=result,
+            usage=usage,
+            retention_seconds=retention_seconds,
+            now_ms=now_ms,
+        )
+
+    def fail(
+        self, job: Job, error_code: ErrorCode, usage: Usage, *, retention_seconds: int, now_ms: int
+    ) -> Job:
+        """Store why there will be no result, in time and under the lease, or `LeaseLost`."""
+        return self._end(
+            job,
+            "#error_code = :error_code",
+            status=JobStatus.FAILED,
+            error_code=error_code,
+            usage=usage,
+            retention_seconds=retention_seconds,
+            now_ms=now_ms,
+        )
+
+    def release(self, job: Job, usage: Usage, *, first_rung: int, awaits_capacity: bool) -> Job:
+        """Give the lease back so that another worker may claim the job, or `LeaseLost`."""
+        return self._update_held(
+            job,
+            "SET #status = :pending, #first_rung = :first_rung,"
+            f" #awaits_capacity = :awaits_capacity REMOVE {_LEASE} ADD {_USAGE}",
+            pending=JobStatus.PENDING,
+            first_rung=first_rung,
+            awaits_capacity=awaits_capacity,
+            **asdict(usage),
+        )
+
+    def _end(
+        self,
+        job: Job,
+        outcome: str,
+        *,
+        usage: Usage,
+        retention_seconds: int,
+        now_ms: int,
+        **values: Any,
+    ) -> Job:
+        is_in_time = "#deadline_at_ms > :latest_ms"
+        return self._update_held(
+            job,
+            f"SET #status = :status, {outcome}, #completed_at_ms = :now_ms,"
+            f" #expires_at_seconds = :expires_at_seconds REMOVE {_LEASE} ADD {_USAGE}",
+            is_in_time,
+            now_ms=now_ms,
+            latest_ms=now_ms + CLOCK_SKEW_MS,
+            expires_at_seconds=now_ms // 1000 + retention_seconds,
+            **asdict(usage),
+            **values,
+        )
+
+    def _update_held(self, job: Job, expression: str, *conditions: str, **values: Any) -> Job:
+        """Write under the lease. Every way out of `processing` removes the token it asks for."""
+        if job.lease is None:
+            raise LeaseLost(job)
+        holds_lease = "#lease_token = :lease_token"
+        try:
+            return self._update(
+                job.job_id,
+                expression,
+                " AND ".join((holds_lease, *conditions)),
+                lease_token=job.lease.token,
+                **values,
+            )
+        except _Refused as refused:
+            raise LeaseLost(refused.job) from None
+
+    def _update(self, job_id: str, expression: str, condition: str, **values: Any) -> Job:
+        try:
+            answer = self._dynamodb.update_item(
+                TableName=self._table,
+                Key=_key(_job_key(job_id)),
+                **_update(expression, condition, **values),
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                raise _Refused(_from_item(_refused_item(error))) from None
+            raise _unavailable() from error
+        except AWS_ERRORS as error:
+            raise _unavailable() from error
+        job = _from_item(answer["Attributes"])
+        assert job is not None
+        return job
+
+    def _transact(self, writes: list[Any]) -> list[Mapping[str, Any] | None]:
+        """Write all or nothing; for each write the reason for which its condition refused it."""
+        for attempt in range(TRANSACTION_TRIES):
+            if attempt:
+                clock.sleep(random.uniform(0.01, 0.03) * 2 ** min(attempt, 4))
+            try:
+                self._dynamodb.transact_write_items(TransactItems=writes)
+                return [None] * len(writes)
+            except ClientError as error:
+                answer: Mapping[str, Any] = error.response
+                reasons = answer.get("CancellationReasons", [])
+                codes = [reason.get("Code") for reason in reasons]
+                if "ConditionalCheckFailed" in codes:
+                    return [
+                        reason if code == "ConditionalCheckFailed" else None
+                        for reason, code in zip(reasons, codes, strict=True)
+                    ]
+                if "TransactionConflict" not in codes:
+                    raise _unavailable() from error
+            except AWS_ERRORS as error:
+                raise _unavailable() from error
+        raise _unavailable()
+
+
+def _refused_item(error: ClientError) -> Mapping[str, Any] | None:
+    """What `ReturnValuesOnConditionCheckFailure` brought; absent when there was no item."""
+    answer: Mapping[str, Any] = error.response
+    return answer.get("Item")
+
+
+class _Refused(Exception):
+    def __init__(self, job: Job | None) -> None:
+        self.job = job
+
+
+def _unavailable() -> DependencyUnavailable:
+    return DependencyUnavailable("The jobs table did not answer.", retry_after_seconds=1)
+
+
+_LEASE = "#lease_token, #lease_expires_at_ms, #lease_message_id"
+_USAGE = ", ".join(f"#{name} :{name}" for name in asdict(Usage()))
+
+
+def _job_key(job_id: str) -> str:
+    return f"job#{job_id}"
+
+
+def _key(pk: str) -> dict[str, Any]:
+    return {"pk": {"S": pk}}
+
+
+def _to_item(job: Job) -> dict[str, Any]:
+    attributes = {
+        "pk": _job_key(job.job_id),
+        **{
+            name: value
+            for name, value in asdict(job).items()
+            if value is not None and name not in ("lease", "usage")
+        },
+        **asdict(job.usage),
+    }
+    return {name: _serialize(_plain(value)) for name, value in attributes.items()}
+
+
+def _from_item(item: Mapping[str, Any] | None) -> Job | None:
+    if not item:
+        return None
+    stored: dict[str, Any] = {name: _deserialize(value) for name, value in item.items()}
+    stored = {
+        name: int(value) if name.endswith(_NUMBERS) else value for name, value in stored.items()
+    }
+    lease = None
+    if "lease_token" in stored:
+        lease = Lease(
+            token=stored["lease_token"],
+            expires_at_ms=stored["lease_expires_at_ms"],
+            message_id=stored["lease_message_id"],
+        )
+    error_code = stored.get("error_code")
+    return Job(
+        lease=lease,
+        usage=Usage(**{name: stored[name] for name in asdict(Usage()) if name in stored}),
+        status=JobStatus(stored["status"]),
+        error_code=ErrorCode(error_code) if error_code else None,
+        **{name: stored[name] for name in _SAME if name in stored},
+    )
+
+
+_NUMBERS = ("_ms", "_seconds", "_tokens", "calls", "_microusd", "_rung")
+_SAME = frozenset(Job.__dataclass_fields__) - {"lease", "usage", "status", "error_code"}
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, str) else value  # a StrEnum is no DynamoDB type
+
+
+def _condition(condition: str, **values: Any) -> dict[str, Any]:
+    return {
+        "ConditionExpression": condition,
+        "ExpressionAttributeNames": _names(condition),
+        "ExpressionAttributeValues": _values(values),
+    }
+
+
+def _update(expression: str, condition: str, **values: Any) -> dict[str, Any]:
+    return {
+        "UpdateExpression": expression,
+        "ConditionExpression": condition,
+        "ExpressionAttributeNames": _names(expression + condition),
+        "ExpressionAttributeValues": _values(values),
+    }
+
+
+def _names(expressions: str) -> dict[str, str]:
+    """Every attribute is written `#name`, so that no name can be one of DynamoDB's 573 words."""
+    return {f"#{name}": name for name in re.findall(r"#(\w+)", expressions)}
+
+
+def _values(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f":{name}": _serialize(_plain(value)) for name, value in values.items()}

@@ -1,0 +1,52 @@
+"""What a function is told by its environment, and the only place that reads it.
+
+`template.yaml` sets these variables. A missing or unusable one is an error that names it, at the
+first call that needs it and before anything else happens.
+"""
+
+import os
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_snake
+
+
+def _upper(name: str) -> str:
+    return to_snake(name).upper()
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(alias_generator=_upper, frozen=True, extra="ignore")
+
+    @classmethod
+    def from_env(cls) -> Self:
+        return cls.model_validate(dict(os.environ))
+
+
+class StatusSettings(_Settings):
+    """Of the function that answers polls."""
+
+    jobs_table: str
+
+
+class SubmitSettings(_Settings):
+    """Of the function that admits jobs."""
+
+    jobs_table: str
+    jobs_queue_url: str
+    cache_scope: Literal["user", "shared"] = "user"
+    daily_job_quota: Annotated[int, Field(ge=1)] = 100
+    job_deadline_seconds: Annotated[int, Field(ge=10)] = 300
+    retention_seconds: Annotated[int, Field(ge=60)] = 24 * 3600
+
+
+class WorkerSettings(_Settings):
+    """Of the function that runs jobs. `model_ladder` is read by the worker's own `ladder`."""
+
+    jobs_table: str
+    jobs_queue_url: str
+    model_ladder: str
+    model_keys_secret: str
+    lease_seconds: Annotated[int, Field(ge=2)] = 30
+    heartbeat_seconds: Annotated[int, Field(ge=1)] = 10
+    retention_seconds: Annotated[int, Field(ge=60)] = 24 * 3600

@@ -1,0 +1,110 @@
+"""A job as a client sees it: the status document of the wire contract, as JSON text."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from simmer import messages
+from simmer.job import ErrorCode, Job, JobStatus
+from simmer.progress import estimated_seconds_remaining, poll_after_ms, progress
+from simmer.task import Locale, find_task
+
+
+def job_view(job: Job, now_ms: int) -> str:
+    """The status document."""
+    job = job.as_of(now_ms)
+    done = progress(job, now_ms)
+    stage = _stage(job, done)
+    document: dict[str, Any] = {
+        "jobId": job.job_id,
+        "status": job.status,
+        "progress": done,
+        "stage": stage,
+        "message": _message(job, stage),
+        "createdAt": _timestamp(job.created_at_ms),
+    }
+    if job.completed_at_ms is not None:
+        document["completedAt"] = _timestamp(job.completed_at_ms)
+    document["estimatedSecondsRemaining"] = estimated_seconds_remaining(job, now_ms)
+    if not job.status.is_terminal:
+        document["pollAfterMs"] = poll_after_ms(job, now_ms)
+    if job.status is JobStatus.FAILED:
+        code = job.error_code or ErrorCode.INTERNAL
+        document["error"] = messages.FAILED[code][_locale(job)]
+        document["errorCode"] = code
+        document["retryable"] = code.is_retryable
+    return _with_result(document, job)
+
+
+def submitted_view(job: Job) -> str:
+    """What a submit answers when the job is accepted or joined."""
+    return _dump(
+        {
+            "jobId": job.job_id,
+            "status": "submitted",
+            "message": messages.SUBMITTED[_locale(job)],
+            "statusUrl": status_path(job),
+        }
+    )
+
+
+def cached_view(job: Job) -> str:
+    """What a submit answers when the same request was answered before."""
+    document = {
+        "jobId": job.job_id,
+        "status": job.status,
+        "progress": 100,
+        "message": messages.DONE[_locale(job)],
+        "cached": True,
+    }
+    return _with_result(document, job)
+
+
+def status_path(job: Job) -> str:
+    """Relative to the API's address, which the client knows better than a function does."""
+    return f"/{job.task}/status/{job.job_id}"
+
+
+def _with_result(document: dict[str, Any], job: Job) -> str:
+    """The stored text goes in as it is: the bytes that were validated are the bytes delivered."""
+    text = _dump(document)
+    if job.status is not JobStatus.COMPLETED or job.result is None:
+        return text
+    return f'{text[:-1]},"result":{job.result}}}'
+
+
+def _stage(job: Job, done: int) -> str:
+    if job.status.is_terminal:
+        return "done"
+    if job.status is JobStatus.PENDING:
+        return "queued"
+    return "analyzing" if done < 50 else "generating"
+
+
+def _message(job: Job, stage: str) -> str:
+    locale = _locale(job)
+    match job.status:
+        case JobStatus.PENDING:
+            waiting = messages.AWAITING_CAPACITY if job.awaits_capacity else messages.QUEUED
+            return waiting[locale]
+        case JobStatus.PROCESSING:
+            return find_task(job.task).stage_messages[locale][stage]
+        case JobStatus.COMPLETED:
+            return messages.DONE[locale]
+        case JobStatus.FAILED:
+            return messages.FAILED[job.error_code or ErrorCode.INTERNAL][locale]
+        case JobStatus.CANCELLED:
+            return messages.CANCELLED[locale]
+
+
+def _locale(job: Job) -> Locale:
+    return cast(Locale, job.locale)
+
+
+def _timestamp(at_ms: int) -> str:
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _dump(document: dict[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
