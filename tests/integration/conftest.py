@@ -1,0 +1,63 @@
+"""The template, deployed to the emulator with its policies and its authorizer on."""
+
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.stack import Deployment, Emulator
+from local.stand_in import StandIn
+from tests.integration.api import Api
+
+TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+ARCHITECTURE = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[Emulator]:
+    with Emulator(lambda_concurrency=32) as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def model() -> Iterator[StandIn]:
+    with StandIn(delay_seconds=0.5) as model:
+        yield model
+
+
+def deploy(
+    emulator: Emulator,
+    model: StandIn,
+    stack_name: str,
+    template: Path = TEMPLATE,
+    **parameters: object,
+) -> Deployment:
+    """The template (or a changed copy of it) with the stand-in model behind it."""
+    deployment = emulator.deploy(
+        template,
+        {"ModelLadder": model.ladder, "Architecture": ARCHITECTURE, **parameters},
+        stack_name=stack_name,
+    )
+    deployment.put_model_key("stand-in-key")
+    return deployment
+
+
+@pytest.fixture(scope="session")
+def deployment(emulator: Emulator, model: StandIn) -> Deployment:
+    return deploy(emulator, model, "simmer", WorkerMaximumConcurrency=4)
+
+
+@pytest.fixture
+def alice(deployment: Deployment) -> Api:
+    return Api(deployment.api_url, deployment.token("alice"))
+
+
+@pytest.fixture
+def bob(deployment: Deployment) -> Api:
+    return Api(deployment.api_url, deployment.token("bob"))
+
+
+@pytest.fixture
+def nobody(deployment: Deployment) -> Api:
+    return Api(deployment.api_url)
