@@ -19,10 +19,12 @@ from simmer.task import AnyTask, TaskRequest
 MAX_RESULT_BYTES = 64 * 1024  # an item may have 400 KB, a WebSocket frame 128
 MAX_DEPTH = 16
 MAX_COMPLAINTS = 12
+MAX_COMPLAINT_CHARACTERS = 300  # it may quote the answer
 
 _FENCE = re.compile(r"\A```(?:json)?[ \t]*\r?\n(.*)\r?\n```\Z", re.DOTALL)
-# A tag, a comment or a character reference: what a view that takes HTML would act on.
-_MARKUP = re.compile(r"<[a-zA-Z/!?][^>]*>|&(?:#\d+|#x[0-9a-fA-F]+|[a-zA-Z]+);|\]\(\s*\w+:")
+# A tag, a comment or a character reference: what a view that takes HTML would act on. A tag that
+# is left open counts: the page around it closes it.
+_MARKUP = re.compile(r"<[a-zA-Z/!?]|&(?:#\d+|#x[0-9a-fA-F]+|[a-zA-Z]+);|\]\(\s*\w+:")
 
 
 class InvalidAnswer(Exception):
@@ -30,7 +32,10 @@ class InvalidAnswer(Exception):
 
     def __init__(self, *complaints: str) -> None:
         super().__init__("invalid answer")
-        self.complaints = complaints[:MAX_COMPLAINTS]
+        self.complaints = tuple(
+            complaint[:MAX_COMPLAINT_CHARACTERS].encode("utf-8", "replace").decode()
+            for complaint in complaints[:MAX_COMPLAINTS]
+        )
 
 
 def validated(task: AnyTask, request: TaskRequest, text: str) -> str:
@@ -45,7 +50,8 @@ def validated(task: AnyTask, request: TaskRequest, text: str) -> str:
     if _depth(document) > MAX_DEPTH:
         raise InvalidAnswer("the answer is nested too deeply")
     try:
-        result = task.result_model.model_validate(document)
+        # The text, not the document: in the latter 2.0 is 2, and an app's `int` may not take it.
+        result = task.result_model.model_validate_json(text)
     except ValidationError as error:
         raise InvalidAnswer(*_type_complaints(error)) from None
     complaints = [*_text_complaints(document, ""), *task.check(request, result)]

@@ -73,6 +73,8 @@ class Worker:
         except DependencyUnavailable:
             logger.warning("claim failed", extra={"jobId": wakeup.job_id})
             return STAYS
+        receive_count = record.get("attributes", {}).get("ApproximateReceiveCount")
+        logger.info("job claimed", extra={"jobId": job.job_id, "receiveCount": receive_count})
         return await self._run(job, receipt_handle, function_ends_at)
 
     async def _not_claimed(

@@ -102,7 +102,8 @@ class Climb:
             except Down:
                 pass
             except Misconfigured:
-                self.rung = index + 1
+                if not throttled:  # a model below that only lacks room now must still be asked
+                    self.rung = index + 1
             except _Useless as useless:
                 self.rung = index + 1
                 failures.append(useless.error_code)

@@ -38,9 +38,11 @@ def re_ask(
 ) -> list[ChatCompletionMessageParam]:
     """The same again, with the answer that was wrong and what was wrong with it."""
     listed = "\n".join(f"- {complaint}" for complaint in complaints)
+    # Half a character, which the provider's JSON may hold, cannot be sent.
+    quoted = answer[:MAX_QUOTED_CHARACTERS].encode("utf-8", "replace").decode()
     return [
         *asked,
-        {"role": "assistant", "content": answer[:MAX_QUOTED_CHARACTERS] or "(empty)"},
+        {"role": "assistant", "content": quoted or "(empty)"},
         {
             "role": "user",
             "content": f"That answer cannot be used:\n{listed}\n"

@@ -11,6 +11,8 @@ type and status.
 
 import asyncio
 import json
+import logging
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +28,9 @@ from simmer.job import Usage
 
 # A key that was just put into the secret is used within this time.
 KEYS_MAX_AGE_SECONDS = 60
+
+# At DEBUG, which an operator may well turn on for a function, it logs the keys and every job.
+logging.getLogger("botocore").setLevel(logging.INFO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +134,7 @@ def _answer(completion: ChatCompletion) -> Answer:
         choice = completion.choices[0]
         text, refusal, finish = choice.message.content, choice.message.refusal, choice.finish_reason
         usage = _usage(completion)
-    except (AttributeError, TypeError, IndexError):
+    except Exception:  # whatever one trips over
         raise Down("no choices") from None
     if finish == "content_filter" or refusal:
         return Answer("", "refused", usage)
@@ -164,10 +169,12 @@ def _status_failure(error: openai.APIStatusError) -> ProviderFailure:
 def _retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     try:
         if "retry-after-ms" in headers:
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
-        return max(0.0, float(headers["retry-after"]))
+            seconds = float(headers["retry-after-ms"]) / 1000
+        else:
+            seconds = float(headers["retry-after"])
     except (KeyError, ValueError):  # an HTTP date is allowed there, and no provider sends one
         return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def delay_seconds(throttled: Throttled) -> int:

@@ -81,6 +81,10 @@ def test_without_a_good_token_the_gateway_answers_401(
     assert forged.status("0" * 32).status_code == 401
 
 
+LONG = b'{"ingredients": ["' + b"e" * 20_000 + b'"]}'
+MANY = b'{"ingredients": ["' + b'","'.join([b"e"] * 31) + b'"]}'
+
+
 @pytest.mark.parametrize(
     ("content", "content_type", "status", "code"),
     [
@@ -88,10 +92,10 @@ def test_without_a_good_token_the_gateway_answers_401(
         (b'{"ingredients": ["\xff\xfe"]}', "application/json", 400, "malformed_json"),
         (b'{"ingredients": ["egg"]}', "text/plain", 415, "unsupported_media_type"),
         (b'{"ingredients": ["egg"]}', None, 415, "unsupported_media_type"),
-        (b'{"ingredients": ["' + b"e" * 20_000 + b'"]}', "application/json", 413, "request_too_large"),
+        (LONG, "application/json", 413, "request_too_large"),
         (b'{"ingredients": [1]}', "application/json", 422, "invalid_request"),
         (b'{"ingredients": ["egg"], "colour": "red"}', "application/json", 422, "invalid_request"),
-        (b'{"ingredients": ["' + b'","'.join([b"e"] * 31) + b'"]}', "application/json", 422, "invalid_request"),
+        (MANY, "application/json", 422, "invalid_request"),
         (b'{"ingredients": [""]}', "application/json", 422, "invalid_request"),
     ],
     ids=lambda value: str(value)[:40],

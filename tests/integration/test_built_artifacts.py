@@ -1,0 +1,171 @@
+"""What `sam build` makes, under Lambda's real runtime interface client.
+
+The interpreter has nothing but what Lambda's own has (the client and boto3), so a dependency that
+the build forgot is missed here.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import samcli
+
+from local.child import free_port
+from local.stack import REGION, Deployment
+from local.stand_in import StandIn
+from local.toolchain import BUILD, REPOSITORY, run_tool, uv
+from tests.integration.conftest import ARCHITECTURE
+
+RIE = Path(samcli.__file__).parent / f"local/rapid/aws-lambda-rie-{ARCHITECTURE}"
+
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="the runtime interface emulator is a Linux program"
+)
+
+Invoke = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def sam_build(architecture: str) -> Path:
+    folder = BUILD / f"sam-{architecture}"
+    run_tool(
+        Path(sys.executable).with_name("sam"),
+        "build",
+        *("--template", REPOSITORY / "template.yaml"),
+        *("--build-dir", folder),
+        *("--cached", "--parallel", "--cache-dir", BUILD / f"sam-cache-{architecture}"),
+        *("--parameter-overrides", f"Architecture={architecture}"),
+        env={**os.environ, "SAM_CLI_TELEMETRY": "0"},
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built() -> Path:
+    return sam_build(ARCHITECTURE)
+
+
+@pytest.fixture(scope="module")
+def lambda_python() -> Path:
+    """An interpreter with what Lambda's python3.13 has."""
+    venv = BUILD / "lambda-python"
+    packages = [f"{name}=={version(name)}" for name in ("awslambdaric", "boto3")]
+    run_tool(uv(), "venv", "--quiet", "--allow-existing", "--python", "3.13", venv)
+    run_tool(uv(), "pip", "install", "--quiet", "--python", venv / "bin/python", *packages)
+    return venv / "bin/python"
+
+
+@pytest.fixture
+def function(
+    built: Path, lambda_python: Path, deployment: Deployment, model: StandIn
+) -> Callable[[str], Any]:
+    """Start a built function in its runtime; gives how to invoke it."""
+    queue = deployment.emulator.client("sqs").create_queue(QueueName="built-artifacts")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ENDPOINT_URL": deployment.emulator.endpoint,
+        "JOBS_TABLE": deployment.outputs["JobsTableName"],
+        # A queue of its own: the deployed worker must not take the job.
+        "JOBS_QUEUE_URL": queue["QueueUrl"],
+        "MODEL_LADDER": json.dumps(model.ladder),
+        "MODEL_KEYS_SECRET": deployment.outputs["ModelKeysSecretArn"],
+    }
+
+    @contextmanager
+    def started(name: str) -> Iterator[Invoke]:
+        address, runtime_api = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+        process = subprocess.Popen(
+            [
+                *(RIE, "--log-level", "error"),
+                *("--runtime-interface-emulator-address", address),
+                *("--runtime-api-address", runtime_api),
+                *(lambda_python, "-m", "awslambdaric", "app.handler"),
+            ],
+            cwd=built / name,
+            env={
+                **environment,
+                "PYTHONPATH": str(built / "CommonLayer" / "python"),
+                "LAMBDA_TASK_ROOT": str(built / name),
+                "AWS_LAMBDA_FUNCTION_TIMEOUT": "60",
+            },
+            start_new_session=True,
+        )
+        url = f"http://{address}/2015-03-31/functions/function/invocations"
+
+        def invoke(event: dict[str, Any]) -> dict[str, Any]:
+            give_up = time.monotonic() + 20
+            while True:
+                with suppress(httpx2.ConnectError):
+                    answer = httpx2.post(url, json=event, timeout=60, trust_env=False)
+                    return dict(answer.json())
+                assert time.monotonic() < give_up, "the runtime does not listen"
+                time.sleep(0.05)
+
+        try:
+            yield invoke
+        finally:
+            os.killpg(process.pid, 9)
+            process.wait()
+
+    return started
+
+
+def http_event(route: str, body: object = None, **path: str) -> dict[str, Any]:
+    """What API Gateway sends (payload format 2.0), as far as Simmer reads it."""
+    return {
+        "version": "2.0",
+        "routeKey": route,
+        "headers": {"content-type": "application/json"},
+        "pathParameters": {"task": "recipe", **path},
+        "requestContext": {"requestId": "r", "authorizer": {"jwt": {"claims": {"sub": "alice"}}}},
+        "isBase64Encoded": False,
+        **({} if body is None else {"body": json.dumps(body)}),
+    }
+
+
+def test_the_built_submit_worker_and_status_run_a_job(
+    function: Callable[[str], Any], deployment: Deployment
+) -> None:
+    with function("SubmitFunction") as submit:
+        accepted = submit(http_event("POST /{task}/generate", {"ingredients": ["built egg"]}))
+    assert accepted["statusCode"] == 202, accepted
+    job_id = json.loads(accepted["body"])["jobId"]
+
+    sqs: Any = deployment.emulator.client("sqs")
+    queue_url = sqs.get_queue_url(QueueName="built-artifacts")["QueueUrl"]
+    (message,) = sqs.receive_message(QueueUrl=queue_url, WaitTimeSeconds=2)["Messages"]
+    record = {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+    }
+    with function("WorkerFunction") as worker:
+        assert worker({"Records": [record]}) == {"batchItemFailures": []}
+
+    with function("StatusFunction") as status:
+        answer = status(http_event("GET /{task}/status/{jobId}", jobId=job_id))
+    document = json.loads(answer["body"])
+    assert (document["status"], len(document["result"]["recipes"])) == ("completed", 3)
+
+
+def test_the_default_architecture_builds_everywhere() -> None:
+    """arm64 is what a deployment gets; its wheels are fetched, not compiled."""
+    folder = sam_build("arm64")
+
+    (compiled,) = (folder / "CommonLayer").rglob("_pydantic_core*.so")
+    machine = int.from_bytes(compiled.read_bytes()[18:20], "little")
+    assert machine == 183, "an ELF file for AArch64"  # e_machine, System V ABI
+    assert (folder / "WorkerFunction" / "openai").is_dir()
+    assert not (folder / "StatusFunction" / "openai").exists()
