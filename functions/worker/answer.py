@@ -50,7 +50,10 @@ def validated(task: AnyTask, request: TaskRequest, text: str) -> str:
     if _depth(document) > MAX_DEPTH:
         raise InvalidAnswer("the answer is nested too deeply")
     try:
-        # The text, not the document: in the latter 2.0 is 2, and an app's `int` may not take it.
+        task.result_model.model_validate(document)
+        # And the text: in the document 2.0 is 2, and an app's `int` may not take it. The text alone
+        # would not do, for there pydantic overlooks unknown fields that are a known one's in snake
+        # case (2.13).
         result = task.result_model.model_validate_json(text)
     except ValidationError as error:
         raise InvalidAnswer(*_type_complaints(error)) from None
@@ -94,6 +97,8 @@ def _text_complaints(node: Any, place: str) -> Iterator[str]:
             for i, child in enumerate(node):
                 yield from _text_complaints(child, f"{place}.{i}")
         case str():
+            if node and all(_is_invisible(char) for char in node):
+                yield f"{place}: must not be empty"
             if any(_is_unprintable(char) for char in node):
                 yield f"{place}: holds control characters"
             if not unicodedata.is_normalized("NFC", node):  # it came in as \uXXXX
@@ -109,4 +114,10 @@ def _is_unprintable(char: str) -> bool:
     return unicodedata.category(char) in ("Cc", "Cs") or char in _TURNING
 
 
+def _is_invisible(char: str) -> bool:
+    """White space, zero-width marks, and the letters that Unicode has for filling a place."""
+    return unicodedata.category(char)[0] in "ZC" or char in _FILLING
+
+
+_FILLING = "\u115f\u1160\u2800\u3164\uffa0"
 _TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"

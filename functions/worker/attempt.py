@@ -20,14 +20,15 @@ from ladder import Ladder
 from provider import Provider
 from simmer import clock
 from simmer.errors import DependencyUnavailable
-from simmer.job import ErrorCode, Job, Lease
+from simmer.job import CLOCK_SKEW_MS, LAST_WRITE_MS, ErrorCode, Job, Lease
 from simmer.job_queue import JobQueue, UnreadableMessage, Wakeup
-from simmer.job_store import CLOCK_SKEW_MS, JobStore, LeaseLost, NotClaimed
+from simmer.job_store import JobStore, LeaseLost, NotClaimed
 from simmer.settings import WorkerSettings
 
 # Below this a call is not worth starting: no model writes a whole answer faster.
 MIN_CALL_SECONDS = 2.0
-# Kept back from the function's time-out and the deadline for the writes after the call.
+# Kept back from the function's time-out, and from the last moment at which an end may be written,
+# for the writes after the call.
 WRITE_MARGIN_SECONDS = 5.0
 # How long to try to write an end that DynamoDB will not take, before the message must do.
 WRITE_TRIES = 6
@@ -212,11 +213,11 @@ class Worker:
 
 def _is_over(job: Job) -> bool:
     """Ended, or so near the deadline that no one may complete it any more."""
-    return job.status.is_terminal or job.deadline_at_ms <= clock.now_ms() + CLOCK_SKEW_MS
+    return job.status.is_terminal or job.deadline_at_ms <= clock.now_ms() + LAST_WRITE_MS
 
 
 def _seconds_to_deadline(job: Job) -> float:
-    return (job.deadline_at_ms - clock.now_ms()) / 1000 - WRITE_MARGIN_SECONDS
+    return (job.deadline_at_ms - LAST_WRITE_MS - clock.now_ms()) / 1000 - WRITE_MARGIN_SECONDS
 
 
 def _seconds_for_a_call(job: Job, function_ends_at: float) -> float:

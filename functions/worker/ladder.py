@@ -12,6 +12,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.alias_generators import to_camel
 
+from simmer import strict_json
+
 
 class Rung(BaseModel):
     """One model at one OpenAI-compatible endpoint.
@@ -31,7 +33,7 @@ class Rung(BaseModel):
     structured: Literal["json_schema", "json_object", "prompt"] = "json_schema"
     bounds: bool = False
     max_output_tokens: Annotated[int, Field(ge=100)] = 4000
-    timeout_seconds: Annotated[float, Field(gt=0, le=240)] = 90
+    timeout_seconds: Annotated[float, Field(gt=0, le=180)] = 90
 
 
 _RUNGS: TypeAdapter[list[Rung]] = TypeAdapter(
@@ -47,8 +49,9 @@ class Ladder(Sequence[Rung]):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read the parameter; a `ValidationError` says which rung and field is wrong."""
-        return cls(_RUNGS.validate_json(text))
+        """Read the parameter; a `ValueError` says what is wrong, and in which rung and field."""
+        # Not `validate_json`: it takes `base_url` for `baseUrl`'s name and overlooks it (2.13).
+        return cls(_RUNGS.validate_python(strict_json.loads(text)))
 
     def __len__(self) -> int:
         return len(self._rungs)

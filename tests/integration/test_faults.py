@@ -70,7 +70,7 @@ def test_a_job_whose_worker_is_killed_in_mid_call_completes_on_another(
 def test_without_any_worker_every_job_fails_at_its_deadline_and_stays_so(
     emulator: Emulator, model: StandIn
 ) -> None:
-    deployment = deploy(emulator, model, "silent", JobDeadlineSeconds=12)
+    deployment = deploy(emulator, model, "silent", JobDeadlineSeconds=30)
     alice = Api(deployment.api_url, deployment.token("alice"))
     set_workers(deployment, enabled=False)
     ingredients = [unique("silence") for _ in range(5)]

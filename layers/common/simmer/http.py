@@ -1,7 +1,6 @@
 """The HTTP side of a handler: an API Gateway event in (payload format 2.0), an answer out."""
 
 import base64
-import binascii
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from simmer.errors import (
     SimmerError,
     UnsupportedMediaType,
 )
+from simmer.settings import SettingsError
 
 type Event = Mapping[str, Any]
 type Response = dict[str, Any]
@@ -100,15 +100,12 @@ def json_body(event: Event) -> str:
     if media_type != "application/json":
         raise UnsupportedMediaType("Send the body with Content-Type: application/json.")
     body = event.get("body") or ""
-    try:
-        raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
-        too_large = len(raw) > MAX_BODY_BYTES
-        text = raw.decode()
-    except (UnicodeError, binascii.Error):
-        too_large, text = len(body) > MAX_BODY_BYTES, "\ufffd"
-    if too_large:
+    is_base64 = event.get("isBase64Encoded")
+    raw = base64.b64decode(body) if is_base64 else body.encode(errors="surrogatepass")
+    if len(raw) > MAX_BODY_BYTES:
         raise RequestTooLarge(f"The body may have {MAX_BODY_BYTES} bytes.")
-    # API Gateway hands on bytes that are not UTF-8 as U+FFFD.
+    text = raw.decode(errors="replace")
+    # API Gateway, too, hands on bytes that are not UTF-8 as U+FFFD.
     if "\ufffd" in text:
         raise MalformedJson("The body must be UTF-8.")
     return text
@@ -140,4 +137,5 @@ def whereabouts(error: BaseException) -> dict[str, object]:
         code = trace.tb_frame.f_code
         places.append(f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno} {code.co_name}")
         trace = trace.tb_next
-    return {"type": type(error).__name__, "at": places[-6:]}
+    known = {"settings": str(error)} if isinstance(error, SettingsError) else {}
+    return {"type": type(error).__name__, "at": places[-6:], **known}

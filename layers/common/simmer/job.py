@@ -21,6 +21,14 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+# By how much the clocks of two functions may differ.
+CLOCK_SKEW_MS = 2000
+
+# Readers go by the deadline to the millisecond. A worker's last word on a job must have been sent
+# this long before, for its clock may be off and the write may arrive late: nothing that a client
+# has seen as failed may complete after.
+LAST_WRITE_MS = 15_000
+
 
 class JobStatus(StrEnum):
     """Where a job stands; the wire's own words."""

@@ -27,14 +27,13 @@ from simmer.errors import (
     JobNotFound,
     QuotaExceeded,
 )
-from simmer.job import ErrorCode, Job, JobStatus, Lease, Usage
+from simmer.job import CLOCK_SKEW_MS, LAST_WRITE_MS, ErrorCode, Job, JobStatus, Lease, Usage
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# By how much the clocks of two functions may differ. Readers go by the deadline to the millisecond;
-# whoever writes keeps this distance, so that nothing a client has seen as failed completes after.
-CLOCK_SKEW_MS = 2000
+# Ours have 32. DynamoDB refuses a key of more than 2,048 bytes, which is no failure of DynamoDB.
+MAX_JOB_ID_CHARACTERS = 100
 
 # Two transactions on one item at the same instant: DynamoDB refuses one, which is no answer yet.
 TRANSACTION_TRIES = 8
@@ -84,6 +83,8 @@ class JobStore:
 
     def get(self, job_id: str, *, task: str, user: str, now_ms: int) -> Job:
         """The job, or `JobNotFound`: an unknown, an expired and a foreign one look the same."""
+        if len(job_id) > MAX_JOB_ID_CHARACTERS:
+            raise JobNotFound("There is no job of that id here.")
         try:
             answer = self._dynamodb.get_item(
                 TableName=self._table, Key=_key(_job_key(job_id)), ConsistentRead=True
@@ -174,7 +175,7 @@ class JobStore:
                 processing=JobStatus.PROCESSING,
                 now_ms=now_ms,
                 expired_at_ms=now_ms - CLOCK_SKEW_MS,
-                latest_ms=now_ms + CLOCK_SKEW_MS,
+                latest_ms=now_ms + LAST_WRITE_MS,
                 lease_token=lease.token,
                 lease_expires_at_ms=lease.expires_at_ms,
                 lease_message_id=lease.message_id,
@@ -247,7 +248,7 @@ class JobStore:
             f" #expires_at_seconds = :expires_at_seconds REMOVE {_LEASE} ADD {_USAGE}",
             is_in_time,
             now_ms=now_ms,
-            latest_ms=now_ms + CLOCK_SKEW_MS,
+            latest_ms=now_ms + LAST_WRITE_MS,
             expires_at_seconds=now_ms // 1000 + retention_seconds,
             **asdict(usage),
             **values,
@@ -300,13 +301,14 @@ class JobStore:
                 answer: Mapping[str, Any] = error.response
                 reasons = answer.get("CancellationReasons", [])
                 codes = [reason.get("Code") for reason in reasons]
-                if "ConditionalCheckFailed" in codes:
-                    return [
-                        reason if code == "ConditionalCheckFailed" else None
-                        for reason, code in zip(reasons, codes, strict=True)
-                    ]
-                if "TransactionConflict" not in codes:
+                if "TransactionConflict" in codes:
+                    continue
+                if "ConditionalCheckFailed" not in codes:
                     raise _unavailable() from error
+                return [
+                    reason if code == "ConditionalCheckFailed" else None
+                    for reason, code in zip(reasons, codes, strict=True)
+                ]
             except AWS_ERRORS as error:
                 raise _unavailable() from error
         raise _unavailable()

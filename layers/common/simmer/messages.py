@@ -53,7 +53,7 @@ def preferred_locale(accept_language: str | None) -> Locale:
     for part in (accept_language or "").split(","):
         tag, _, weight = part.strip().partition(";")
         try:
-            quality = float(weight.strip().removeprefix("q=")) if weight else 1.0
+            quality = float(weight.strip().lower().removeprefix("q=")) if weight else 1.0
         except ValueError:
             continue
         language = tag.strip().lower().partition("-")[0]

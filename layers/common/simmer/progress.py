@@ -19,14 +19,15 @@ def quantile(elapsed_seconds: float) -> float:
 
 
 def progress(job: Job, now_ms: int) -> int:
-    """0 to 100."""
+    """0 to 100, for a job as `Job.as_of` gives it."""
     if job.status is JobStatus.COMPLETED:
         return 100
-    until_ms = now_ms if job.completed_at_ms is None else job.completed_at_ms
+    if job.status.is_terminal:
+        return 95  # it ended without a result, and the bar must not go back from anywhere
     if job.started_at_ms is None:
-        waited_seconds = (until_ms - job.created_at_ms) / 1000
+        waited_seconds = (now_ms - job.created_at_ms) / 1000
         return int(min(9.0, max(0.0, waited_seconds / 2)))
-    return 10 + int(85 * quantile((until_ms - job.started_at_ms) / 1000))
+    return 10 + int(85 * quantile((now_ms - job.started_at_ms) / 1000))
 
 
 def estimated_seconds_remaining(job: Job, now_ms: int) -> int:

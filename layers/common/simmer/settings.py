@@ -7,7 +7,7 @@ first call that needs it and before anything else happens.
 import os
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_snake
 
 
@@ -15,12 +15,26 @@ def _upper(name: str) -> str:
     return to_snake(name).upper()
 
 
+class SettingsError(Exception):
+    """The deployment is wrong. The text names the variables, never their values."""
+
+
 class _Settings(BaseModel):
-    model_config = ConfigDict(alias_generator=_upper, frozen=True, extra="ignore")
+    model_config = ConfigDict(
+        alias_generator=_upper,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,  # the environment holds the function's credentials
+    )
 
     @classmethod
     def from_env(cls) -> Self:
-        return cls.model_validate(dict(os.environ))
+        """Read the environment, or `SettingsError`."""
+        try:
+            return cls.model_validate(dict(os.environ))
+        except ValidationError as error:
+            names = sorted({str(complaint["loc"][0]) for complaint in error.errors()})
+            raise SettingsError(f"missing or unusable: {', '.join(names)}") from None
 
 
 class StatusSettings(_Settings):
@@ -36,7 +50,7 @@ class SubmitSettings(_Settings):
     jobs_queue_url: str
     cache_scope: Literal["user", "shared"] = "user"
     daily_job_quota: Annotated[int, Field(ge=1)] = 100
-    job_deadline_seconds: Annotated[int, Field(ge=10)] = 300
+    job_deadline_seconds: Annotated[int, Field(ge=30)] = 300
     retention_seconds: Annotated[int, Field(ge=60)] = 24 * 3600
 
 
@@ -47,6 +61,6 @@ class WorkerSettings(_Settings):
     jobs_queue_url: str
     model_ladder: str
     model_keys_secret: str
-    lease_seconds: Annotated[int, Field(ge=2)] = 30
-    heartbeat_seconds: Annotated[int, Field(ge=1)] = 10
+    lease_seconds: Annotated[int, Field(ge=2)] = 20
+    heartbeat_seconds: Annotated[int, Field(ge=1)] = 6
     retention_seconds: Annotated[int, Field(ge=60)] = 24 * 3600

@@ -5,11 +5,12 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, field_validator
 from pydantic.alias_generators import to_camel
-from pydantic.json_schema import SkipJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from simmer.errors import UnknownTask
 
@@ -17,8 +18,21 @@ Locale = Literal["ko", "en"]
 DEFAULT_LOCALE: Locale = "ko"
 
 
+class _NeverNull:
+    """Leaves null out of the JSON schema."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        json_schema = handler(schema)
+        [alone] = [kind for kind in json_schema.pop("anyOf") if kind != {"type": "null"}]
+        return {**json_schema, **alone}
+
+
 # The type of a field that may be absent. On the wire absent is absent: null is refused.
-Absent = SkipJsonSchema[None]
+# (`T | SkipJsonSchema[None]` would do, but for errors that ask for None and name no field.)
+_T = TypeVar("_T")
+Omittable = Annotated[_T | None, _NeverNull()]
 
 
 class _WireModel(BaseModel):

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
-from simmer.task import NOT_ASKED, Absent, Task, TaskRequest, TaskResult
+from simmer.task import NOT_ASKED, Omittable, Task, TaskRequest, TaskResult
 
 Difficulty = Literal["easy", "medium", "hard"]
 
@@ -45,10 +45,10 @@ class RecipeRequest(TaskRequest):
 
     ingredients: Annotated[list[Ingredient], Field(min_length=1, max_length=30)]
     servings: Annotated[int, Field(ge=1, le=20)] = 2
-    max_cooking_time: (
-        Annotated[int, Field(ge=5, le=480, description="Minutes, at the most.")] | Absent
-    ) = None
-    difficulty: Difficulty | Absent = None
+    max_cooking_time: Omittable[
+        Annotated[int, Field(ge=5, le=480, description="Minutes, at the most.")]
+    ] = None
+    difficulty: Omittable[Difficulty] = None
     dietary: Annotated[list[Diet], Field(max_length=10, default_factory=list)]
     count: Annotated[int, Field(ge=1, le=5, description="How many recipes are wanted.")] = 3
 
@@ -73,16 +73,16 @@ class Recipe(TaskResult):
     """
 
     name: ShortText
-    description: (
-        Annotated[str, StringConstraints(max_length=1000), AfterValidator(_visible)] | Absent
-    ) = None
+    description: Omittable[
+        Annotated[str, StringConstraints(max_length=1000), AfterValidator(_visible)]
+    ] = None
     ingredients: Annotated[list[ShortText], Field(min_length=1, max_length=40)]
     additional_ingredients: Annotated[list[ShortText], Field(max_length=40, default_factory=list)]
     instructions: LongText
     cooking_time: Annotated[int, Field(ge=1, le=1440, description="Minutes.")]
     difficulty: Difficulty
     servings: Annotated[int, Field(ge=1, le=20)]
-    category_id: Annotated[ShortText | Absent, Field(json_schema_extra=NOT_ASKED)] = None
+    category_id: Annotated[Omittable[ShortText], Field(json_schema_extra=NOT_ASKED)] = None
 
 
 class RecommendedRecipes(TaskResult):

@@ -1,0 +1,42 @@
+# `make run` and `make test` are all a newcomer needs: each sets up what it needs by itself.
+
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+
+# uv from PATH, else one of our own.
+UV_VERSION := 0.13.9
+UV := $(or $(shell command -v uv),.build/uv-venv/bin/uv)
+
+# --- make run ------------------------------------------------------------------------------
+
+PORT ?= 3000
+MODEL_DELAY ?= 4
+# Parameters of template.yaml; empty means its own default.
+CACHE_SCOPE ?=
+DAILY_JOB_QUOTA ?=
+JOB_DEADLINE_SECONDS ?=
+MODEL_LADDER ?=
+
+.PHONY: run
+run: setup  ## Serve everything on this machine: PORT=3000 CACHE_SCOPE=user MODEL_DELAY=4
+	@UV='$(UV)' exec $(PYTHON) -m local.run --port '$(PORT)' --model-delay '$(MODEL_DELAY)' \
+	  $(if $(CACHE_SCOPE),--parameter 'CacheScope=$(CACHE_SCOPE)') \
+	  $(if $(DAILY_JOB_QUOTA),--parameter 'DailyJobQuota=$(DAILY_JOB_QUOTA)') \
+	  $(if $(JOB_DEADLINE_SECONDS),--parameter 'JobDeadlineSeconds=$(JOB_DEADLINE_SECONDS)') \
+	  $(if $(MODEL_LADDER),--parameter 'ModelLadder=$(MODEL_LADDER)')
+
+# --- Setting up ----------------------------------------------------------------------------
+
+.PHONY: setup
+setup: $(UV)  ## Install what development needs into .venv
+	@test -d .venv || echo "installing the development tools into .venv"
+	@$(UV) sync --locked --quiet
+
+.build/uv-venv/bin/uv:
+	@echo "uv is not on PATH: installing it into .build/uv-venv"
+	@python3 -m venv .build/uv-venv
+	@.build/uv-venv/bin/pip install --quiet uv==$(UV_VERSION)
+
+.PHONY: help
+help:
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12

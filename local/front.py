@@ -1,0 +1,128 @@
+"""What a browser or an app talks to on this machine: the demo page, tokens, and the API.
+
+/                        the page, and its files
+/dev/token?user=alice    a signed token of that user, as plain text
+anything else            the deployed HTTP API, byte for byte
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, web
+from multidict import CIMultiDict
+from yarl import URL
+
+from local.toolchain import REPOSITORY
+
+# Fewer than the emulator lets run at once: past its bound it would answer 429 on its own.
+UPSTREAM_CONCURRENCY = 6
+
+_PAGE = REPOSITORY / "local" / "page"
+_LARGEST_BODY_BYTES = 10 * 1024**2  # API Gateway's
+_UPSTREAM_TIMEOUT = ClientTimeout(total=35)  # API Gateway gives up after 30 s
+_USER = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+# RFC 9110, 7.6.1: these are about one connection. The body's length is worked out anew.
+_HOP_BY_HOP = frozenset(
+    (
+        *("connection", "content-length", "keep-alive", "proxy-authenticate"),
+        *("proxy-authorization", "proxy-connection", "te", "trailer"),
+        *("transfer-encoding", "upgrade"),
+    )
+)
+
+_UPSTREAM = web.AppKey("upstream", ClientSession)
+_SLOTS = web.AppKey("slots", asyncio.Semaphore)
+
+
+def application(api_url: str, token_of: Callable[[str], str]) -> web.Application:
+    """The front of the API at `api_url`; `token_of(user)` may block."""
+    app = web.Application(client_max_size=_LARGEST_BODY_BYTES)
+
+    async def dev_token(request: web.Request) -> web.Response:
+        user = request.query.get("user", "")
+        if not _USER.fullmatch(user):
+            raise web.HTTPBadRequest(text="?user= must be 1 to 64 of A-Z a-z 0-9 . _ -\n")
+        token = await asyncio.to_thread(token_of, user)
+        return web.Response(text=token, headers={"Cache-Control": "no-store"})
+
+    async def proxy(request: web.Request) -> web.StreamResponse:
+        return await _forward(request, api_url)
+
+    app.add_routes(
+        [
+            web.get("/", _page_file("index.html")),
+            *(web.get(f"/{file.name}", _page_file(file.name)) for file in sorted(_PAGE.iterdir())),
+            web.get("/dev/token", dev_token),
+            web.route("*", "/{path:.*}", proxy),
+        ]
+    )
+    app.cleanup_ctx.append(_upstream)
+    return app
+
+
+def _page_file(name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def serve(_: web.Request) -> web.StreamResponse:
+        return web.FileResponse(_PAGE / name, headers={"Cache-Control": "no-cache"})
+
+    return serve
+
+
+async def _upstream(app: web.Application) -> AsyncIterator[None]:
+    app[_SLOTS] = asyncio.Semaphore(UPSTREAM_CONCURRENCY)
+    async with ClientSession(
+        connector=TCPConnector(limit=0),
+        timeout=_UPSTREAM_TIMEOUT,
+        auto_decompress=False,
+        cookie_jar=DummyCookieJar(),
+        # Nothing of its own: the API sees the headers that the client sent.
+        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+    ) as session:
+        app[_UPSTREAM] = session
+        yield
+
+
+async def _forward(request: web.Request, api_url: str) -> web.StreamResponse:
+    try:
+        body = await request.read()
+        headers = _end_to_end(request.raw_headers, without="host")
+    except web.HTTPRequestEntityTooLarge:
+        return _refuse(413, "Request Entity Too Large")
+    except UnicodeDecodeError:
+        return _refuse(400, "Bad Request")
+    # `raw_path`, marked as encoded: as it came, with every escape and the query.
+    url = URL(api_url + request.raw_path, encoded=True)
+    try:
+        async with (
+            request.app[_SLOTS],
+            request.app[_UPSTREAM].request(
+                request.method, url, headers=headers, data=body or None, allow_redirects=False
+            ) as answer,
+        ):
+            content = await answer.read()
+    except (ClientError, TimeoutError) as error:
+        return _refuse(502, f"The API is gone: {error}")
+    return web.Response(
+        status=answer.status,
+        reason=answer.reason,
+        headers=_end_to_end(answer.raw_headers),
+        body=content,
+    )
+
+
+def _refuse(status: int, message: str) -> web.Response:
+    """In API Gateway's own form."""
+    return web.json_response({"message": message}, status=status)
+
+
+def _end_to_end(headers: Iterable[tuple[bytes, bytes]], without: str = "") -> CIMultiDict[str]:
+    """The headers to hand on, in lower case, as an HTTP API does; `without` is one more to drop.
+
+    Raises UnicodeDecodeError for bytes that are not UTF-8, which aiohttp could not send.
+    """
+    pairs = [(name.decode().lower(), value.decode()) for name, value in headers]
+    # A Connection header may name further headers of this hop.
+    named = ",".join(value for name, value in pairs if name == "connection")
+    dropped = _HOP_BY_HOP | {without} | {each.strip().lower() for each in named.split(",")}
+    return CIMultiDict([pair for pair in pairs if pair[0] not in dropped])

@@ -1,0 +1,103 @@
+"""`make run`: the whole of Simmer on this machine, from template.yaml, until Ctrl-C.
+
+This module only reads the command line, takes the port and heeds signals, so that these work from
+the first moment; the rest is in serving.py, whose imports take a second.
+"""
+
+import argparse
+import contextlib
+import signal
+import socket
+import sys
+from typing import NoReturn
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stopped(BaseException):
+    """Somebody wants us to end; not an error."""
+
+
+def main() -> int:
+    for number in _STOP_SIGNALS:
+        signal.signal(number, _stop)
+    try:
+        options = _options()
+        try:
+            listener = _listen(options.port)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            return _fail(f"port {options.port} of 127.0.0.1: {reason}; try `make run PORT=…`")
+        return _serve(options, listener)
+    except Stopped:
+        print("stopped", flush=True)
+        return 0
+
+
+def _serve(options: argparse.Namespace, listener: socket.socket) -> int:
+    from local import serving
+
+    with listener, contextlib.ExitStack() as cleanup:
+        try:
+            serving.serve(options, listener, cleanup)
+        except serving.FAILURES as error:
+            return _fail(str(error))
+        finally:
+            # A second Ctrl-C must not interrupt the clearing up.
+            for number in _STOP_SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
+    raise Stopped
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make run", description="Simmer on this machine.")
+    parser.add_argument("--port", type=int, default=3000)
+    parser.add_argument("--model-delay", type=float, default=4.0, metavar="SECONDS")
+    parser.add_argument(
+        "--parameter",
+        action="append",
+        default=[],
+        type=_parameter,
+        metavar="NAME=VALUE",
+        help="a parameter of template.yaml",
+    )
+    return parser.parse_args()
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError("must be NAME=VALUE")
+    return name, value
+
+
+def _listen(port: int) -> socket.socket:
+    """Take the port first of all, so that a taken one is known before anything is started.
+
+    It is not listened on yet: until there is somebody to answer, connections are refused.
+    """
+    listener = socket.socket()
+    try:
+        # After a stop, connections may linger on the port for a minute.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+    except OverflowError as error:  # not a port's number
+        listener.close()
+        raise OSError(str(error)) from None
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _stop(*_: object) -> NoReturn:
+    raise Stopped
+
+
+def _fail(message: str) -> int:
+    print(f"make run: {message}", file=sys.stderr, flush=True)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,221 @@
+"""Reads a SAM template, and turns it into the plain CloudFormation that the emulator can deploy.
+
+The translation is AWS's own (aws-sam-translator). Three things are then said in other words,
+since the emulator takes them otherwise than CloudFormation:
+
+- an HTTP API's routes, which SAM leaves in an OpenAPI `Body`, are written out as the resources
+  that API Gateway would make of it;
+- a number that comes from a parameter reaches it as text, which its Lambda cannot compare;
+- `Ref` of a secret is the secret's name instead of its ARN.
+"""
+
+import copy
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+type Template = dict[str, Any]
+
+_CODE_PROPERTY = {
+    "AWS::Serverless::Function": "CodeUri",
+    "AWS::Serverless::LayerVersion": "ContentUri",
+}
+_NESTED_PROPERTY = {
+    "AWS::Serverless::Application": "Location",
+    "AWS::CloudFormation::Stack": "TemplateURL",
+}
+_SECRET = "AWS::SecretsManager::Secret"
+_NO_MANAGED_POLICIES = SimpleNamespace(load=dict)
+
+# The translator warns, at exit, of usage metrics that nobody asked it to publish.
+logging.getLogger("samtranslator").setLevel(logging.ERROR)
+
+
+@dataclass(frozen=True)
+class Code:
+    """A folder of code in a template: what one function, or one layer, is built from."""
+
+    logical_id: str
+    folder: Path
+    is_layer: bool
+
+
+def read(path: Path) -> Template:
+    """A template as a dict, with `!Ref` and its like in their long form."""
+    from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
+
+    template: Template = yaml_parse(path.read_text("utf-8"))
+    return template
+
+
+def code_folders(template: Template, root: Path) -> list[Code]:
+    """Every local code folder named in the template, relative to `root`."""
+    global_uri = template.get("Globals", {}).get("Function", {}).get("CodeUri")
+    found = []
+    for logical_id, kind, properties in _resources(template):
+        if kind in _CODE_PROPERTY:
+            default = global_uri if kind == "AWS::Serverless::Function" else None
+            uri = properties.get(_CODE_PROPERTY[kind], default)
+            if isinstance(uri, str) and not uri.startswith("s3://"):
+                is_layer = kind == "AWS::Serverless::LayerVersion"
+                found.append(Code(logical_id, root / uri, is_layer))
+    return found
+
+
+def nested_templates(template: Template, root: Path) -> dict[str, Path]:
+    """The local template file of every nested stack, by logical id."""
+    return {
+        logical_id: root / properties[_NESTED_PROPERTY[kind]]
+        for logical_id, kind, properties in _resources(template)
+        if kind in _NESTED_PROPERTY
+        and isinstance(properties.get(_NESTED_PROPERTY[kind]), str)
+        and "://" not in properties[_NESTED_PROPERTY[kind]]
+    }
+
+
+def with_locations(template: Template, locations: dict[str, str]) -> Template:
+    """A copy in which each named resource's code, or nested template, is at that URL."""
+    located = copy.deepcopy(template)
+    for logical_id, kind, properties in _resources(located):
+        if logical_id in locations:
+            properties[(_CODE_PROPERTY | _NESTED_PROPERTY)[kind]] = locations[logical_id]
+    return located
+
+
+def expand(template: Template, region: str, parameters: Mapping[str, str]) -> Template:
+    """Translate SAM to CloudFormation for the emulator, for a stack with these parameters.
+
+    Raises samtranslator's InvalidDocumentException, which names each fault, for a template
+    that SAM would refuse.
+    """
+    from samtranslator.translator.transform import transform  # type: ignore[import-untyped]
+
+    # The translator asks boto3 for the region, that is, the environment.
+    before = os.environ.get("AWS_DEFAULT_REGION")
+    os.environ["AWS_DEFAULT_REGION"] = region
+    try:
+        expanded: Template = transform(copy.deepcopy(template), {}, _NO_MANAGED_POLICIES)
+    finally:
+        if before is None:
+            del os.environ["AWS_DEFAULT_REGION"]
+        else:
+            os.environ["AWS_DEFAULT_REGION"] = before
+
+    resources: Template = expanded["Resources"]
+    for logical_id, kind, properties in list(_resources(expanded)):
+        if kind == "AWS::ApiGatewayV2::Api" and "Body" in properties:
+            body = properties.pop("Body")
+            if cors := body.get("x-amazon-apigateway-cors"):
+                # The emulator stores it as it comes and reads camelCase, the body's spelling.
+                properties["CorsConfiguration"] = cors
+            resources.update(_http_api_resources(logical_id, body))
+        if kind == "AWS::Lambda::EventSourceMapping" and "ScalingConfig" in properties:
+            scaling = properties["ScalingConfig"]
+            scaling["MaximumConcurrency"] = _number(
+                scaling["MaximumConcurrency"], template, parameters
+            )
+    secrets = {name for name, kind, _ in _resources(expanded) if kind == _SECRET}
+    referring: Template = _refer_by_arn(expanded, secrets)
+    return referring
+
+
+def _refer_by_arn(value: Any, logical_ids: set[str]) -> Any:
+    match value:
+        case {"Ref": str(name)} if name in logical_ids:
+            return {"Fn::GetAtt": [name, "Id"]}
+        case dict():
+            return {key: _refer_by_arn(child, logical_ids) for key, child in value.items()}
+        case list():
+            return [_refer_by_arn(child, logical_ids) for child in value]
+    return value
+
+
+def _number(value: Any, template: Template, parameters: Mapping[str, str]) -> int:
+    if isinstance(value, dict):
+        name = value["Ref"]
+        value = parameters.get(name, template["Parameters"][name].get("Default"))
+    return int(value)
+
+
+def _resources(template: Template) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for logical_id, resource in template.get("Resources", {}).items():
+        yield logical_id, resource["Type"], resource.setdefault("Properties", {})
+
+
+def _http_api_resources(api: str, body: Template) -> Template:
+    """What API Gateway makes of an HTTP API's OpenAPI body, as CloudFormation resources."""
+    made: Template = {}
+    for name, scheme in body.get("components", {}).get("securitySchemes", {}).items():
+        authorizer = scheme["x-amazon-apigateway-authorizer"]
+        made[_logical_id(api, name, "Authorizer")] = {
+            "Type": "AWS::ApiGatewayV2::Authorizer",
+            "Properties": {
+                "ApiId": {"Ref": api},
+                "Name": name,
+                "AuthorizerType": "JWT",
+                "IdentitySource": [authorizer["identitySource"]],
+                "JwtConfiguration": {
+                    "Issuer": authorizer["jwtConfiguration"]["issuer"],
+                    "Audience": authorizer["jwtConfiguration"]["audience"],
+                },
+            },
+        }
+    for path, item in body.get("paths", {}).items():
+        for method, operation in _unconditional(item)[0].items():
+            made.update(_route_resources(api, path, method, operation))
+    return made
+
+
+def _route_resources(api: str, path: str, method: str, operation: Template) -> Template:
+    operation, condition = _unconditional(operation)
+    conditional = {"Condition": condition} if condition else {}
+    integration = operation["x-amazon-apigateway-integration"]
+    integration_id = _logical_id(api, method, path, "Integration")
+    route: Template = {
+        "ApiId": {"Ref": api},
+        "RouteKey": "$default" if path == "/$default" else f"{_http_method(method)} {path}",
+        "Target": {"Fn::Sub": f"integrations/${{{integration_id}}}"},
+    }
+    # SAM writes the way out of the default authorizer as a scheme of its own, NONE.
+    for name in (name for need in operation.get("security", []) for name in need if name != "NONE"):
+        route["AuthorizationType"] = "JWT"
+        route["AuthorizerId"] = {"Ref": _logical_id(api, name, "Authorizer")}
+    return {
+        integration_id: {
+            "Type": "AWS::ApiGatewayV2::Integration",
+            **conditional,
+            "Properties": {
+                "ApiId": {"Ref": api},
+                "IntegrationType": "AWS_PROXY",
+                "IntegrationUri": _unconditional(integration["uri"])[0],
+                "PayloadFormatVersion": integration["payloadFormatVersion"],
+            },
+        },
+        _logical_id(api, method, path, "Route"): {
+            "Type": "AWS::ApiGatewayV2::Route",
+            **conditional,
+            "Properties": route,
+        },
+    }
+
+
+def _unconditional(value: Template) -> tuple[Template, str | None]:
+    """SAM wraps what belongs to a conditional function in `If <condition>, it, NoValue`."""
+    if isinstance(value, dict) and set(value) == {"Fn::If"}:
+        condition, then, _ = value["Fn::If"]
+        return then, condition
+    return value, None
+
+
+def _http_method(method: str) -> str:
+    return "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
+
+
+def _logical_id(*parts: str) -> str:
+    words = re.findall(r"[A-Za-z0-9]+", " ".join(parts[1:]))
+    return parts[0] + "".join(word[0].upper() + word[1:] for word in words)

@@ -1,0 +1,203 @@
+"""What `make run` starts, in order, and keeps running: emulator, model, deployment, front.
+
+With OPENAI_API_KEY or OPENAI_BASE_URL (and, if wanted, OPENAI_MODEL) in the environment the
+worker asks that model, else a stand-in that answers plausibly.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NoReturn
+
+from aiohttp import ClientError, ClientSession, web
+from botocore.exceptions import BotoCoreError
+from botocore.exceptions import ClientError as AwsError
+
+from local import front, sam
+from local.child import Child
+from local.stack import Deployment, DeploymentError, Emulator, EmulatorError
+from local.stand_in import StandIn, StandInError
+from local.toolchain import BUILD, TEMPLATE, ToolError
+
+_WORKERS = 6  # at once, ten jobs each
+# Some room is left for whatever else events start.
+_LAMBDA_CONCURRENCY = front.UPSTREAM_CONCURRENCY + _WORKERS + 4
+_WARM_PROCESSES = 2  # of submit and of status, so that a first request does not wait for Python
+_ARCHITECTURES = {"aarch64": "arm64", "arm64": "arm64"}
+
+type Report = Callable[[str], None]
+
+
+class Failed(Exception):
+    """It cannot go on; the message says why."""
+
+
+FAILURES = (
+    *(Failed, ToolError, EmulatorError, DeploymentError, StandInError),
+    *(AwsError, BotoCoreError, ClientError, OSError),
+)
+
+
+def serve(options: argparse.Namespace, listener: socket.socket, cleanup: ExitStack) -> None:
+    """Start everything and serve until a signal; `cleanup` then stops it all again.
+
+    Raises one of FAILURES, whose message is meant for the terminal.
+    """
+    report = _reporter()
+    report("starting the emulator of AWS")
+    emulator = Emulator(lambda_concurrency=_LAMBDA_CONCURRENCY, report=report)
+    cleanup.callback(emulator.stop)
+    children = [emulator.child]
+
+    key = "stand-in"
+    if _has_real_model():
+        key = os.environ.get("OPENAI_API_KEY") or "none"
+        ladder = _real_ladder()
+        report(f"the model is {', '.join(_describe(rung) for rung in ladder)}")
+    else:
+        stand_in = StandIn(delay_seconds=options.model_delay)
+        cleanup.callback(stand_in.stop)
+        children.append(stand_in.child)
+        ladder = stand_in.ladder
+        report(f"the model is a stand-in; an answer takes {options.model_delay:g} s or so")
+
+    parameters = {
+        "Architecture": _ARCHITECTURES.get(platform.machine(), "x86_64"),
+        "WorkerMaximumConcurrency": _WORKERS,
+        "ModelLadder": ladder,
+        **dict(options.parameter),
+    }
+    deployment = emulator.deploy(TEMPLATE, parameters)
+    deployment.put_model_key(key)
+    asyncio.run(_serve(deployment, listener, children, report))
+
+
+async def _serve(
+    deployment: Deployment, listener: socket.socket, children: list[Child], report: Report
+) -> None:
+    """The front, until a signal comes. Raises Failed when a child has died."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    runner = web.AppRunner(
+        front.application(deployment.api_url, deployment.token),
+        access_log=None,
+        auto_decompress=False,  # a body goes on as it came
+        shutdown_timeout=0.5,
+    )
+    await runner.setup()
+    await web.SockSite(runner, listener).start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    stopping = asyncio.create_task(stop.wait())
+    waiting: set[asyncio.Task[Any]] = {
+        stopping,
+        asyncio.create_task(_watch(children, stop)),
+        asyncio.create_task(_get_ready(deployment, url, report)),
+    }
+    try:
+        while not stopping.done():
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+    finally:
+        for task in waiting:
+            task.cancel()
+        await runner.cleanup()
+
+
+async def _watch(children: list[Child], stop: asyncio.Event) -> NoReturn:
+    """Fail when a child dies. And stop when our make is being interrupted: it passes a SIGTERM
+    on, but a SIGINT sent to it alone (Ctrl-C reaches us both) it keeps, and waits for us."""
+    make = os.getppid()
+    never_interrupted = not _blocks_interrupts(make)
+    while True:
+        for child in children:
+            if child.exit_code is not None:
+                raise Failed(f"{child.name} died; the end of {child.log}:\n{child.log_tail()}")
+        if never_interrupted and _blocks_interrupts(make):
+            stop.set()
+        await asyncio.sleep(0.3)
+
+
+def _blocks_interrupts(pid: int) -> bool:
+    """Whether a process is handling a SIGINT, as far as that is to be seen (on Linux)."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        (blocked,) = (int(line.split()[1], 16) for line in lines if line.startswith("SigBlk:"))
+    except (OSError, ValueError):
+        return False
+    return bool(blocked >> (signal.SIGINT - 1) & 1)
+
+
+async def _get_ready(deployment: Deployment, url: str, report: Report) -> None:
+    """Ask real questions through the front, which also starts the processes of the functions;
+    then say that it is ready."""
+    report("warming up")
+    async with ClientSession(url) as client:
+
+        async def expect(status: int, method: str, path: str, **options: Any) -> None:
+            async with client.request(method, path, **options) as answer:
+                if answer.status != status:
+                    said = (await answer.text())[:300]
+                    log = deployment.emulator.child.log_tail()
+                    raise Failed(f"{method} {path} answered {answer.status}: {said}\n{log}")
+
+        async with client.get("/dev/token", params={"user": "warm-up"}) as answer:
+            headers = {"Authorization": f"Bearer {await answer.text()}"}
+        submit, status = ("POST", "/recipe/generate"), ("GET", "/recipe/status/none")
+        await asyncio.gather(
+            *(expect(422, *submit, headers=headers, json={}) for _ in range(_WARM_PROCESSES)),
+            *(expect(404, *status, headers=headers) for _ in range(_WARM_PROCESSES)),
+            asyncio.to_thread(deployment.invoke, "WorkerFunction", {"Records": []}),
+        )
+    report("all is up")
+    print(_welcome(url), flush=True)
+
+
+def _welcome(url: str) -> str:
+    return f"""\
+ready {url}
+
+  the demo page   {url}/
+  by hand         TOKEN=$(curl -s '{url}/dev/token?user=alice')
+                  curl -i {url}/recipe/generate -H "Authorization: Bearer $TOKEN" \\
+                    --json '{{"ingredients": ["두부", "김치"]}}'
+  logs            {BUILD / "logs"}
+  to stop         Ctrl-C
+"""
+
+
+def _reporter() -> Report:
+    start = time.monotonic()
+
+    def report(message: str) -> None:
+        print(f"{time.monotonic() - start:6.1f} s  {message}", flush=True)
+
+    return report
+
+
+def _has_real_model() -> bool:
+    return bool(os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"))
+
+
+def _real_ladder() -> list[dict[str, Any]]:
+    """The template's ladder, at another address or of another model if the environment says so."""
+    default = sam.read(TEMPLATE)["Parameters"]["ModelLadder"]["Default"]
+    wanted = {
+        "baseUrl": os.environ.get("OPENAI_BASE_URL"),
+        "model": os.environ.get("OPENAI_MODEL"),
+    }
+    changes = {name: value for name, value in wanted.items() if value}
+    return [{**rung, **changes} for rung in json.loads(default)]
+
+
+def _describe(rung: dict[str, Any]) -> str:
+    return f"{rung['model']} at {rung.get('baseUrl', 'https://api.openai.com/v1')}"

@@ -1,0 +1,86 @@
+"""What goes wrong, how often, and which fault was met at which call."""
+
+import enum
+from collections import Counter, deque
+from collections.abc import Mapping
+from random import Random
+
+
+class Fault(enum.StrEnum):
+    """What one call to AWS or to the model meets."""
+
+    OK = "ok"
+    SLOW = "slow"  # some seconds more, before or after its effect
+    STALLED = "stalled"  # the whole process stops for a while, longer than any lease
+    CRASHED_BEFORE = "crashed before"  # the process is killed, nothing was sent
+    CRASHED_AFTER = "crashed after"  # the effect happened, then the process was killed
+    LOST_ANSWER = "lost answer"  # the effect happened, the caller gets a time-out
+    LATE = "late"  # the caller gets a time-out, the effect happens after that
+    RETRIED = "retried"  # the answer was lost; the SDK sent it again and answers the second
+    UNREACHABLE = "unreachable"  # an error, no effect
+    THROTTLED = "throttled"  # refused by the service's own limits
+
+
+_NEEDS_CRASHABLE = frozenset({Fault.STALLED, Fault.CRASHED_BEFORE, Fault.CRASHED_AFTER})
+
+# Many schedules with few faults, for bugs that need one at the right place, and some with many.
+_INTENSITIES = (0.0, 0.01, 0.03, 0.03, 0.1, 0.1, 0.3)
+_SERVICES = ("", "", "", "dynamodb", "sqs", "model")
+
+
+class FaultPlan:
+    """Draws a fault for every call, at the rates of one schedule, and counts them."""
+
+    def __init__(
+        self, random: Random, rates: Mapping[Fault, float] | None = None, only: str = ""
+    ) -> None:
+        """Draw at `rates` (fault -> probability) for calls whose name begins with `only`."""
+        self.random = random
+        self.rates = dict(rates or {})
+        self.only = only
+        self.coverage: Counter[tuple[str, Fault]] = Counter()
+        self._scripts: dict[str, deque[Fault]] = {}
+
+    @classmethod
+    def drawn(cls, random: Random) -> "FaultPlan":
+        """Draw the rates themselves: how much goes wrong in this schedule, what, and where."""
+        intensity = random.choice(_INTENSITIES)
+        weights = {fault: random.random() for fault in Fault if random.random() < 0.5}
+        weights.pop(Fault.OK, None)
+        total = sum(weights.values()) or 1.0
+        rates = {fault: intensity * weight / total for fault, weight in weights.items()}
+        return cls(random, rates, random.choice(_SERVICES))
+
+    def script(self, call: str, *faults: Fault) -> None:
+        """Have the next calls of this name meet exactly these, whatever the rates."""
+        self._scripts.setdefault(call, deque()).extend(faults)
+
+    def calm(self) -> None:
+        """Let nothing go wrong from now on, so that a schedule can be seen to end well."""
+        self.rates.clear()
+        self._scripts.clear()
+
+    @property
+    def may_be_late(self) -> bool:
+        """Whether a request may still be on its way when its caller has gone on."""
+        return Fault.LATE in self.rates or bool(self._scripts)
+
+    def draw(self, call: str, *, crashable: bool) -> Fault:
+        """Return what this call meets; only a crashable process is stopped or killed."""
+        fault = self._draw(call)
+        if fault in _NEEDS_CRASHABLE and not crashable:
+            fault = Fault.OK
+        self.coverage[call, fault] += 1
+        return fault
+
+    def _draw(self, call: str) -> Fault:
+        if self._scripts and (script := self._scripts.get(call)):
+            return script.popleft()
+        if not self.rates or not call.startswith(self.only):
+            return Fault.OK
+        roll = self.random.random()
+        for fault, rate in self.rates.items():
+            roll -= rate
+            if roll < 0:
+                return fault
+        return Fault.OK

@@ -1,0 +1,231 @@
+"""Bugs to seed, one at a time, into the code that ships: each must break a promise.
+
+A mutation is a piece of source and what stands in its place. It is applied before the module is
+imported, so a fresh interpreter is needed for each.
+"""
+
+import importlib.abc
+import importlib.machinery
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """`old`, which stands exactly once in `path`, becomes `new`."""
+
+    name: str
+    path: str
+    old: str
+    new: str
+
+
+STORE = "layers/common/simmer/job_store.py"
+ADMISSION = "layers/common/simmer/admission.py"
+ATTEMPT = "functions/worker/attempt.py"
+CLIMB = "functions/worker/climb.py"
+ANSWER = "functions/worker/answer.py"
+APP = "functions/worker/app.py"
+JOB = "layers/common/simmer/job.py"
+
+MUTATIONS = (
+    Mutation(
+        "complete without the lease",
+        STORE,
+        'holds_lease = "#lease_token = :lease_token"',
+        'holds_lease = "(#lease_token = :lease_token OR attribute_exists(#pk))"',
+    ),
+    Mutation(
+        "write an end after the deadline",
+        STORE,
+        '        is_in_time = "#deadline_at_ms > :latest_ms"\n        return self._update_held(',
+        '        is_in_time = "(#deadline_at_ms > :latest_ms OR attribute_exists(#pk))"\n'
+        "        return self._update_held(",
+    ),
+    Mutation(
+        "claim a job whose lease still runs",
+        STORE,
+        "#lease_expires_at_ms <= :expired_at_ms)",
+        "(#lease_expires_at_ms <= :expired_at_ms OR attribute_exists(#pk)))",
+    ),
+    Mutation(
+        "never take over an abandoned job",
+        STORE,
+        "({is_waiting} OR {is_abandoned})",
+        "({is_waiting} OR ({is_abandoned} AND attribute_not_exists(#pk)))",
+    ),
+    Mutation(
+        "ignore the run id",
+        STORE,
+        'is_this_run = "#run_id = :run_id"',
+        'is_this_run = "(#run_id = :run_id OR attribute_exists(#pk))"',
+    ),
+    Mutation(
+        "claim what has ended",
+        STORE,
+        'is_waiting = "#status = :pending"',
+        'is_waiting = "(#status = :pending OR attribute_exists(#completed_at_ms))"',
+    ),
+    Mutation(
+        "start the clock anew at each claim",
+        STORE,
+        "if_not_exists(#started_at_ms, :now_ms)",
+        ":now_ms",
+    ),
+    Mutation(
+        "keep the lease of what has ended",
+        STORE,
+        '            f" #expires_at_seconds = :expires_at_seconds REMOVE {_LEASE} ADD {_USAGE}",',
+        '            f" #expires_at_seconds = :expires_at_seconds ADD {_USAGE}",',
+    ),
+    Mutation(
+        "admit over a live run",
+        STORE,
+        'has_failed = "#status IN (:failed, :cancelled)"',
+        'has_failed = "#status IN (:failed, :cancelled, :processing)"',
+    ),
+    Mutation(
+        "count a join against the quota",
+        STORE,
+        "self._transact([put_job, count_job])",
+        "(self._transact([put_job, count_job])[0], self._transact([count_job])[0])",
+    ),
+    Mutation(
+        "put the job without counting it",
+        STORE,
+        "refused_job, refused_quota = self._transact([put_job, count_job])",
+        "refused_job, refused_quota = *self._transact([put_job]), None",
+    ),
+    Mutation(
+        "do not send for a job that is there already",
+        ADMISSION,
+        "if standing.status is JobStatus.PENDING and standing.started_at_ms is None:",
+        "if admission.is_new:",
+    ),
+    Mutation(
+        "accept although the message was not sent",
+        ADMISSION,
+        "            error.retry_after_seconds = 1\n            raise",
+        "            error.retry_after_seconds = 1",
+    ),
+    Mutation(
+        "acknowledge although the end was not written",
+        ATTEMPT,
+        "                await asyncio.sleep(0.25 * 2**tried)\n        return STAYS",
+        "                await asyncio.sleep(0.25 * 2**tried)\n        return DONE",
+    ),
+    Mutation(
+        "acknowledge although the claim failed",
+        ATTEMPT,
+        'logger.warning("claim failed", extra={"jobId": wakeup.job_id})\n            return STAYS',
+        'logger.warning("claim failed", extra={"jobId": wakeup.job_id})\n            return DONE',
+    ),
+    Mutation(
+        "acknowledge everything",
+        APP,
+        "if done is not True",
+        "if done is None",
+    ),
+    Mutation(
+        "drop a message while its own reader has the lease",
+        ATTEMPT,
+        "if job.lease is not None and job.lease.message_id != message_id:",
+        "if job.lease is not None:",
+    ),
+    Mutation(
+        "never beat",
+        ATTEMPT,
+        "            await asyncio.sleep(pause_seconds)\n",
+        "            await asyncio.sleep(pause_seconds * 1000)\n",
+    ),
+    Mutation(
+        "extend the visibility but not the lease",
+        ATTEMPT,
+        "await asyncio.to_thread(self.store.heartbeat, job, next_end_ms)",
+        "await asyncio.to_thread(self.store.heartbeat, job, job.lease.expires_at_ms)",
+    ),
+    Mutation(
+        "release without a new message",
+        ATTEMPT,
+        "            await asyncio.to_thread(self.queue.send, climb.job, delay_seconds)",
+        "            pass",
+    ),
+    Mutation(
+        "acknowledge a release whose message was not sent",
+        ATTEMPT,
+        "await self._hide(receipt_handle, delay_seconds)  # then the old one must do\n"
+        "            return STAYS",
+        "await self._hide(receipt_handle, delay_seconds)  # then the old one must do\n"
+        "            return DONE",
+    ),
+    Mutation(
+        "do not shorten the visibility",
+        ATTEMPT,
+        "._hide(receipt_handle, self._visibility_seconds)\n        lease = Lease(",
+        "._hide(receipt_handle, 200)\n        lease = Lease(",
+    ),
+    Mutation(
+        "deliver what does not fit the request",
+        ANSWER,
+        "*task.check(request, result)",
+        "",
+    ),
+    Mutation(
+        "keep writing until the deadline itself",
+        JOB,
+        "LAST_WRITE_MS = 15_000",
+        "LAST_WRITE_MS = -2_000",
+    ),
+    Mutation(
+        "see an overdue job as it is stored",
+        JOB,
+        "        if not self.is_overdue(now_ms):\n            return self",
+        "        if True:\n            return self",
+    ),
+    Mutation(
+        "show a job to everybody",
+        JOB,
+        "return self.is_shared or self.owner == user",
+        "return True",
+    ),
+)
+
+
+class _MutatingLoader(importlib.machinery.SourceFileLoader):
+    def __init__(self, name: str, path: str, mutation: Mutation) -> None:
+        super().__init__(name, path)
+        self._mutation = mutation
+
+    def get_code(self, fullname: str):  # type: ignore[no-untyped-def]
+        source = Path(self.path).read_text()
+        count = source.count(self._mutation.old)
+        if count != 1:
+            raise ValueError(f"{self._mutation.name}: its source stands {count} times")
+        mutated = source.replace(self._mutation.old, self._mutation.new)
+        return compile(mutated, self.path, "exec")
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    def __init__(self, mutation: Mutation) -> None:
+        self._mutation = mutation
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path)
+        mutated = str(ROOT / self._mutation.path)
+        if spec is None or spec.origin != mutated:
+            return None
+        loader = _MutatingLoader(fullname, mutated, self._mutation)
+        return importlib.machinery.ModuleSpec(fullname, loader, origin=mutated)
+
+
+def apply(mutation: Mutation) -> None:
+    """Seed the bug; before anything of Simmer's is imported."""
+    assert "simmer" not in sys.modules, "too late: the code is imported already"
+    sys.meta_path.insert(0, _Finder(mutation))

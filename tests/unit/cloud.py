@@ -1,0 +1,161 @@
+"""The jobs table and the jobs queue in-process, with calls that fail on demand."""
+
+import json
+from collections import defaultdict
+from typing import Any, Literal
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from simmer.job import Job, Lease, Usage
+from simmer.job_store import JobStore
+
+TABLE = "jobs"
+QUEUE = "jobs-queue"
+
+RETENTION_SECONDS = 24 * 3600
+
+# Valid JSON, spaced and escaped as no printer of ours would.
+RESULT = '{ "recipes" :[ {"name" : "김치\\u00e9" ,\n "cookingTime": 2.0e1 } ]  }'
+
+LOST_ANSWER = ReadTimeoutError(endpoint_url="https://aws.example")
+
+
+def refused(code: str, **details: Any) -> ClientError:
+    """The exception of a call that AWS answered with this error code."""
+    response: Any = {"Error": {"Code": code, "Message": code}, **details}
+    return ClientError(response, "Operation")
+
+
+class FlakyClient:
+    """A client that records its calls and raises the errors it was told to, once each."""
+
+    def __init__(self, client: Any, calls: list[str]) -> None:
+        self._client = client
+        self._calls = calls
+        self._failures: dict[str, list[tuple[Exception, bool]]] = defaultdict(list)
+
+    def fail(self, operation: str, error: Exception, *, times: int = 1) -> None:
+        self._failures[operation] += [(error, False)] * times
+
+    def lose_answer(self, operation: str) -> None:
+        """The next call takes effect, and its caller gets a time-out."""
+        self._failures[operation].append((LOST_ANSWER, True))
+
+    def __getattr__(self, operation: str) -> Any:
+        method = getattr(self._client, operation)
+
+        def call(**arguments: Any) -> Any:
+            self._calls.append(operation)
+            failures = self._failures[operation]
+            error, takes_effect = failures.pop(0) if failures else (None, True)
+            answer = method(**arguments) if takes_effect else None
+            if error is not None:
+                raise error
+            return answer
+
+        return call
+
+
+class Cloud:
+    """What the functions are wired to; tests look at it through clients of their own."""
+
+    def __init__(self, dynamodb: Any, sqs: Any) -> None:
+        self.calls: list[str] = []  # of the code under test, over both services
+        self._dynamodb, self._sqs = dynamodb, sqs
+        dynamodb.create_table(
+            TableName=TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        )
+        self.queue_url: str = sqs.create_queue(QueueName=QUEUE)["QueueUrl"]
+        self.dynamodb = FlakyClient(dynamodb, self.calls)
+        self.sqs = FlakyClient(sqs, self.calls)
+
+    def client(self, service: Literal["dynamodb", "sqs"], **_: Any) -> FlakyClient:
+        """Stands in for `boto3.client`, which takes a tenth of a second."""
+        return {"dynamodb": self.dynamodb, "sqs": self.sqs}[service]
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """Every job item, as it is stored."""
+        return [item for item in self._items() if item["pk"].startswith("job#")]
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        [item] = [item for item in self.jobs() if item["pk"] == f"job#{job_id}"]
+        return item
+
+    def quota_counts(self) -> dict[str, int]:
+        """By user and day."""
+        return {
+            item["pk"].removeprefix("quota#"): int(item["jobs"])
+            for item in self._items()
+            if item["pk"].startswith("quota#")
+        }
+
+    def messages(self) -> list[dict[str, str]]:
+        """What was sent since the last look."""
+        bodies = []
+        while received := self._sqs.receive_message(
+            QueueUrl=self.queue_url, MaxNumberOfMessages=10, VisibilityTimeout=3600
+        ).get("Messages"):
+            bodies += [json.loads(message["Body"]) for message in received]
+        return bodies
+
+    def edit_job(self, job_id: str, **attributes: Any) -> None:
+        """Overwrite attributes of the stored job; None removes one."""
+        item = self.job(job_id) | attributes
+        self._dynamodb.put_item(
+            TableName=TABLE,
+            Item={
+                name: TypeSerializer().serialize(value)
+                for name, value in item.items()
+                if value is not None
+            },
+        )
+
+    def _items(self) -> list[dict[str, Any]]:
+        found = self._dynamodb.scan(TableName=TABLE, ConsistentRead=True)["Items"]
+        return [
+            {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
+            for item in found
+        ]
+
+
+class WorkerSide:
+    """What a worker would do to a job, through the real store."""
+
+    def __init__(self, cloud: Cloud, clock: Any) -> None:
+        self._cloud = cloud
+        self._clock = clock
+        self.store = JobStore(cloud.dynamodb, TABLE)  # type: ignore[arg-type]
+
+    def claim(self, job_id: str, *, token: str = "lease-1", lease_seconds: int = 30) -> Job:
+        return self.store.claim(
+            job_id,
+            self._cloud.job(job_id)["run_id"],
+            Lease(
+                token=token,
+                expires_at_ms=self._clock.now_ms + lease_seconds * 1000,
+                message_id="message-1",
+            ),
+            self._clock.now_ms,
+        )
+
+    def complete(self, job_id: str, result: str = RESULT) -> Job:
+        return self.store.complete(
+            self.claim(job_id),
+            result,
+            Usage(calls=1),
+            retention_seconds=RETENTION_SECONDS,
+            now_ms=self._clock.now_ms,
+        )
+
+    def fail(self, job_id: str, error_code: Any) -> Job:
+        return self.store.fail(
+            self.claim(job_id),
+            error_code,
+            Usage(calls=1),
+            retention_seconds=RETENTION_SECONDS,
+            now_ms=self._clock.now_ms,
+        )

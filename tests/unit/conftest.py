@@ -1,0 +1,99 @@
+"""What every unit test stands on: no network, AWS in-process, a clock that a test moves."""
+
+import io
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import moto
+import pytest
+import pytest_socket
+from moto.backends import get_backend
+
+from functions.status import app as status_app
+from functions.submit import app as submit_app
+from simmer import clock as simmer_clock
+from simmer import http
+from tests.unit.api import Api
+from tests.unit.clock import Clock
+from tests.unit.cloud import TABLE, Cloud, WorkerSide
+
+
+@pytest.fixture(autouse=True)
+def _no_network(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whoever needs a socket says `@pytest.mark.enable_socket`."""
+    if request.node.get_closest_marker("enable_socket"):
+        yield
+        return
+    pytest_socket.disable_socket(allow_unix_socket=True)  # an asyncio loop wakes itself by one
+    yield
+    pytest_socket.enable_socket()
+
+
+@pytest.fixture(autouse=True)
+def _no_aws_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(simmer_clock, "now_ms", lambda: clock.now_ms)
+    monkeypatch.setattr(simmer_clock, "sleep", clock.sleep)
+    return clock
+
+
+@pytest.fixture(scope="session")
+def _clients() -> dict[str, Any]:
+    # A client takes a tenth of a second to make and keeps nothing of a test.
+    session = boto3.Session("testing", "testing", region_name="us-east-1")
+    return {service: session.client(service) for service in ("dynamodb", "sqs")}
+
+
+@pytest.fixture(scope="module")
+def _aws_in_process() -> Iterator[None]:
+    with moto.mock_aws():  # takes longer than most of the tests
+        yield
+
+
+@pytest.fixture
+def cloud(
+    _aws_in_process: None, _clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> Cloud:
+    """Empty, and what `boto3.client` leads to."""
+    for service in ("dynamodb", "sqs"):
+        get_backend(service).reset()
+    cloud = Cloud(**_clients)
+    monkeypatch.setattr(boto3, "client", cloud.client)
+    return cloud
+
+
+@pytest.fixture
+def worker(cloud: Cloud, clock: Clock) -> WorkerSide:
+    return WorkerSide(cloud, clock)
+
+
+@pytest.fixture
+def api(cloud: Cloud, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    """With the template's default settings; a test changes the environment before it asks."""
+    monkeypatch.setenv("JOBS_TABLE", TABLE)
+    monkeypatch.setenv("JOBS_QUEUE_URL", cloud.queue_url)
+    submit_app._wiring.cache_clear()
+    status_app._store.cache_clear()
+    yield Api()
+    submit_app._wiring.cache_clear()
+    status_app._store.cache_clear()
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What the HTTP side logs."""
+    stream = io.StringIO()
+    monkeypatch.setattr(http.logger.registered_handler, "stream", stream)
+    return stream

@@ -1,0 +1,42 @@
+"""What the user reads."""
+
+import pytest
+
+from simmer import messages
+from simmer.job import ErrorCode
+from simmer.messages import preferred_locale
+
+
+@pytest.mark.parametrize(
+    ("accept_language", "locale"),
+    [
+        (None, "ko"),
+        ("", "ko"),
+        ("ko", "ko"),
+        ("en", "en"),
+        ("EN", "en"),
+        ("en-US", "en"),
+        ("ko-KR,ko;q=0.9,en-US;q=0.8,en;q=0.7", "ko"),
+        ("en-US,en;q=0.9,ko;q=0.8", "en"),
+        ("ko;q=0.5,en", "en"),
+        ("ko;q=0.5, en;q=0.6", "en"),
+        ("ko; q=0.5 , en ; q=0.6", "en"),
+        ("ko;Q=0.5,en;Q=0.6", "en"),
+        ("en;q=0.8,ko;q=0.8", "en"),
+        ("en;q=0", "ko"),
+        ("fr-FR", "ko"),
+        ("fr,en;q=0.1", "en"),
+        ("*", "ko"),
+        ("eng", "ko"),
+        ("en;q=high,ko;q=0.1", "ko"),
+        ("en;q=nan", "ko"),
+        (";;q=,,=", "ko"),
+    ],
+)
+def test_locale_is_the_preferred_one_of_ours(accept_language: str | None, locale: str) -> None:
+    assert preferred_locale(accept_language) == locale
+
+
+@pytest.mark.parametrize("code", ErrorCode)
+def test_every_failure_has_a_sentence_in_every_language(code: ErrorCode) -> None:
+    assert all(messages.FAILED[code][locale].endswith(".") for locale in ("ko", "en"))

@@ -1,0 +1,163 @@
+"""Which requests share one job."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from simmer import task as simmer_task
+from simmer.task import find_task
+from tests.unit.api import Api
+from tests.unit.cloud import RESULT, Cloud, WorkerSide
+from tests.unit.events import document
+
+REQUEST = {"ingredients": ["Kimchi", "두부", "egg"], "dietary": ["Vegan", "Halal"]}
+
+
+def _job_id(api: Api, body: object = REQUEST, **options: Any) -> str:
+    job_id: str = document(api.submit(body, **options))["jobId"]
+    return job_id
+
+
+def _alter_task(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> None:
+    altered = replace(find_task("recipe"), **fields)
+    monkeypatch.setattr(simmer_task, "_tasks", lambda: {"recipe": altered})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ingredients": ["egg", "Kimchi", "두부"]},
+        {"ingredients": ["KIMCHI", "두부", "eGG"]},
+        {"ingredients": ["  Kimchi\t", "\n두부", "egg "]},
+        {"ingredients": ["Kimchi", "kimchi", "두부", "두부 ", "egg"]},
+        {"ingredients": ["Kimchi", "\u1103\u116e\u1107\u116e", "egg"]},  # 두부, decomposed
+        {"dietary": ["halal", " VEGAN ", "Vegan"]},
+        {"servings": 2},
+        {"servings": 2.0},
+        {"count": 3},
+        {"locale": "ko"},
+        {"servings": 2, "count": 3, "locale": "ko"},
+    ],
+)
+def test_another_way_to_say_the_same_is_the_same_job(api: Api, change: dict[str, object]) -> None:
+    assert _job_id(api, REQUEST | change) == _job_id(api)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ingredients": ["Kimchi", "두부"]},
+        {"ingredients": ["Kim chi", "두부", "egg"]},
+        {"ingredients": ["Kimchi", "두부", "egg", "egg white"]},
+        {"dietary": []},
+        {"servings": 3},
+        {"count": 2},
+        {"locale": "en"},
+        {"maxCookingTime": 30},
+        {"difficulty": "easy"},
+    ],
+)
+def test_another_request_is_another_job(api: Api, change: dict[str, object]) -> None:
+    assert _job_id(api, REQUEST | change) != _job_id(api)
+
+
+def test_language_of_the_header_makes_another_job_as_the_field_does(api: Api) -> None:
+    by_header = _job_id(api, headers={"accept-language": "en"})
+
+    assert by_header == _job_id(api, REQUEST | {"locale": "en"})
+
+
+def test_ingredient_and_diet_of_the_same_name_are_not_mixed_up(api: Api) -> None:
+    one = _job_id(api, {"ingredients": ["egg", "vegan"]})
+
+    assert one != _job_id(api, {"ingredients": ["egg"], "dietary": ["vegan"]})
+
+
+def test_another_version_of_the_task_is_another_job(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = _job_id(api)
+    _alter_task(monkeypatch, version=2)
+
+    assert _job_id(api) != before
+
+
+def test_another_user_gets_another_job(api: Api, cloud: Cloud) -> None:
+    assert _job_id(api, user="bob") != _job_id(api, user="alice")
+    assert sorted(cloud.quota_counts().values()) == [1, 1]
+
+
+@pytest.fixture
+def _shared_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CACHE_SCOPE", "shared")
+
+
+@pytest.mark.usefixtures("_shared_cache")
+def test_with_a_shared_cache_two_users_share_one_job(api: Api, cloud: Cloud) -> None:
+    assert _job_id(api, user="bob") == _job_id(api, user="alice")
+    assert list(cloud.quota_counts().values()) == [1]
+
+
+@pytest.mark.usefixtures("_shared_cache")
+@pytest.mark.parametrize("user", ["alice", "bob"])
+def test_with_a_shared_cache_both_users_may_read_the_status(api: Api, user: str) -> None:
+    job_id = _job_id(api, user="alice")
+
+    assert api.status(job_id, user=user)["statusCode"] == 200
+
+
+@pytest.mark.usefixtures("_shared_cache")
+def test_with_a_shared_cache_the_answer_to_one_user_answers_the_other(
+    api: Api, worker: WorkerSide
+) -> None:
+    worker.complete(_job_id(api, user="alice"))
+
+    response = api.submit(REQUEST, user="bob")
+
+    assert response["statusCode"] == 200
+    assert RESULT in response["body"]
+
+
+@pytest.mark.usefixtures("_shared_cache")
+@pytest.mark.parametrize("headers", [{"cache-control": "no-cache"}, {"idempotency-key": "k1"}])
+def test_with_a_shared_cache_a_job_of_ones_own_stays_ones_own(
+    api: Api, headers: dict[str, str]
+) -> None:
+    job_id = _job_id(api, user="alice", headers=headers)
+
+    assert api.status(job_id, user="bob")["statusCode"] == 404
+
+
+@pytest.mark.usefixtures("_shared_cache")
+def test_task_that_does_not_allow_it_shares_nothing(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _alter_task(monkeypatch, is_shareable=False)
+
+    assert _job_id(api, user="bob") != _job_id(api, user="alice")
+
+
+def test_no_cache_asks_for_a_new_job_each_time(api: Api, cloud: Cloud) -> None:
+    ids = {_job_id(api)} | {
+        _job_id(api, headers={"cache-control": value})
+        for value in ("no-cache", "no-cache", "max-age=0, No-Cache")
+    }
+
+    assert len(ids) == 4
+    assert list(cloud.quota_counts().values()) == [4]
+
+
+def test_other_cache_control_is_no_request_for_fresh_work(api: Api) -> None:
+    assert _job_id(api, headers={"cache-control": "max-age=3600"}) == _job_id(api)
+
+
+def test_no_cache_runs_anew_what_was_answered_before(api: Api, worker: WorkerSide) -> None:
+    worker.complete(_job_id(api))
+
+    assert api.submit(REQUEST, headers={"cache-control": "no-cache"})["statusCode"] == 202
+
+
+def test_ids_of_today_are_the_ids_of_tomorrow(api: Api) -> None:
+    """A change here forgets every stored answer at the next deployment: raise it on purpose."""
+    assert _job_id(api, {"ingredients": ["kimchi"]}) == "1a31336c7eab946fea8cd59fc96c87de"

@@ -1,0 +1,147 @@
+"""Imports point one way, and a light function stays light."""
+
+import ast
+import io
+import json
+import subprocess
+import sys
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LAYER = ROOT / "layers" / "common"
+SIMMER = sorted((LAYER / "simmer").rglob("*.py"))
+FUNCTIONS = sorted((ROOT / "functions").rglob("*.py"))
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _roots(path: Path) -> set[str]:
+    return {name.partition(".")[0] for name in _imports(path)}
+
+
+def test_there_is_something_to_look_at() -> None:
+    assert len(SIMMER) > 10
+    assert {path.parent.name for path in FUNCTIONS} >= {"submit", "status", "worker"}
+
+
+# ── What a cold start loads ───────────────────────────────────────────────────────────────────────
+
+_IMPORT_LIKE_LAMBDA = """
+import json, sys
+import app
+print(json.dumps({name: getattr(m, "__file__", None) for name, m in sys.modules.items()}))
+"""
+
+
+@pytest.mark.parametrize("function", ["submit", "status"])
+def test_light_function_loads_neither_the_model_sdk_nor_the_worker(function: str) -> None:
+    """In a process of its own, with the function's folder and the layer as Lambda has them."""
+    code = ROOT / "functions" / function
+    loaded = json.loads(
+        subprocess.run(
+            [sys.executable, "-c", _IMPORT_LIKE_LAMBDA],
+            cwd=code,
+            env={"PYTHONPATH": f"{code}:{LAYER}", "POWERTOOLS_TRACE_DISABLED": "1"},
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout
+    )
+
+    assert Path(loaded["app"]) == code / "app.py"
+    heavy = {"openai", "httpx", "httpx2", "httpcore", "httpcore2", "anyio", "asyncio"}
+    assert heavy & {name.partition(".")[0] for name in loaded} == set()
+    worker = str(ROOT / "functions" / "worker")
+    assert [name for name, file in loaded.items() if (file or "").startswith(worker)] == []
+
+
+# ── Who may import whom ───────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("path", SIMMER, ids=_name)
+def test_layer_imports_no_function(path: Path) -> None:
+    siblings = {file.stem for file in FUNCTIONS} | {"functions", "local", "tests"}
+
+    assert _roots(path) & siblings == set()
+
+
+@pytest.mark.parametrize("path", FUNCTIONS, ids=_name)
+def test_function_imports_no_sibling(path: Path) -> None:
+    own = {file.stem for file in path.parent.glob("*.py")}
+    others = {file.stem for file in FUNCTIONS if file.parent != path.parent} - own
+
+    assert _roots(path) & (others | {"functions", "local", "tests"}) == set()
+
+
+@pytest.mark.parametrize("path", SIMMER + FUNCTIONS, ids=_name)
+def test_aws_is_known_to_the_store_and_the_queue_alone(path: Path) -> None:
+    knows = bool(_roots(path) & {"boto3", "botocore"})
+
+    assert knows == (path.name in ("job_store.py", "job_queue.py", "aws.py"))
+
+
+@pytest.mark.parametrize("path", SIMMER + FUNCTIONS, ids=_name)
+def test_environment_is_read_by_settings_alone(path: Path) -> None:
+    reads = "os" in _roots(path)
+
+    assert reads == (path.name == "settings.py")
+
+
+@pytest.mark.parametrize("path", SIMMER, ids=_name)
+def test_model_sdk_is_unknown_to_the_layer(path: Path) -> None:
+    assert _roots(path) & {"openai", "httpx", "httpx2"} == set()
+
+
+# The innermost first: a module imports from those before it, never from those after.
+ORDER = [
+    {"clock", "errors", "strict_json", "aws", "settings"},
+    {"job", "task"},
+    {"messages", "progress", "job_store", "job_queue"},
+    {"view", "admission", "http"},
+]
+
+
+@pytest.mark.parametrize("path", [path for path in SIMMER if path.stem != "__init__"], ids=_name)
+def test_imports_within_the_layer_point_inward(path: Path) -> None:
+    rank = {name: i for i, names in enumerate(ORDER) for name in names}
+    if path.parent.name == "tasks":
+        allowed = {"task"}  # all a task file needs, and all it may know
+    else:
+        assert path.stem in rank, "a new module has its place in ORDER"
+        allowed = {name for name in rank if rank[name] <= rank[path.stem]}
+    imported = {name.split(".")[1] for name in _imports(path) if name.startswith("simmer.")}
+
+    assert imported <= allowed
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in SIMMER + FUNCTIONS if path.name != "recipe.py"],
+    ids=_name,
+)
+def test_nothing_but_the_recipe_task_speaks_of_recipes(path: Path) -> None:
+    """In code: a comment or a docstring may give an example."""
+    code = [
+        token.string
+        for token in tokenize.generate_tokens(io.StringIO(path.read_text()).readline)
+        if token.type in (tokenize.NAME, tokenize.STRING, tokenize.FSTRING_MIDDLE)
+        and not token.string.startswith('"""')
+    ]
+
+    assert [word for word in code if "recipe" in word.lower() or "ingredient" in word.lower()] == []

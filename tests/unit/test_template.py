@@ -1,0 +1,341 @@
+"""template.yaml, as SAM translates it: whole, closed, and its times in order."""
+
+import re
+from functools import cache
+from typing import Any
+
+import pytest
+
+from ladder import Ladder, Rung
+from simmer.job import LAST_WRITE_MS
+from simmer.settings import SubmitSettings, WorkerSettings
+from tests.lint_template import PARAMETER_SETS, TEMPLATE, findings, translated
+
+TEXT = TEMPLATE.read_text()
+FUNCTIONS = ["SubmitFunction", "StatusFunction", "WorkerFunction"]
+
+
+@cache
+def _template(parameters: str = "own pool") -> dict[str, Any]:
+    return translated(TEXT, PARAMETER_SETS[parameters])
+
+
+@pytest.fixture
+def resources() -> dict[str, Any]:
+    found: dict[str, Any] = _template()["Resources"]
+    return found
+
+
+def _of_type(resources: dict[str, Any], kind: str) -> dict[str, Any]:
+    return {
+        name: resource["Properties"]
+        for name, resource in resources.items()
+        if resource["Type"] == kind
+    }
+
+
+# ── Lint ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("parameters", PARAMETER_SETS.values(), ids=PARAMETER_SETS.keys())
+def test_translated_template_is_clean(parameters: dict[str, str]) -> None:
+    assert findings(TEXT, parameters) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "named"),
+    [
+        ("Queue: !GetAtt JobsQueue.Arn", "Queue: !GetAtt JobsQueu.Arn", "JobsQueu"),
+        ("JOBS_TABLE: !Ref JobsTable", "JOBS_TABLE: !Ref JobTable", "JobTable"),
+        ("Runtime: python3.13", "Runtime: python3.99", "python3.99"),
+        ("Policies:", "Policies: [SQSSendMesagePolicy]", "SQSSendMesagePolicy"),
+    ],
+)
+def test_lint_catches_what_sam_validate_lets_pass(right: str, wrong: str, named: str) -> None:
+    assert right in TEXT
+    broken = TEXT.replace(right, wrong, 1)
+    if right == "Policies:":  # the statements under it go with it
+        broken = re.sub(r"(\[SQSSendMesagePolicy\]\n)(?: {8}.*\n)+", r"\1", broken, count=1)
+
+    assert [finding for finding in findings(broken) if named in finding]
+
+
+# ── The ladder of times ───────────────────────────────────────────────────────────────────────────
+
+
+def test_provider_gives_up_before_the_function_and_the_function_before_the_queue(
+    resources: dict[str, Any],
+) -> None:
+    provider_timeout = Rung(model="any").timeout_seconds
+    function_timeout = resources["WorkerFunction"]["Properties"]["Timeout"]
+    visibility_timeout = resources["JobsQueue"]["Properties"]["VisibilityTimeout"]
+
+    assert provider_timeout < function_timeout <= visibility_timeout
+
+
+def test_longest_provider_timeout_a_ladder_may_have_fits_into_the_function(
+    resources: dict[str, Any],
+) -> None:
+    function_timeout = resources["WorkerFunction"]["Properties"]["Timeout"]
+
+    with pytest.raises(ValueError, match="timeoutSeconds"):
+        Rung.model_validate({"model": "any", "timeoutSeconds": function_timeout})
+
+
+def test_lease_outlives_a_heartbeat_or_two_and_the_deadline_outlives_the_lease() -> None:
+    worker = WorkerSettings.model_fields
+    deadline_seconds = SubmitSettings.model_fields["job_deadline_seconds"].default
+
+    assert 2 * worker["heartbeat_seconds"].default < worker["lease_seconds"].default
+    assert worker["lease_seconds"].default < deadline_seconds
+
+
+def test_message_outlives_the_longest_deadline(resources: dict[str, Any]) -> None:
+    longest_deadline = _template()["Parameters"]["JobDeadlineSeconds"]["MaxValue"]
+
+    assert longest_deadline < resources["JobsQueue"]["Properties"]["MessageRetentionPeriod"]
+
+
+# ── Who may do what ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_statement_of_a_function_has_no_wildcard(resources: dict[str, Any]) -> None:
+    roles = _of_type(resources, "AWS::IAM::Role")
+    statements = [
+        statement
+        for role in roles.values()
+        for policy in role["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+
+    assert set(roles) == {f"{function}Role" for function in FUNCTIONS}
+    assert statements
+    assert [statement for statement in statements if "*" in str(statement)] == []
+
+
+def test_functions_have_no_managed_policy_but_those_that_sam_adds(
+    resources: dict[str, Any],
+) -> None:
+    allowed = {"AWSLambdaBasicExecutionRole", "AWSLambdaSQSQueueExecutionRole"}
+    attached = {
+        arn.rpartition("/")[2]
+        for role in _of_type(resources, "AWS::IAM::Role").values()
+        for arn in role["ManagedPolicyArns"]
+    }
+
+    assert attached <= allowed
+
+
+PERMISSIONS = {
+    "SubmitFunction": {
+        ("JobsTable", "dynamodb:PutItem"),
+        ("JobsTable", "dynamodb:UpdateItem"),
+        ("JobsQueue", "sqs:SendMessage"),
+    },
+    "StatusFunction": {("JobsTable", "dynamodb:GetItem")},
+    "WorkerFunction": {
+        ("JobsTable", "dynamodb:UpdateItem"),
+        ("JobsQueue", "sqs:ReceiveMessage"),
+        ("JobsQueue", "sqs:DeleteMessage"),
+        ("JobsQueue", "sqs:GetQueueAttributes"),
+        ("JobsQueue", "sqs:ChangeMessageVisibility"),
+        ("JobsQueue", "sqs:SendMessage"),
+        ("ModelKeysSecret", "secretsmanager:GetSecretValue"),
+    },
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_function_may_do_what_it_does_and_no_more(resources: dict[str, Any], function: str) -> None:
+    permitted = set()
+    for policy in resources[f"{function}Role"]["Properties"]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            assert statement["Effect"] == "Allow"
+            actions = statement["Action"]
+            for action in [actions] if isinstance(actions, str) else actions:
+                permitted.add((_target(statement["Resource"]), action))
+
+    assert permitted == PERMISSIONS[function]
+
+
+def _target(resource: Any) -> str:
+    """The logical id behind a `Ref` or an `Arn`."""
+    [reference] = resource.values()
+    return reference if isinstance(reference, str) else str(reference[0])
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_environment_holds_no_secret(resources: dict[str, Any], function: str) -> None:
+    variables = resources[function]["Properties"]["Environment"]["Variables"]
+    suspicious = {
+        name: value
+        for name, value in variables.items()
+        if re.search(r"KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL", name)
+        or re.search(r"resolve:|sk-|Secret", str(value))
+    }
+
+    if function == "WorkerFunction":
+        arn = suspicious.pop("MODEL_KEYS_SECRET")
+        assert arn in ({"Ref": "ModelKeysSecret"}, {"Fn::GetAtt": ["ModelKeysSecret", "Id"]})
+    assert suspicious == {}
+
+
+def test_no_parameter_takes_a_secret() -> None:
+    parameters = _template()["Parameters"]
+
+    assert [name for name in parameters if re.search(r"(?i)key|secret|password", name)] == []
+
+
+@pytest.mark.parametrize("parameters", PARAMETER_SETS)
+def test_every_route_asks_for_a_token(parameters: str) -> None:
+    [api] = _of_type(_template(parameters)["Resources"], "AWS::ApiGatewayV2::Api").values()
+    routes = {
+        f"{method.upper()} {path}": route["security"]
+        for path, methods in api["Body"]["paths"].items()
+        for method, route in methods.items()
+    }
+
+    assert routes == {
+        "POST /{task}/generate": [{"Jwt": []}],
+        "GET /{task}/status/{jobId}": [{"Jwt": []}],
+    }
+    authorizer = api["Body"]["components"]["securitySchemes"]["Jwt"]
+    assert authorizer["x-amazon-apigateway-authorizer"]["type"] == "jwt"
+
+
+def test_jwt_is_the_apis_default_so_that_a_new_route_has_it_too() -> None:
+    assert re.search(r"Auth:\n +DefaultAuthorizer: Jwt\n", TEXT)
+    assert "Authorizer: NONE" not in TEXT
+
+
+# ── What a function is told ───────────────────────────────────────────────────────────────────────
+
+
+def _names(settings: type[SubmitSettings | WorkerSettings], *, required: bool) -> set[str]:
+    return {
+        name.upper()
+        for name, field in settings.model_fields.items()
+        if field.is_required() or not required
+    }
+
+
+@pytest.mark.parametrize(
+    ("function", "settings"),
+    [("SubmitFunction", SubmitSettings), ("WorkerFunction", WorkerSettings)],
+)
+def test_function_is_told_every_setting_it_needs_and_none_it_ignores(
+    resources: dict[str, Any], function: str, settings: type[SubmitSettings | WorkerSettings]
+) -> None:
+    told = set(resources[function]["Properties"]["Environment"]["Variables"])
+
+    assert _names(settings, required=True) <= told <= _names(settings, required=False)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "setting"),
+    [
+        ("CacheScope", "cache_scope"),
+        ("DailyJobQuota", "daily_job_quota"),
+        ("JobDeadlineSeconds", "job_deadline_seconds"),
+        ("RetentionSeconds", "retention_seconds"),
+    ],
+)
+def test_default_of_a_parameter_is_that_of_its_setting(parameter: str, setting: str) -> None:
+    default = _template()["Parameters"][parameter]["Default"]
+
+    assert default == SubmitSettings.model_fields[setting].default
+
+
+@pytest.mark.parametrize(
+    ("parameter", "setting"),
+    [
+        ("DailyJobQuota", "daily_job_quota"),
+        ("JobDeadlineSeconds", "job_deadline_seconds"),
+        ("RetentionSeconds", "retention_seconds"),
+    ],
+)
+def test_parameter_that_can_be_deployed_is_one_the_function_takes(
+    parameter: str, setting: str
+) -> None:
+    smallest = _template()["Parameters"][parameter]["MinValue"]
+
+    taken = SubmitSettings.model_json_schema()["properties"][setting.upper()]["minimum"]
+    assert smallest == taken
+
+
+def test_shortest_deadline_leaves_a_worker_time_to_write() -> None:
+    shortest = _template()["Parameters"]["JobDeadlineSeconds"]["MinValue"]
+
+    assert shortest * 1000 > LAST_WRITE_MS
+
+
+def test_default_ladder_can_be_read() -> None:
+    default = _template()["Parameters"]["ModelLadder"]["Default"]
+
+    assert len(Ladder.parse(default)) >= 1
+
+
+# ── What stands beside what ───────────────────────────────────────────────────────────────────────
+
+
+def test_dead_letter_queue_stands_right_below_its_queue(resources: dict[str, Any]) -> None:
+    ids = re.findall(r"(?m)^  (\w+):$", TEXT.partition("\nResources:\n")[2])
+    redrive = resources["JobsQueue"]["Properties"]["RedrivePolicy"]
+
+    assert ids[ids.index("JobsQueue") + 1] == "JobsDeadLetterQueue"
+    assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["JobsDeadLetterQueue", "Arn"]}
+    assert redrive["maxReceiveCount"] >= 5  # throttled receives must not dead-letter a job
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_logs_of_a_function_do_not_stay_for_ever(resources: dict[str, Any], function: str) -> None:
+    logging = resources[function]["Properties"]["LoggingConfig"]
+
+    group = resources[logging["LogGroup"]["Ref"]]
+
+    assert logging["LogFormat"] == "JSON"
+    assert group["Type"] == "AWS::Logs::LogGroup"
+    assert group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+def test_every_function_is_looked_at_here(resources: dict[str, Any]) -> None:
+    assert sorted(_of_type(resources, "AWS::Lambda::Function")) == sorted(FUNCTIONS)
+
+
+def test_worker_takes_ten_messages_and_reports_which_failed(resources: dict[str, Any]) -> None:
+    [mapping] = _of_type(resources, "AWS::Lambda::EventSourceMapping").values()
+
+    assert mapping["BatchSize"] == 10
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "WorkerMaximumConcurrency"}}
+
+
+def test_jobs_are_encrypted_recoverable_and_forgotten_in_time(resources: dict[str, Any]) -> None:
+    table = resources["JobsTable"]["Properties"]
+
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["SSESpecification"] == {"SSEEnabled": True}
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["TimeToLiveSpecification"] == {
+        "AttributeName": "expires_at_seconds",
+        "Enabled": True,
+    }
+
+
+def test_nothing_has_a_physical_name(resources: dict[str, Any]) -> None:
+    named = [
+        (name, property_name)
+        for name, resource in resources.items()
+        for property_name in resource["Properties"]
+        if property_name in ("TableName", "QueueName", "FunctionName", "RoleName", "LogGroupName")
+        and resource["Type"] not in ("AWS::Lambda::Permission", "AWS::Lambda::EventSourceMapping")
+    ]
+
+    assert named == []
+
+
+def test_every_parameter_and_output_is_described() -> None:
+    template = _template()
+
+    for entry in (*template["Parameters"].values(), *template["Outputs"].values()):
+        assert entry["Description"]

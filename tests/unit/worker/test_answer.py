@@ -1,0 +1,287 @@
+"""What a model may say, and what of it is delivered."""
+
+import dataclasses
+import json
+import random
+import unicodedata
+from typing import Any, cast
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from answer import MAX_COMPLAINT_CHARACTERS, MAX_COMPLAINTS, InvalidAnswer, validated
+from simmer.task import AnyTask, Omittable, TaskResult
+from simmer.tasks.recipe import TASK
+from tests.fuzz.campaign import verdict
+from tests.fuzz.corrupt import corrupted
+from tests.unit.worker.fakes import RECIPE, RECIPES, REQUEST, VALID
+
+REQUESTED = TASK.request_model.model_validate(REQUEST)
+
+
+def delivered(text: str) -> str:
+    return validated(TASK, REQUESTED, text)
+
+
+def complaints(text: str) -> tuple[str, ...]:
+    with pytest.raises(InvalidAnswer) as refusal:
+        delivered(text)
+    return refusal.value.complaints
+
+
+def answer(**changes: Any) -> str:
+    """The valid answer with these fields of its first recipe changed."""
+    return json.dumps({"recipes": [{**RECIPE, **changes}, RECIPES[1]]}, ensure_ascii=False)
+
+
+def replaced(old: str, new: str) -> str:
+    """The valid answer with the first occurrence of a text replaced."""
+    assert old in VALID
+    return VALID.replace(old, new, 1)
+
+
+# --- What is delivered ----------------------------------------------------------------------------
+
+WITHOUT_OPTIONALS = json.dumps(
+    {
+        "recipes": [
+            {k: v for k, v in each.items() if k not in ("description", "additionalIngredients")}
+            for each in RECIPES
+        ]
+    }
+)
+
+
+DELIVERED = {
+    "as it is asked for": VALID,
+    "indented, in ASCII": json.dumps({"recipes": RECIPES}, indent=3),
+    "odd spacing": VALID.replace(": ", "  :\t\r\n "),
+    "without what is optional": WITHOUT_OPTIONALS,
+    "an empty list that may be empty": answer(additionalIngredients=[]),
+    "case and outer space of a given": answer(ingredients=[" tofu ", "TOFU"]),
+    "the maximum itself": answer(cookingTime=30),
+    "a category nobody asked for": answer(categoryId="soups"),
+    "a joined emoji": answer(name="\U0001f468\u200d\U0001f373 tofu"),
+    "a needless escape": replaced("Fried", "\\u0046ried"),
+    "tabs and line ends": answer(instructions="a\tb\r\nc"),
+    "no markup yet": answer(instructions="<3 tofu, 1 < 2, salt & pepper; R&D"),
+    "as long as allowed": answer(name="x" * 120, instructions="x" * 6000),
+    "an escaped backslash before what looks like an escape": answer(name="\\u003cb"),
+}
+
+
+@pytest.mark.parametrize("text", DELIVERED.values(), ids=DELIVERED.keys())
+def test_a_valid_answer_is_delivered_byte_for_byte(text: str) -> None:
+    assert delivered(text) == text
+
+
+@pytest.mark.parametrize(
+    "around",
+    ["```json\n{}\n```", "```\n{}\n```", "\n ```json  \r\n{}\r\n```\n", "```json\n\n  {}  \n\n```"],
+)
+def test_a_fence_around_pure_json_is_taken_off_and_nothing_else(around: str) -> None:
+    text = VALID.replace(": ", " :  ")
+    assert delivered(around.replace("{}", text)) == text
+
+
+def test_white_space_around_the_answer_is_not_delivered() -> None:
+    assert delivered(f"\n\t {VALID} \r\n") == VALID
+
+
+def test_decomposed_text_is_delivered_composed() -> None:
+    decomposed = unicodedata.normalize("NFD", VALID)
+    assert decomposed != VALID
+    assert delivered(decomposed) == VALID
+
+
+def test_a_decomposed_ingredient_of_the_request_is_the_composed_one() -> None:
+    request = {
+        **REQUEST,
+        "ingredients": [unicodedata.normalize("NFD", "두부"), "Tofu", "crème fraîche"],
+    }
+    assert validated(TASK, TASK.request_model.model_validate(request), VALID) == VALID
+
+
+# --- What is refused ------------------------------------------------------------------------------
+
+DEEP = '{"recipes": ' + "[" * 20 + "]" * 20 + "}"
+VERY_DEEP = '{"recipes": ' + "[" * 30_000 + "]" * 30_000 + "}"
+NOT_JSON = "the answer is not one JSON object"
+
+
+REFUSED = {
+    # The text
+    "nothing": ("", NOT_JSON),
+    "prose": ("Sure! First, a stew…", NOT_JSON),
+    "prose before": (f"Here it is:\n{VALID}", NOT_JSON),
+    "trailing text": (f"{VALID}\n\nEnjoy!", NOT_JSON),
+    "twice": (f"{VALID}{VALID}", NOT_JSON),
+    "prose before a fence": (f"Sure!\n```json\n{VALID}\n```", NOT_JSON),
+    "prose after a fence": (f"```json\n{VALID}\n```\nEnjoy!", NOT_JSON),
+    "prose in a fence": (f"```json\nSure! {VALID}\n```", NOT_JSON),
+    "half a fence": (f"```json\n{VALID}", NOT_JSON),
+    "a fence in a fence": (f"```\n```json\n{VALID}\n```\n```", NOT_JSON),
+    "truncated by one": (VALID[:-1], NOT_JSON),
+    "truncated": (VALID[: len(VALID) // 2], NOT_JSON),
+    "trailing comma": (replaced('"servings": 2', '"servings": 2,'), NOT_JSON),
+    "single quotes": (VALID.replace('"', "'"), NOT_JSON),
+    "a byte order mark": (f"\ufeff{VALID}", NOT_JSON),
+    "NaN": (replaced("15", "NaN"), "NaN is not a JSON value"),
+    "Infinity": (replaced("15", "Infinity"), "Infinity is not"),
+    "-Infinity": (replaced("15", "-Infinity"), "-Infinity is not"),
+    "a leading zero": (replaced("15", "015"), NOT_JSON),
+    "double key": (replaced('"servings": 2', '"servings": 2, "servings": 2'), "repeated"),
+    "double key, one of them escaped": (
+        replaced('"servings": 2', '"servings": 2, "\\u0073ervings": 3'),
+        "repeated",
+    ),
+    "too deep": (DEEP, "nested too deeply"),
+    "far too deep": (VERY_DEEP, "nested too deeply"),
+    "too large": (VALID + " " * 70_000 + "x", "longer than 65536 bytes"),
+    "too large in bytes": (answer(instructions="국" * 22_000), "longer than"),
+    "a raw control character": (replaced("Fried", "\x07Fried"), NOT_JSON),
+    # The types
+    "a list": (f"[{VALID}]", "the answer:"),
+    "a string": ('"recipes"', "the answer:"),
+    "null": ("null", "the answer:"),
+    "no recipes": ("{}", "recipes: Field required"),
+    "a bool for an int": (answer(servings=True), "recipes.0.servings:"),
+    "a string for an int": (answer(servings="2"), "recipes.0.servings:"),
+    "a fraction": (replaced("15", "15.5"), "recipes.0.cookingTime:"),
+    "a float that is whole": (replaced("15", "15.0"), "recipes.0.cookingTime:"),
+    "an exponent": (replaced("15", "1e1"), "recipes.0.cookingTime:"),
+    "5,000 digits": (replaced("15", "9" * 5000), ""),
+    "an int for a string": (answer(name=7), "recipes.0.name:"),
+    "no list": (answer(ingredients="Tofu"), "recipes.0.ingredients:"),
+    "an int in it": (answer(ingredients=["Tofu", 1]), "recipes.0.ingredients.1:"),
+    "an empty list": (answer(ingredients=[]), "recipes.0.ingredients:"),
+    "no such difficulty": (answer(difficulty="Hard"), "recipes.0.difficulty:"),
+    "an unknown field": (answer(calories=420), "recipes.0.calories: Extra"),
+    "snake case": (answer(cooking_time=5), "recipes.0.cooking_time: Extra"),
+    "on top": (replaced('{"recipes"', '{"more": 1, "recipes"'), "more: Extra"),
+    "a link": (answer(thumbnailUrl="https://x.example/1.jpg"), "recipes.0.thumbnailUrl"),
+    "missing": (replaced('"instructions"', '"steps"'), "recipes.0.instructions: Field"),
+    "a null description": (answer(description=None), "recipes.0.description: must not be null"),
+    "a null category": (answer(categoryId=None), "recipes.0.categoryId: must not"),
+    "a long name": (answer(name="x" * 121), "recipes.0.name:"),
+    "no time": (answer(cookingTime=0), "recipes.0.cookingTime:"),
+    # The characters
+    "empty": (answer(name=""), "recipes.0.name: must not be empty"),
+    "blank": (answer(name=" \n"), "recipes.0.name: must not be empty"),
+    "zero width": (answer(name="\u200b"), "recipes.0.name: must not be empty"),
+    "a filler": (answer(name="\u3164"), "recipes.0.name: must not be empty"),
+    "in a list": (answer(additionalIngredients=[""]), "recipes.0.additionalIngredients.0: must"),
+    "NUL": (replaced("Fried", "\\u0000"), "recipes.0.name: holds control"),
+    "an escape": (answer(name="a\x1b[31m"), "recipes.0.name: holds control"),
+    "delete": (answer(name="a\x7f"), "recipes.0.name: holds control"),
+    "a C1 control": (answer(name="a\x85"), "recipes.0.name: holds control"),
+    "turned around": (answer(name="a\u202eb"), "recipes.0.name: holds control"),
+    "isolated": (answer(name="a\u2066b"), "recipes.0.name: holds control"),
+    "a BOM within": (answer(name="a\ufeffb"), "recipes.0.name: holds control"),
+    "half a character, escaped": (replaced("Fried", "\\ud83d"), ""),
+    "half a character": (replaced("Fried", "\ud83d"), ""),
+    "half a key": (replaced('"name"', '"\\ud83d": 1, "name"'), ""),
+    "decomposed by an escape": (replaced("Fried", "e\\u0301"), "not as escapes"),
+    "a tag": (answer(name="<b>tofu</b>"), "recipes.0.name: holds markup"),
+    "an end tag, open": (answer(name="tofu</p"), "recipes.0.name: holds markup"),
+    "a tag left open": (answer(name="<img src=x onerror=alert(1) x="), "holds markup"),
+    "a comment": (answer(name="a<!-- b"), "holds markup"),
+    "character references": (answer(name="&#60;b&#62;"), "holds markup"),
+    "a named one": (answer(name="fish &amp; chips"), "holds markup"),
+    "a tag behind an escape": (replaced("Fried", "\\u003cscript>"), "holds markup"),
+    "a link to click": (answer(name="[x](javascript:alert(1))"), "holds markup"),
+    "composed into markup": (answer(name="&lt\u037e"), "holds markup"),
+    # The fit to the request
+    "a foreign ingredient": (
+        answer(ingredients=["Tofu", "unicorn"]),
+        (
+            "recipes.0.ingredients: not among the given ones, so they belong in "
+            "additionalIngredients: unicorn"
+        ),
+    ),
+    "with its weight": (answer(ingredients=["Tofu 200g"]), "not among the given"),
+    "too few": (json.dumps({"recipes": RECIPES[:1]}), "exactly 2"),
+    "too many": (json.dumps({"recipes": [*RECIPES, {**RECIPE, "name": "c"}]}), "exactly 2"),
+    "same name": (json.dumps({"recipes": [RECIPE, RECIPE]}), "a name of its own"),
+    "same name but for case and outer space": (
+        json.dumps({"recipes": [RECIPE, {**RECIPE, "name": " FRIED Tofu "}]}),
+        "a name of its own",
+    ),
+    "wrong servings": (answer(servings=3), "recipes.0.servings: must be 2"),
+    "slow": (answer(cookingTime=31), "recipes.0.cookingTime: must be at most 30"),
+}
+
+
+@pytest.mark.parametrize(("text", "complaint"), REFUSED.values(), ids=REFUSED.keys())
+def test_an_invalid_answer_is_refused_with_a_complaint(text: str, complaint: str) -> None:
+    found = complaints(text)
+    assert any(complaint in each for each in found), found
+
+
+class Plan(TaskResult):
+    total_minutes: int
+    note: Omittable[str] = None
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('{"totalMinutes": 5}', None),
+        ('{"totalMinutes": 5, "total_minutes": 6}', "total_minutes: Extra"),
+        ('{"totalMinutes": 5.0}', "totalMinutes:"),
+        ('{"totalMinutes": 5, "note": "\u200b"}', "note: must not be empty"),
+        ('{"totalMinutes": 5, "note": null}', "note: must not be null"),
+    ],
+)
+def test_another_task_is_held_to_the_same(text: str, complaint: str | None) -> None:
+    plan = dataclasses.replace(cast(AnyTask, TASK), result_model=Plan, check=lambda *_: [])
+    if complaint is None:
+        assert validated(plan, REQUESTED, text) == text
+        return
+    with pytest.raises(InvalidAnswer) as refusal:
+        validated(plan, REQUESTED, text)
+    assert complaint in refusal.value.complaints[0]
+
+
+def test_every_misfit_is_told_at_once() -> None:
+    found = complaints(answer(servings=3, cookingTime=31, ingredients=["unicorn"], name="a\x00"))
+    assert len(found) == 4
+
+
+def test_without_a_maximum_any_time_fits() -> None:
+    request = {key: value for key, value in REQUEST.items() if key != "maxCookingTime"}
+    text = answer(cookingTime=1440)
+    assert validated(TASK, TASK.request_model.model_validate(request), text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        answer(**{"k" * 50_000: 1}),
+        answer(**{f"unknown {i}": i for i in range(1000)}),
+        replaced('"name"', '"\\ud83d": 1, "name"'),
+        answer(ingredients=["x" * 120] * 40),
+    ],
+)
+def test_complaints_are_few_and_short_and_can_be_sent(text: str) -> None:
+    found = complaints(text)
+    assert 1 <= len(found) <= MAX_COMPLAINTS
+    assert all(len(each) <= MAX_COMPLAINT_CHARACTERS for each in found)
+    assert "".join(found).encode()
+
+
+def test_what_is_refused_is_not_in_the_exception_text() -> None:
+    with pytest.raises(InvalidAnswer) as refusal:
+        delivered(answer(ingredients=["unicorn"]))
+    assert "unicorn" not in str(refusal.value)
+
+
+@settings(
+    max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)
+@given(st.randoms(use_true_random=False))
+def test_what_is_let_through_satisfies_judges_of_another_hand(chance: random.Random) -> None:
+    given_answer = corrupted(chance)
+    _, objections = verdict(given_answer)
+    assert objections == [], (given_answer.by, given_answer.said)

@@ -1,0 +1,110 @@
+"""The template's `ModelLadder`: what it may say, and what is said of a wrong one."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from ladder import Ladder, Rung
+
+FULL = """
+[{"model": "cheap"},
+ {"model": "strong", "baseUrl": "http://127.0.0.1:8000/v1", "key": "anthropic",
+  "structured": "prompt", "bounds": true, "maxOutputTokens": 100, "timeoutSeconds": 0.5}]
+"""
+
+
+def test_only_the_model_is_required() -> None:
+    (rung,) = Ladder.parse('[{"model": "cheap"}]')
+    assert rung.model_dump() == {
+        "model": "cheap",
+        "base_url": "https://api.openai.com/v1",
+        "key": "default",
+        "structured": "json_schema",
+        "bounds": False,
+        "max_output_tokens": 4000,
+        "timeout_seconds": 90,
+    }
+
+
+def test_every_field_of_a_rung_can_be_set() -> None:
+    assert Ladder.parse(FULL)[1].model_dump() == {
+        "model": "strong",
+        "base_url": "http://127.0.0.1:8000/v1",
+        "key": "anthropic",
+        "structured": "prompt",
+        "bounds": True,
+        "max_output_tokens": 100,
+        "timeout_seconds": 0.5,
+    }
+
+
+def test_the_rungs_keep_their_order() -> None:
+    ladder = Ladder.parse(FULL)
+    assert len(ladder) == 2
+    assert [rung.model for rung in ladder] == ["cheap", "strong"]
+    assert [rung.model for rung in ladder[1:]] == ["strong"]
+
+
+def test_a_rung_cannot_be_changed() -> None:
+    (rung,) = Ladder.parse('[{"model": "cheap"}]')
+    with pytest.raises(ValidationError):
+        rung.model = "other"
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "said"),
+    [
+        ("{}", (), "valid list"),
+        ("[]", (), "at least 1"),
+        (f"[{','.join(['{"model": "m"}'] * 6)}]", (), "at most 5"),
+        ("[{}]", (0, "model"), "Field required"),
+        ('["gpt-5"]', (0,), "dictionary"),
+        ('[{"model": ""}]', (0, "model"), "at least 1"),
+        ('[{"model": 5}]', (0, "model"), "string"),
+        ('[{"model": "m"}, {"model": "n", "modle": "m"}]', (1, "modle"), "not permitted"),
+        ('[{"model": "m", "base_url": "http://x"}]', (0, "base_url"), "not permitted"),
+        ('[{"model": "m", "baseUrl": "api.openai.com"}]', (0, "baseUrl"), "pattern"),
+        ('[{"model": "m", "key": null}]', (0, "key"), "string"),
+        ('[{"model": "m", "structured": "yes"}]', (0, "structured"), "json_schema"),
+        ('[{"model": "m", "bounds": "maybe"}]', (0, "bounds"), "boolean"),
+        ('[{"model": "m", "maxOutputTokens": 99}]', (0, "maxOutputTokens"), "100"),
+        ('[{"model": "m", "timeoutSeconds": 0}]', (0, "timeoutSeconds"), "greater than 0"),
+        ('[{"model": "m", "timeoutSeconds": 241}]', (0, "timeoutSeconds"), "240"),
+        ('[{"model": "m", "timeoutSeconds": 1e999}]', (0, "timeoutSeconds"), "240"),
+    ],
+)
+def test_a_wrong_ladder_is_refused_with_its_rung_and_field(
+    text: str, place: tuple[Any, ...], said: str
+) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        Ladder.parse(text)
+    [error] = refusal.value.errors()
+    assert error["loc"] == place
+    assert said in error["msg"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "Expecting value"),
+        ("gpt-5", "Expecting value"),
+        ('[{"model": "m"}', "Expecting"),
+        ('[{"model": "m", "timeoutSeconds": NaN}]', "NaN is not a JSON value"),
+        ('[{"model": "m", "model": "n"}]', "a key is repeated"),
+    ],
+)
+def test_a_ladder_that_is_no_json_is_refused_with_the_reason(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Ladder.parse(text)
+
+
+@pytest.mark.parametrize("field", ["base_url", "max_output_tokens", "timeout_seconds"])
+def test_a_misspelt_field_is_never_overlooked(field: str) -> None:
+    with pytest.raises(ValidationError, match=field):
+        Ladder.parse(f'[{{"model": "m", "{field}": 200}}]')
+
+
+def test_a_provider_call_fits_into_the_function() -> None:
+    longest = Rung.model_validate({"model": "m", "timeoutSeconds": 240}).timeout_seconds
+    assert longest < 300, "the worker's Timeout in template.yaml"

@@ -1,0 +1,533 @@
+"""The real SDK over real HTTP, against a server that misbehaves in every way we know."""
+
+import asyncio
+import json
+import logging
+import time
+import traceback
+from collections.abc import Coroutine, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from aws_lambda_powertools.utilities.parameters import SecretsProvider
+from aws_lambda_powertools.utilities.parameters import base as parameters_base
+from moto import mock_aws
+
+from ladder import Rung
+from prompt import first_ask, response_format
+from provider import (
+    KEYS_MAX_AGE_SECONDS,
+    Answer,
+    Down,
+    Misconfigured,
+    Provider,
+    ProviderFailure,
+    Throttled,
+    delay_seconds,
+)
+from simmer.job import Usage
+from simmer.task import find_task
+from tests.unit.worker.fakes import REQUEST
+from tests.unit.worker.servers import (
+    Answering,
+    Crude,
+    StandIn,
+    completion,
+    eventually,
+    says,
+    trickles,
+)
+
+pytestmark = pytest.mark.enable_socket
+
+KEY = "sk-very-secret-0123456789"
+TASK = find_task("recipe")
+PROMPT_WORDS = ("두부", "crème fraîche")
+
+
+# --- The surroundings -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def stand_in_server() -> Iterator[StandIn]:
+    with StandIn() as server:
+        yield server
+
+
+@pytest.fixture
+def stand_in(stand_in_server: StandIn) -> StandIn:
+    stand_in_server.reset()
+    return stand_in_server
+
+
+@pytest.fixture(scope="module")
+def crude_server() -> Iterator[Crude]:
+    with Crude() as server:
+        yield server
+
+
+@pytest.fixture
+def crude(crude_server: Crude) -> Crude:
+    crude_server.reset()
+    return crude_server
+
+
+class Secret:
+    """The keys secret."""
+
+    def __init__(self) -> None:
+        self.client = boto3.client("secretsmanager")
+        self.id = self.client.create_secret(Name="keys", SecretString="{}")["ARN"]
+
+    def put(self, text: str) -> None:
+        self.client.put_secret_value(SecretId=self.id, SecretString=text)
+
+
+@pytest.fixture(scope="module")
+def only_secret() -> Iterator[Secret]:
+    with pytest.MonkeyPatch.context() as environment, mock_aws():
+        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        yield Secret()
+
+
+@pytest.fixture
+def secret(only_secret: Secret) -> Secret:
+    only_secret.put(json.dumps({"default": KEY}))
+    return only_secret
+
+
+@pytest.fixture
+def provider(secret: Secret) -> Provider:
+    return Provider(secret.id, SecretsProvider(boto3_client=secret.client))
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    """One loop for all, as the function has it: connections are kept between calls."""
+    with asyncio.Runner() as one:
+        yield one
+
+
+class Run:
+    """Runs calls of a provider to their end."""
+
+    def __init__(self, runner: asyncio.Runner, provider: Provider) -> None:
+        self._runner = runner
+        self._provider = provider
+
+    def ask(self, server: StandIn | Crude, timeout_seconds: float = 5, **rung: Any) -> Answer:
+        return self._runner.run(self.asking(server, timeout_seconds, **rung))
+
+    def failure(
+        self, server: StandIn | Crude, timeout_seconds: float = 5, **rung: Any
+    ) -> ProviderFailure:
+        with pytest.raises(ProviderFailure) as failed:
+            self.ask(server, timeout_seconds, **rung)
+        return failed.value
+
+    def asking(
+        self, server: StandIn | Crude, timeout_seconds: float = 5, **rung: Any
+    ) -> Coroutine[Any, Any, Answer]:
+        asked = Rung.model_validate(
+            {"model": "stand-in-small", "baseUrl": f"{server.url}/v1", **rung}
+        )
+        return self._provider.ask(
+            asked,
+            first_ask(TASK, asked, json.dumps(REQUEST, ensure_ascii=False)),
+            response_format(TASK, asked),
+            max_output_tokens=asked.max_output_tokens,
+            timeout_seconds=timeout_seconds,
+        )
+
+    def run[T](self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(coroutine)
+
+
+@pytest.fixture
+def run(runner: asyncio.Runner, provider: Provider) -> Run:
+    return Run(runner, provider)
+
+
+# --- Answers --------------------------------------------------------------------------------------
+
+
+def test_a_good_answer_comes_as_it_was_said_with_what_it_consumed(
+    run: Run, stand_in: StandIn
+) -> None:
+    answer = run.ask(stand_in)
+    assert answer.ending == "stop"
+    assert len(json.loads(answer.text)["recipes"]) == 2
+    assert answer.usage.calls == 1
+    assert answer.usage.input_tokens > answer.usage.cached_input_tokens == 0
+    assert answer.usage.output_tokens > 0
+
+
+def test_cached_tokens_are_counted_apart(run: Run, stand_in: StandIn) -> None:
+    run.ask(stand_in)
+    again = run.ask(stand_in)
+    assert again.usage.input_tokens > again.usage.cached_input_tokens > 0
+
+
+@pytest.mark.parametrize("structured", ["json_schema", "json_object", "prompt"])
+def test_the_call_says_what_the_rung_is_set_to(run: Run, crude: Crude, structured: str) -> None:
+    crude.answer = says(completion())
+    run.ask(crude, structured=structured, maxOutputTokens=1234)
+    (sent,) = crude.bodies
+    assert sent["model"] == "stand-in-small"
+    assert sent["max_completion_tokens"] == 1234
+    assert "max_tokens" not in sent
+    assert sent.get("response_format", {}).get("type") == {"prompt": None}.get(
+        structured, structured
+    )
+    assert crude.authorizations == [f"Bearer {KEY}"]
+
+
+TOKENS = {"prompt_tokens": 7, "completion_tokens": 3}
+NO_USAGE = Usage(calls=1)
+SOME_USAGE = Usage(calls=1, input_tokens=7, output_tokens=3)
+ODD_COMPLETIONS: dict[str, tuple[dict[str, Any], Answer]] = {
+    "no usage": (completion(usage=None), Answer("hello", "stop", NO_USAGE)),
+    "no cached tokens": (
+        completion(usage={**TOKENS, "prompt_tokens_details": None}),
+        Answer("hello", "stop", SOME_USAGE),
+    ),
+    "usage of nulls": (
+        completion(usage={"prompt_tokens": None, "completion_tokens": None}),
+        Answer("hello", "stop", NO_USAGE),
+    ),
+    "no content": (
+        completion(message={"role": "assistant", "content": None}),
+        Answer("", "stop", SOME_USAGE),
+    ),
+    "content in parts": (
+        completion(message={"role": "assistant", "content": [{"type": "text", "text": "hello"}]}),
+        Answer("", "stop", SOME_USAGE),
+    ),
+    "cut at the cap": (
+        completion(finish_reason="length"),
+        Answer("hello", "truncated", SOME_USAGE),
+    ),
+    "a tool call": (completion(finish_reason="tool_calls"), Answer("hello", "stop", SOME_USAGE)),
+    "no finish reason": (completion(finish_reason=None), Answer("hello", "stop", SOME_USAGE)),
+    "filtered": (completion(finish_reason="content_filter"), Answer("", "refused", SOME_USAGE)),
+    "refused": (
+        completion(message={"role": "assistant", "content": None, "refusal": "No."}),
+        Answer("", "refused", SOME_USAGE),
+    ),
+    "refused with content": (
+        completion(message={"role": "assistant", "content": "hello", "refusal": "No."}),
+        Answer("", "refused", SOME_USAGE),
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "answer"), ODD_COMPLETIONS.values(), ids=ODD_COMPLETIONS.keys())
+def test_an_odd_completion_is_read_as_it_is(
+    run: Run, crude: Crude, body: dict[str, Any], answer: Answer
+) -> None:
+    crude.answer = says(body)
+    assert run.ask(crude) == answer
+
+
+@pytest.mark.parametrize(
+    ("said", "ending"),
+    [
+        ("truncated", "truncated"),
+        ("refusal", "refused"),
+        ("content_filter", "refused"),
+        ("empty", "stop"),
+        ("null_content", "stop"),
+        ("prose", "stop"),
+        ("lone_surrogate", "stop"),
+        ({"kind": "raw", "content": "half \ud83d"}, "stop"),
+    ],
+)
+def test_what_the_stand_in_says_ends_as(
+    run: Run, stand_in: StandIn, said: str | dict[str, Any], ending: str
+) -> None:
+    stand_in.script(said)
+    assert run.ask(stand_in).ending == ending
+    assert len(stand_in.calls()) == 1
+
+
+# --- Failures -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("misbehaviour", "failure"),
+    [
+        ("401", Misconfigured),
+        ("403", Misconfigured),
+        ("404", Misconfigured),
+        ("quota", Misconfigured),
+        ("429", Throttled),
+        ("429:5", Throttled),
+        ("503:5", Throttled),
+        ("overloaded", Throttled),
+        ("500", Down),
+        ("503", Down),
+        ("html", Down),
+        ("no_choices", Down),
+        ("broken_json", Down),
+        ("nothing", Down),
+        ("drop", Down),
+    ],
+)
+def test_a_misbehaviour_is_one_call_and_the_right_failure(
+    run: Run, stand_in: StandIn, misbehaviour: str, failure: type[ProviderFailure]
+) -> None:
+    stand_in.script(misbehaviour)
+    assert type(run.failure(stand_in)) is failure
+    # The SDK's own retries would sleep in a function that is paid by the millisecond.
+    assert len(stand_in.calls()) == 1
+
+
+def error(**changes: Any) -> dict[str, Any]:
+    """What OpenAI says of an error."""
+    return {"error": {"message": "m", "type": "t", "param": None, "code": None, **changes}}
+
+
+ERROR = error()
+FILTERED = error(code="content_filter")
+QUOTA = error(code="insufficient_quota")
+STATUSES: dict[str, tuple[Answering, type[ProviderFailure]]] = {
+    "400": (says(ERROR, 400), Misconfigured),
+    "422": (says(ERROR, 422), Misconfigured),
+    "429 without a word": (says("", 429), Throttled),
+    "429 for the quota": (says(QUOTA, 429), Misconfigured),
+    "408": (says(ERROR, 408), Down),
+    "409": (says(ERROR, 409), Down),
+    "502 of a proxy": (says("<html>Bad Gateway</html>", 502), Down),
+    "529": (says(ERROR, 529), Throttled),
+    "302 to nowhere": (says("", 302, Location="http://127.0.0.1:1/"), Down),
+}
+
+
+@pytest.mark.parametrize(("answer", "failure"), STATUSES.values(), ids=STATUSES.keys())
+def test_a_status_is_the_right_failure(
+    run: Run, crude: Crude, answer: Answering, failure: type[ProviderFailure]
+) -> None:
+    crude.answer = answer
+    assert type(run.failure(crude)) is failure
+    assert len(crude.bodies) == 1
+
+
+def test_a_prompt_that_the_provider_filtered_is_a_refusal(run: Run, crude: Crude) -> None:
+    crude.answer = says(FILTERED, 400)
+    assert run.ask(crude) == Answer("", "refused", Usage(calls=1))
+
+
+BROKEN_BODIES: dict[str, Any] = {
+    "a list": [],
+    "a string": '"hello"',
+    "null": "null",
+    "no choices": {**completion(), "choices": []},
+    "choices of another kind": {**completion(), "choices": {"a": 1}},
+    "choices of null": {**completion(), "choices": [None]},
+    "no message": completion(message=None),
+    "a message of another kind": completion(message="hello"),
+    "usage of words": completion(usage={"prompt_tokens": "many", "completion_tokens": "few"}),
+    "usage without end": json.dumps(completion()).replace('_tokens": 7', '_tokens": 1e999'),
+    "usage of another kind": completion(usage="much"),
+    "an error of status 200": {"error": {"message": "m", "code": 500}},
+}
+
+
+@pytest.mark.parametrize("body", BROKEN_BODIES.values(), ids=BROKEN_BODIES.keys())
+def test_a_body_that_is_no_answer_is_a_failure_of_the_provider(
+    run: Run, crude: Crude, body: Any
+) -> None:
+    crude.answer = says(body)
+    assert type(run.failure(crude)) is Down
+
+
+def test_a_provider_that_is_not_there_is_down(run: Run, crude: Crude) -> None:
+    assert type(run.failure(crude, baseUrl="http://127.0.0.1:1/v1")) is Down
+
+
+# --- Throttling -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"Retry_After": "5"}, 5),
+        ({"Retry_After": "0.5"}, 0.5),
+        ({"retry_after_ms": "250", "Retry_After": "9"}, 0.25),
+        ({"Retry_After": "-3"}, 0),
+        ({"Retry_After": "soon"}, None),
+        ({"Retry_After": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({"Retry_After": "inf"}, None),
+        ({"Retry_After": "nan"}, None),
+        ({"Retry_After": "1e999"}, None),
+        ({"retry_after_ms": "soon", "Retry_After": "9"}, None),
+    ],
+)
+def test_the_providers_word_on_when_to_come_back(
+    run: Run, crude: Crude, headers: dict[str, str], seconds: float | None
+) -> None:
+    crude.answer = says(ERROR, 429, **headers)
+    failure = run.failure(crude)
+    assert isinstance(failure, Throttled)
+    assert failure.retry_after_seconds == seconds
+    assert delay_seconds(failure) >= 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "least", "most"), [(None, 3, 6), (0, 1, 3), (2, 2, 4), (60, 60, 91)]
+)
+def test_a_delay_is_never_before_the_providers_word_and_spread_out(
+    wanted: float | None, least: int, most: int
+) -> None:
+    delays = {delay_seconds(Throttled("status 429", wanted)) for _ in range(500)}
+    assert least <= min(delays) <= max(delays) <= most
+    assert len(delays) > 1
+
+
+# --- Time -----------------------------------------------------------------------------------------
+
+
+def test_a_provider_that_hangs_is_given_up_at_the_time_out(run: Run, stand_in: StandIn) -> None:
+    stand_in.script("hang")
+    started = time.monotonic()
+    failure = run.failure(stand_in, timeout_seconds=0.3)
+    assert (type(failure), failure.kind) == (Down, "timeout")
+    assert 0.25 < time.monotonic() - started < 1.5
+    eventually(lambda: stand_in.calls()[0]["closedEarly"])
+
+
+def test_a_provider_that_trickles_is_given_up_at_the_time_out(run: Run, crude: Crude) -> None:
+    crude.answer = trickles(" " * 1000 + json.dumps(completion()), seconds_a_byte=0.02)
+    started = time.monotonic()
+    failure = run.failure(crude, timeout_seconds=0.4)
+    assert (type(failure), failure.kind) == (Down, "timeout")
+    assert 0.35 < time.monotonic() - started < 1.5
+    eventually(lambda: crude.closed_early)
+
+
+def test_a_provider_that_trickles_to_the_end_in_time_has_answered(run: Run, crude: Crude) -> None:
+    crude.answer = trickles(json.dumps(completion()), seconds_a_byte=0.0005)
+    assert run.ask(crude).text == "hello"
+
+
+def test_cancelling_a_call_closes_its_connection(run: Run, stand_in: StandIn) -> None:
+    stand_in.script("hang")
+
+    async def cancel() -> None:
+        call = asyncio.create_task(run.asking(stand_in, 60))
+        await asyncio.to_thread(eventually, stand_in.calls)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+    run.run(cancel())
+    eventually(lambda: stand_in.calls()[0]["closedEarly"])
+
+
+def test_calls_of_one_batch_overlap(run: Run, stand_in: StandIn) -> None:
+    stand_in.script(*["slow:0.3"] * 10)
+
+    async def ask_all() -> list[Answer]:
+        return await asyncio.gather(*(run.asking(stand_in) for _ in range(10)))
+
+    started = time.monotonic()
+    assert len(run.run(ask_all())) == 10
+    assert time.monotonic() - started < 1.5
+
+
+# --- Keys -----------------------------------------------------------------------------------------
+
+
+def test_each_rung_is_asked_with_the_key_it_names(run: Run, crude: Crude, secret: Secret) -> None:
+    secret.put(json.dumps({"default": KEY, "other": "sk-other"}))
+    crude.answer = says(completion())
+    run.ask(crude)
+    run.ask(crude, key="other")
+    assert crude.authorizations == [f"Bearer {KEY}", "Bearer sk-other"]
+
+
+@pytest.mark.parametrize("stored", ["{}", "not json", "[]", '"sk-1"', '{"other": "sk-1"}'])
+def test_a_key_that_is_not_in_the_secret_is_the_operators_to_mend(
+    run: Run, crude: Crude, secret: Secret, stored: str
+) -> None:
+    secret.put(stored)
+    assert type(run.failure(crude)) is Misconfigured
+    assert crude.bodies == []
+
+
+def test_a_secret_out_of_reach_is_a_failure_that_may_pass(
+    runner: asyncio.Runner, crude: Crude, secret: Secret
+) -> None:
+    elsewhere = Provider(f"{secret.id}-gone", SecretsProvider(boto3_client=secret.client))
+    assert type(Run(runner, elsewhere).failure(crude)) is Down
+    assert crude.bodies == []
+
+
+def test_a_provider_finds_its_own_way_to_the_secret(
+    runner: asyncio.Runner, crude: Crude, secret: Secret
+) -> None:
+    crude.answer = says(completion())
+    assert Run(runner, Provider.connect(secret.id)).ask(crude).text == "hello"
+
+
+def test_a_new_key_is_used_once_the_old_one_is_old(
+    run: Run, crude: Crude, secret: Secret, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crude.answer = says(completion())
+    run.ask(crude)
+    secret.put(json.dumps({"default": "sk-new"}))
+    run.ask(crude)
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) + timedelta(seconds=KEYS_MAX_AGE_SECONDS + 1)
+
+    monkeypatch.setattr(parameters_base, "datetime", Later)
+    run.ask(crude)
+    assert crude.authorizations == [f"Bearer {KEY}", f"Bearer {KEY}", "Bearer sk-new"]
+
+
+# --- Silence --------------------------------------------------------------------------------------
+
+LEAKING = f"Incorrect API key provided: {KEY}. You asked about 두부 and said crème fraîche."
+
+LEAKS: dict[str, Answering] = {
+    "an error that quotes key and prompt": says(error(message=LEAKING), 401),
+    "a code that does": says(error(code=LEAKING), 500),
+    "a throttle that does": says(error(message=LEAKING), 429),
+    "a page that does": says(f"<html>{LEAKING}</html>", 502),
+    "a broken body that does": says('{"choices": [' + LEAKING),
+    "a body of another kind that does": says({"choices": LEAKING}),
+    "no failure at all": says(completion(message={"role": "assistant", "content": LEAKING})),
+}
+
+
+@pytest.mark.parametrize("answer", LEAKS.values(), ids=LEAKS.keys())
+def test_neither_key_nor_prompt_nor_answer_is_logged_or_raised(
+    run: Run, crude: Crude, records: list[logging.LogRecord], answer: Answering
+) -> None:
+    crude.answer = answer
+    told = ""
+    try:
+        run.ask(crude)
+    except ProviderFailure as failure:
+        told = "".join(traceback.format_exception(failure)) + repr(vars(failure))
+    assert crude.bodies
+    logged = "\n".join(str({**vars(record), "text": record.getMessage()}) for record in records)
+    assert [word for word in (KEY, *PROMPT_WORDS) if word in logged + told] == []
+
+
+@pytest.mark.parametrize("stored", [KEY, json.dumps([KEY]), json.dumps({"other": KEY})])
+def test_an_unusable_secret_is_not_quoted(
+    run: Run, crude: Crude, secret: Secret, records: list[logging.LogRecord], stored: str
+) -> None:
+    secret.put(stored)
+    records.clear()  # what this test's own call has logged
+    failure = run.failure(crude)
+    told = "".join(traceback.format_exception(failure)) + repr(vars(failure))
+    assert KEY not in told
+    assert KEY not in str([vars(record) for record in records])
