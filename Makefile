@@ -25,6 +25,40 @@ run: setup  ## Serve everything on this machine: PORT=3000 CACHE_SCOPE=user MODE
 	  $(if $(JOB_DEADLINE_SECONDS),--parameter 'JobDeadlineSeconds=$(JOB_DEADLINE_SECONDS)') \
 	  $(if $(MODEL_LADDER),--parameter 'ModelLadder=$(MODEL_LADDER)')
 
+# --- make test -----------------------------------------------------------------------------
+
+.PHONY: test
+test: setup  ## Every test: units, the simulation, the deployed template
+	@UV='$(UV)' $(PYTHON) -m pytest
+
+.PHONY: check
+check: setup  ## What CI runs: format, lint, types, template, lock, tests
+	$(UV) lock --check --quiet
+	@for group in layer worker; do $(call requirements,$$group) \
+	  | diff - $$(test $$group = layer && echo layers/common || echo functions/worker)/requirements.txt \
+	  || { echo "requirements.txt is not what uv.lock says: make lock"; exit 1; }; done
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy layers functions
+	$(PYTHON) -m mypy local tests
+	SAM_CLI_TELEMETRY=0 .venv/bin/sam validate --lint
+	$(PYTHON) -m tests.lint_template
+	$(MAKE) test
+
+.PHONY: lock
+lock: setup  ## Lock again, and write what ships to the requirements.txt files SAM reads
+	$(UV) lock
+	$(call requirements,layer) > layers/common/requirements.txt
+	$(call requirements,worker) > functions/worker/requirements.txt
+
+requirements = $(UV) export --quiet --locked --only-group $(1) --no-hashes --no-annotate --no-header
+
+N ?= 100000
+
+.PHONY: simulate
+simulate: setup  ## The long simulation: N=100000 schedules over all cores
+	@$(PYTHON) -m tests.simulation --n $(N)
+
 # --- Setting up ----------------------------------------------------------------------------
 
 .PHONY: setup

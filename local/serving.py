@@ -33,6 +33,9 @@ _LAMBDA_CONCURRENCY = front.UPSTREAM_CONCURRENCY + _WORKERS + 4
 _WARM_PROCESSES = 2  # of submit and of status, so that a first request does not wait for Python
 _ARCHITECTURES = {"aarch64": "arm64", "arm64": "arm64"}
 
+# Where a shell in the repository finds the address: `API=$(cat .build/url)`.
+URL_FILE = BUILD / "url"
+
 type Report = Callable[[str], None]
 
 
@@ -108,6 +111,7 @@ async def _serve(
             for task in done:
                 task.result()
     finally:
+        URL_FILE.unlink(missing_ok=True)
         for task in waiting:
             task.cancel()
         await runner.cleanup()
@@ -159,6 +163,7 @@ async def _get_ready(deployment: Deployment, url: str, report: Report) -> None:
             asyncio.to_thread(deployment.invoke, "WorkerFunction", {"Records": []}),
         )
     report("all is up")
+    URL_FILE.write_text(f"{url}\n")
     print(_welcome(url), flush=True)
 
 

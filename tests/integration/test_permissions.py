@@ -1,5 +1,6 @@
 """The emulator holds the functions to the template's own policies: without one, nothing works."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,11 @@ from local.stand_in import StandIn
 from tests.integration.api import Api
 from tests.integration.conftest import TEMPLATE, deploy
 
+WithoutAction = Callable[[str], Path]
+
 
 @pytest.fixture
-def template_without(tmp_path: Path):
+def template_without(tmp_path: Path) -> WithoutAction:
     """A copy of the template in which an action is misspelt, so that nobody has it."""
 
     def write(action: str) -> Path:
@@ -27,7 +30,7 @@ def template_without(tmp_path: Path):
 
 
 def test_without_the_right_to_send_a_submit_is_not_accepted(
-    emulator: Emulator, model: StandIn, template_without
+    emulator: Emulator, model: StandIn, template_without: WithoutAction
 ) -> None:
     changed = template_without("sqs:SendMessage")
     deployment = deploy(emulator, model, "no-send", template=changed)
@@ -40,7 +43,7 @@ def test_without_the_right_to_send_a_submit_is_not_accepted(
 
 
 def test_without_the_right_to_read_the_key_no_model_is_asked(
-    emulator: Emulator, model: StandIn, template_without
+    emulator: Emulator, model: StandIn, template_without: WithoutAction
 ) -> None:
     changed = template_without("secretsmanager:GetSecretValue")
     deployment = deploy(emulator, model, "no-key", template=changed)

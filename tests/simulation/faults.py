@@ -3,6 +3,7 @@
 import enum
 from collections import Counter, deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from random import Random
 
 
@@ -20,33 +21,66 @@ class Fault(enum.StrEnum):
     UNREACHABLE = "unreachable"  # an error, no effect
     THROTTLED = "throttled"  # refused by the service's own limits
 
+    @property
+    def is_of_process(self) -> bool:
+        """Whether it befalls the whole process, and all that it does at that time."""
+        return self in _OF_PROCESS
 
-_NEEDS_CRASHABLE = frozenset({Fault.STALLED, Fault.CRASHED_BEFORE, Fault.CRASHED_AFTER})
+
+_OF_PROCESS = frozenset({Fault.STALLED, Fault.CRASHED_BEFORE, Fault.CRASHED_AFTER})
+FAULTS = tuple(fault for fault in Fault if fault is not Fault.OK)
 
 # Many schedules with few faults, for bugs that need one at the right place, and some with many.
 _INTENSITIES = (0.0, 0.01, 0.03, 0.03, 0.1, 0.1, 0.3)
 _SERVICES = ("", "", "", "dynamodb", "sqs", "model")
 
 
+@dataclass(frozen=True, slots=True)
+class Single:
+    """Exactly one fault: at the call of this name that is the `number`th by such a process."""
+
+    process: str  # how its name begins
+    call: str
+    number: int
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """One service meets every caller so, for a while. Times are the world's seconds."""
+
+    service: str
+    fault: Fault
+    begins_at: float
+    ends_at: float
+
+
 class FaultPlan:
-    """Draws a fault for every call, at the rates of one schedule, and counts them."""
+    """Says for every call what it meets, and counts that."""
 
     def __init__(
-        self, random: Random, rates: Mapping[Fault, float] | None = None, only: str = ""
+        self,
+        random: Random,
+        rates: Mapping[Fault, float] | None = None,
+        only: str = "",
+        *,
+        single: Single | None = None,
+        outage: Outage | None = None,
     ) -> None:
         """Draw at `rates` (fault -> probability) for calls whose name begins with `only`."""
         self.random = random
         self.rates = dict(rates or {})
         self.only = only
         self.coverage: Counter[tuple[str, Fault]] = Counter()
+        self._single, self._seen = single, 0
+        self._outage = outage
         self._scripts: dict[str, deque[Fault]] = {}
 
     @classmethod
     def drawn(cls, random: Random) -> "FaultPlan":
         """Draw the rates themselves: how much goes wrong in this schedule, what, and where."""
         intensity = random.choice(_INTENSITIES)
-        weights = {fault: random.random() for fault in Fault if random.random() < 0.5}
-        weights.pop(Fault.OK, None)
+        weights = {fault: random.random() for fault in FAULTS if random.random() < 0.5}
         total = sum(weights.values()) or 1.0
         rates = {fault: intensity * weight / total for fault, weight in weights.items()}
         return cls(random, rates, random.choice(_SERVICES))
@@ -59,23 +93,31 @@ class FaultPlan:
         """Let nothing go wrong from now on, so that a schedule can be seen to end well."""
         self.rates.clear()
         self._scripts.clear()
+        self._single = self._outage = None
 
     @property
-    def may_be_late(self) -> bool:
-        """Whether a request may still be on its way when its caller has gone on."""
-        return Fault.LATE in self.rates or bool(self._scripts)
+    def met(self) -> int:
+        """How many faults there were."""
+        return sum(count for (_, fault), count in self.coverage.items() if fault is not Fault.OK)
 
-    def draw(self, call: str, *, crashable: bool) -> Fault:
+    def draw(self, call: str, *, crashable: bool, process: str = "", at: float = 0.0) -> Fault:
         """Return what this call meets; only a crashable process is stopped or killed."""
-        fault = self._draw(call)
-        if fault in _NEEDS_CRASHABLE and not crashable:
+        fault = self._draw(call, process, at)
+        if fault in _OF_PROCESS and not crashable:
             fault = Fault.OK
         self.coverage[call, fault] += 1
         return fault
 
-    def _draw(self, call: str) -> Fault:
+    def _draw(self, call: str, process: str, at: float) -> Fault:
         if self._scripts and (script := self._scripts.get(call)):
             return script.popleft()
+        single, outage = self._single, self._outage
+        if single and call == single.call and process.startswith(single.process):
+            self._seen += 1
+            if self._seen == single.number:
+                return single.fault
+        if outage and call.startswith(outage.service) and outage.begins_at <= at < outage.ends_at:
+            return outage.fault
         if not self.rates or not call.startswith(self.only):
             return Fault.OK
         roll = self.random.random()

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Generator
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,7 +84,7 @@ class _Call[T]:
         world = self.world
         if world.loop.draining:
             raise Vanished
-        fault = world.faults.draw(self.name, crashable=world.current.may_crash)
+        fault = world.fault(self.name)
         # Slow or stalled between the decision to call and the call, or before the answer.
         is_first = world.random.random() < 0.5
         yield from self._sending(fault, is_first)
@@ -176,7 +175,6 @@ class FaultyClient:
             if operation == "transact_write_items" and "ClientRequestToken" not in request:
                 # As boto3 does, so that its own second sending of a transaction is harmless.
                 request["ClientRequestToken"] = f"{world.random.getrandbits(64):016x}"
-            sent = deepcopy(request) if world.faults.may_be_late else request
             errors = CallErrors(
                 unreachable=lambda: world.random.choice(
                     (EndpointConnectionError, ConnectTimeoutError)
@@ -184,7 +182,7 @@ class FaultyClient:
                 timed_out=lambda: ReadTimeoutError(endpoint_url=url),
                 throttled=lambda: _throttled(world, self._service, operation, request),
             )
-            return remote(world, call, lambda: method(**sent), errors, self._timeout_seconds)
+            return remote(world, call, lambda: method(**request), errors, self._timeout_seconds)
 
         setattr(self, operation, invoke)  # the next call finds it without coming here
         return invoke

@@ -62,6 +62,8 @@ class Sqs:
         self._queues: dict[str, _Queue] = {}
         self._by_receipt: dict[str, tuple[_Queue, Message]] = {}
         self._count = 0
+        # Called when a message may have become visible sooner than anything said before.
+        self.on_change: Callable[[], None] = lambda: None
 
     # ------------------------------------------------------------ for tests
 
@@ -96,6 +98,7 @@ class Sqs:
         queue.messages.append(
             Message(message_id, original.body, original.sent_at, self._now(), original.group_id)
         )
+        self.on_change()
 
     def redrive(self, from_url: str, to_url: str) -> int:
         """Move all of a dead-letter queue back, as new messages; return how many there were."""
@@ -216,7 +219,9 @@ class Sqs:
                 f"Value {ReceiptHandle} for parameter ReceiptHandle is invalid. Reason: Message "
                 "does not exist or is not available for visibility timeout change.",
             )
-        message.visible_at = now + VisibilityTimeout
+        was_visible_at, message.visible_at = message.visible_at, now + VisibilityTimeout
+        if message.visible_at < was_visible_at:
+            self.on_change()
         return {}
 
     # ------------------------------------------------------------ within
@@ -249,6 +254,7 @@ class Sqs:
         now = self._now()
         message = Message(f"message-{self._next()}", body, now, now + delay, group_id)
         queue.messages.append(message)
+        self.on_change()
         return message
 
     def _bury(self, queue: _Queue, message: Message) -> None:

@@ -48,7 +48,7 @@ from typing import Any, Self
 
 import greenlet  # type: ignore[import-untyped]
 
-from tests.simulation.faults import FaultPlan
+from tests.simulation.faults import Fault, FaultPlan
 
 GRID_SECONDS = 1 / 128  # a power of two: sums of such times are exact
 EPOCH_SECONDS = 1_700_000_000.0  # when every world begins
@@ -75,6 +75,7 @@ class Process:
 
     __slots__ = (
         "alive",
+        "is_unharmed",
         "may_crash",
         "name",
         "outcomes",
@@ -91,6 +92,7 @@ class Process:
         self.may_crash = may_crash
         self.alive = True
         self.stalled = False
+        self.is_unharmed = True  # none of its calls has met a fault
         self.ready: deque[asyncio.Handle] = deque()
         # All held on to, the dead too: collecting one as garbage would run its `finally`.
         self.tasks: list[asyncio.Task[Any]] = []
@@ -383,6 +385,15 @@ class World:
     def pause(self, seconds: float) -> None:
         """Suspend the plain function that runs, as a blocking call would."""
         self.loop.park(seconds)
+
+    def fault(self, call: str) -> Fault:
+        """What the call that the running process makes now meets."""
+        process = self.current
+        fault = self.faults.draw(
+            call, crashable=process.may_crash, process=process.name, at=self.loop.time()
+        )
+        process.is_unharmed &= fault is Fault.OK
+        return fault
 
     def later(self, seconds: float, function: Callable[..., object], *args: Any) -> None:
         """Call a function at a later time, outside all processes."""

@@ -79,14 +79,18 @@ class Crude(Served):
         self.answer: Answering = says({})
         self.authorizations: list[str] = []
         self.bodies: list[dict[str, Any]] = []
+        self.connections: set[object] = set()  # the client's addresses
         self.closed_early = 0
 
     def reset(self) -> None:
-        self.authorizations, self.bodies, self.closed_early = [], [], 0
+        self.authorizations, self.bodies, self.connections = [], [], set()
+        self.closed_early = 0
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         self.authorizations.append(request.headers.get("Authorization", ""))
         self.bodies.append(await request.json())
+        if request.transport is not None:
+            self.connections.add(request.transport.get_extra_info("peername"))
         try:
             return await self.answer(request)
         except (asyncio.CancelledError, ConnectionError):

@@ -349,11 +349,12 @@ def test_a_worker_that_lost_its_lease_aborts_the_call_and_writes_nothing(scene: 
         running = asyncio.create_task(scene.running(provider, message))
         await provider.called.wait()
         token = await asyncio.to_thread(scene.take_over)
-        return await running, token
+        stays = await running
+        assert (provider.in_flight, provider.aborted) == (0, 1)
+        return stays, token
 
     stays, token = asyncio.run(lose())
     assert stays == [message["messageId"]]
-    assert provider.aborted == 1
     assert scene.stored()["status"] == "processing"
     assert scene.stored()["lease_token"] == token
     assert scene.stored()["calls"] == 0
@@ -398,10 +399,11 @@ def test_a_job_that_ended_in_mid_call_is_left_and_its_message_is_done(
         running = asyncio.create_task(scene.running(provider, message))
         await provider.called.wait()
         await asyncio.to_thread(end)
-        return await running
+        stays = await running
+        assert (provider.in_flight, provider.aborted) == (0, 1)
+        return stays
 
     assert asyncio.run(run()) == []
-    assert provider.aborted == 1
 
 
 def test_a_heartbeat_that_fails_once_is_made_up_for(
@@ -435,10 +437,12 @@ def test_a_worker_that_cannot_beat_until_its_lease_is_over_gives_up(scene: Scene
         await provider.called.wait()
         scene.cloud.dynamodb.fail("update_item", THROTTLED_DYNAMODB, times=100)
         scene.clock.advance(LEASE_SECONDS)
-        return await running
+        async with asyncio.timeout(10):
+            stays = await running
+        assert (provider.in_flight, provider.aborted) == (0, 1)
+        return stays
 
     assert asyncio.run(run()) == [message["messageId"]]
-    assert provider.aborted == 1
 
 
 # --- Throttling -----------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 import time
 import traceback
 from collections.abc import Coroutine, Iterator
@@ -438,6 +439,13 @@ def test_calls_of_one_batch_overlap(run: Run, stand_in: StandIn) -> None:
     assert time.monotonic() - started < 1.5
 
 
+def test_a_connection_is_kept_for_the_next_call(run: Run, crude: Crude) -> None:
+    crude.answer = says(completion())
+    for _ in range(3):
+        run.ask(crude)
+    assert len(crude.connections) == 1
+
+
 # --- Keys -----------------------------------------------------------------------------------------
 
 
@@ -516,6 +524,7 @@ def test_neither_key_nor_prompt_nor_answer_is_logged_or_raised(
         run.ask(crude)
     except ProviderFailure as failure:
         told = "".join(traceback.format_exception(failure)) + repr(vars(failure))
+        assert re.fullmatch("[A-Za-z0-9 ]{1,40}", failure.kind), "a name, never a text"
     assert crude.bodies
     logged = "\n".join(str({**vars(record), "text": record.getMessage()}) for record in records)
     assert [word for word in (KEY, *PROMPT_WORDS) if word in logged + told] == []
