@@ -11,6 +11,8 @@ UV := $(or $(shell command -v uv),.build/uv-venv/bin/uv)
 
 PORT ?= 3000
 MODEL_DELAY ?= 4
+# `local` is a real but tiny model, downloaded when it is first asked for.
+MODEL ?=
 # Parameters of template.yaml; empty means its own default.
 CACHE_SCOPE ?=
 DAILY_JOB_QUOTA ?=
@@ -18,8 +20,9 @@ JOB_DEADLINE_SECONDS ?=
 MODEL_LADDER ?=
 
 .PHONY: run
-run: setup  ## Serve everything on this machine: PORT=3000 CACHE_SCOPE=user MODEL_DELAY=4
+run: setup  ## Serve everything on this machine: PORT=3000 MODEL_DELAY=4; MODEL=local is a real small model
 	@UV='$(UV)' exec $(PYTHON) -m local.run --port '$(PORT)' --model-delay '$(MODEL_DELAY)' \
+	  $(if $(MODEL),--model '$(MODEL)') \
 	  $(if $(CACHE_SCOPE),--parameter 'CacheScope=$(CACHE_SCOPE)') \
 	  $(if $(DAILY_JOB_QUOTA),--parameter 'DailyJobQuota=$(DAILY_JOB_QUOTA)') \
 	  $(if $(JOB_DEADLINE_SECONDS),--parameter 'JobDeadlineSeconds=$(JOB_DEADLINE_SECONDS)') \
@@ -58,6 +61,26 @@ N ?= 100000
 .PHONY: simulate
 simulate: setup  ## The long simulation: N=100000 schedules over all cores
 	@$(PYTHON) -m tests.simulation --n $(N)
+
+# --- make bench ----------------------------------------------------------------------------
+
+.PHONY: bench bench-ladder bench-tokens
+bench: bench-ladder bench-tokens  ## The benches that need no network and no key
+
+bench-ladder: .build/bench-venv  ## What 1,000 jobs cost: cheap model, strong model, ladder
+	@.build/bench-venv/bin/python -m bench.ladder
+
+bench-tokens: .build/bench-venv  ## Tokens a job, from a plain prompt to the shipped one
+	@.build/bench-venv/bin/python -m bench.tokens
+
+# The development tools and a tokenizer, which is too large to ask of everybody.
+.PHONY: .build/bench-venv
+.build/bench-venv: $(UV)
+	@UV_PROJECT_ENVIRONMENT=$@ $(UV) sync --locked --quiet --only-group bench
+
+.PHONY: try-small-model
+try-small-model: setup  ## Ten generations by a real small model, each checked (downloads 120 MB)
+	@$(PYTHON) -m bench.small_model
 
 # --- Setting up ----------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,6 +13,11 @@ from local.toolchain import REPOSITORY
 
 _GUARD = REPOSITORY / "local" / "guard.py"
 _GONE_WITHIN_SECONDS = 5.0
+_LISTENS_WITHIN_SECONDS = 20.0
+
+
+class ChildError(RuntimeError):
+    """A child did not start; the message has the end of its log."""
 
 
 class Child:
@@ -51,6 +57,19 @@ class Child:
     def log_tail(self, lines: int = 15) -> str:
         """The end of its output, to show why it failed."""
         return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-lines:])
+
+    def port(self) -> int:
+        """The port that it says, in a line of its own, to be `listening on`; waits for that.
+
+        Raises ChildError, and stops it, if it does not get there.
+        """
+        give_up = time.monotonic() + _LISTENS_WITHIN_SECONDS
+        while self.exit_code is None and time.monotonic() < give_up:
+            if said := re.search(r"^listening on (\d+)$", self.log_tail(), re.MULTILINE):
+                return int(said[1])
+            time.sleep(0.02)
+        self.stop()
+        raise ChildError(f"{self.name} did not start:\n{self.log_tail()}")
 
     def members(self) -> dict[int, str]:
         """The command line of each living process of the group, by process id."""

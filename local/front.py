@@ -2,6 +2,7 @@
 
 /                        the page, and its files
 /dev/token?user=alice    a signed token of that user, as plain text
+/dev/info                {"model"}: `stand-in`, `local` (the small one: nonsense) or `real`
 anything else            the deployed HTTP API, byte for byte
 """
 
@@ -36,8 +37,8 @@ _UPSTREAM = web.AppKey("upstream", ClientSession)
 _SLOTS = web.AppKey("slots", asyncio.Semaphore)
 
 
-def application(api_url: str, token_of: Callable[[str], str]) -> web.Application:
-    """The front of the API at `api_url`; `token_of(user)` may block."""
+def application(api_url: str, token_of: Callable[[str], str], model: str) -> web.Application:
+    """The front of the API at `api_url`; `token_of(user)` may block, `model` is for the page."""
     app = web.Application(client_max_size=_LARGEST_BODY_BYTES)
 
     async def dev_token(request: web.Request) -> web.Response:
@@ -47,6 +48,9 @@ def application(api_url: str, token_of: Callable[[str], str]) -> web.Application
         token = await asyncio.to_thread(token_of, user)
         return web.Response(text=token, headers={"Cache-Control": "no-store"})
 
+    async def dev_info(_: web.Request) -> web.Response:
+        return web.json_response({"model": model})
+
     async def proxy(request: web.Request) -> web.StreamResponse:
         return await _forward(request, api_url)
 
@@ -55,6 +59,7 @@ def application(api_url: str, token_of: Callable[[str], str]) -> web.Application
             web.get("/", _page_file("index.html")),
             *(web.get(f"/{file.name}", _page_file(file.name)) for file in sorted(_PAGE.iterdir())),
             web.get("/dev/token", dev_token),
+            web.get("/dev/info", dev_info),
             web.route("*", "/{path:.*}", proxy),
         ]
     )

@@ -52,6 +52,7 @@ def _serve(options: argparse.Namespace, listener: socket.socket) -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make run", description="Simmer on this machine.")
     parser.add_argument("--port", type=int, default=3000)
+    parser.add_argument("--model", choices=["local"], help="the small one that runs right here")
     parser.add_argument("--model-delay", type=float, default=4.0, metavar="SECONDS")
     parser.add_argument(
         "--parameter",

@@ -1,7 +1,8 @@
 """What `make run` starts, in order, and keeps running: emulator, model, deployment, front.
 
-With OPENAI_API_KEY or OPENAI_BASE_URL (and, if wanted, OPENAI_MODEL) in the environment the
-worker asks that model, else a stand-in that answers plausibly.
+With MODEL=local the worker asks a real but tiny model on this machine. Else, with OPENAI_API_KEY
+or OPENAI_BASE_URL (and, if wanted, OPENAI_MODEL) in the environment it asks that model, and
+without them a stand-in that answers plausibly.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,9 +24,10 @@ from botocore.exceptions import BotoCoreError
 from botocore.exceptions import ClientError as AwsError
 
 from local import front, sam
-from local.child import Child
+from local.child import Child, ChildError
+from local.small_model.process import SmallModel
 from local.stack import Deployment, DeploymentError, Emulator, EmulatorError
-from local.stand_in import StandIn, StandInError
+from local.stand_in import StandIn
 from local.toolchain import BUILD, TEMPLATE, ToolError
 
 _WORKERS = 6  # at once, ten jobs each
@@ -44,7 +47,7 @@ class Failed(Exception):
 
 
 FAILURES = (
-    *(Failed, ToolError, EmulatorError, DeploymentError, StandInError),
+    *(Failed, ToolError, EmulatorError, DeploymentError, ChildError),
     *(AwsError, BotoCoreError, ClientError, OSError),
 )
 
@@ -60,38 +63,35 @@ def serve(options: argparse.Namespace, listener: socket.socket, cleanup: ExitSta
     cleanup.callback(emulator.stop)
     children = [emulator.child]
 
-    key = "stand-in"
-    if _has_real_model():
-        key = os.environ.get("OPENAI_API_KEY") or "none"
-        ladder = _real_ladder()
-        report(f"the model is {', '.join(_describe(rung) for rung in ladder)}")
-    else:
-        stand_in = StandIn(delay_seconds=options.model_delay)
-        cleanup.callback(stand_in.stop)
-        children.append(stand_in.child)
-        ladder = stand_in.ladder
-        report(f"the model is a stand-in; an answer takes {options.model_delay:g} s or so")
+    model = _start_model(options, cleanup, report)
+    if model.child:
+        children.append(model.child)
 
     parameters = {
         "Architecture": _ARCHITECTURES.get(platform.machine(), "x86_64"),
         "WorkerMaximumConcurrency": _WORKERS,
-        "ModelLadder": ladder,
+        "ModelLadder": model.ladder,
         **dict(options.parameter),
     }
     deployment = emulator.deploy(TEMPLATE, parameters)
-    deployment.put_model_key(key)
-    asyncio.run(_serve(deployment, listener, children, report))
+    deployment.put_model_key(model.key)
+    app = front.application(deployment.api_url, deployment.token, model.kind)
+    asyncio.run(_serve(deployment, app, listener, children, report))
 
 
 async def _serve(
-    deployment: Deployment, listener: socket.socket, children: list[Child], report: Report
+    deployment: Deployment,
+    app: web.Application,
+    listener: socket.socket,
+    children: list[Child],
+    report: Report,
 ) -> None:
     """The front, until a signal comes. Raises Failed when a child has died."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     runner = web.AppRunner(
-        front.application(deployment.api_url, deployment.token),
+        app,
         access_log=None,
         auto_decompress=False,  # a body goes on as it came
         shutdown_timeout=0.5,
@@ -187,6 +187,32 @@ def _reporter() -> Report:
         print(f"{time.monotonic() - start:6.1f} s  {message}", flush=True)
 
     return report
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Model:
+    """What the worker asks."""
+
+    kind: str  # what the demo page is told
+    ladder: list[dict[str, Any]]
+    key: str = "none"
+    child: Child | None = None
+
+
+def _start_model(options: argparse.Namespace, cleanup: ExitStack, report: Report) -> _Model:
+    if options.model == "local":
+        small = SmallModel(report)
+        cleanup.callback(small.stop)
+        report("the model is SmolLM2-135M: real, but tiny, and what it writes is NONSENSE")
+        return _Model(kind="local", ladder=small.ladder, child=small.child)
+    if _has_real_model():
+        ladder = _real_ladder()
+        report(f"the model is {', '.join(_describe(rung) for rung in ladder)}")
+        return _Model(kind="real", ladder=ladder, key=os.environ.get("OPENAI_API_KEY") or "none")
+    stand_in = StandIn(delay_seconds=options.model_delay)
+    cleanup.callback(stand_in.stop)
+    report(f"the model is a stand-in; an answer takes {options.model_delay:g} s or so")
+    return _Model(kind="stand-in", ladder=stand_in.ladder, child=stand_in.child)
 
 
 def _has_real_model() -> bool:

@@ -10,9 +10,7 @@ What can be scripted is told in model_server.py.
 
 import json
 import os
-import re
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -22,12 +20,6 @@ from urllib.parse import urlencode
 from local.child import Child
 from local.model_server import MODELS
 from local.toolchain import BUILD, REPOSITORY
-
-_LISTENS_WITHIN_SECONDS = 20.0
-
-
-class StandInError(RuntimeError):
-    """The stand-in did not start; the message has the end of its log."""
 
 
 class StandIn:
@@ -45,7 +37,7 @@ class StandIn:
             },
             log=BUILD / "logs" / f"model-{os.getpid()}-{id(self):x}.log",
         )
-        self.base_url = f"http://127.0.0.1:{self._port()}/v1"
+        self.base_url = f"http://127.0.0.1:{self.child.port()}/v1"
         self._direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def __enter__(self) -> Self:
@@ -83,16 +75,6 @@ class StandIn:
 
     def stop(self) -> None:
         self.child.stop()
-
-    def _port(self) -> str:
-        give_up = time.monotonic() + _LISTENS_WITHIN_SECONDS
-        while self.child.exit_code is None and time.monotonic() < give_up:
-            if said := re.search(r"^listening on (\d+)$", self.child.log_tail(), re.MULTILINE):
-                return said[1]
-            time.sleep(0.02)
-        tail = self.child.log_tail()
-        self.child.stop()
-        raise StandInError(f"the stand-in model server did not start:\n{tail}")
 
     def _post(self, what: str, body: dict[str, Any]) -> None:
         self._fetch(what, json.dumps(body).encode())

@@ -7,11 +7,13 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from attempt import Worker
+from books import Books
 from ladder import Ladder
 from provider import Provider
 from simmer.http import Event, whereabouts
 from simmer.job_queue import JobQueue
 from simmer.job_store import JobStore
+from simmer.ledger import Ledger
 from simmer.settings import WorkerSettings
 
 logger = Logger(service="simmer")
@@ -26,12 +28,18 @@ def _runner() -> asyncio.Runner:
 @cache
 def _worker() -> Worker:
     settings = WorkerSettings.from_env()
+    ladder = Ladder.parse(settings.model_ladder)
     return Worker(
         store=JobStore.connect(settings.jobs_table),
         queue=JobQueue.connect(settings.jobs_queue_url),
-        ladder=Ladder.parse(settings.model_ladder),
+        ladder=ladder,
         provider=Provider.connect(settings.model_keys_secret),
         settings=settings,
+        books=Books(
+            Ledger.connect(settings.jobs_table),
+            [rung.model for rung in ladder],
+            settings.daily_budget_usd,
+        ),
     )
 
 

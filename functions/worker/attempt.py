@@ -15,7 +15,8 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from climb import Climb, Completed, Failed, NoCapacity, Outcome, OutOfTime
+from books import Books
+from climb import BudgetSpent, Climb, Completed, Failed, NoCapacity, Outcome, OutOfTime
 from ladder import Ladder
 from provider import Provider
 from simmer import clock
@@ -47,6 +48,7 @@ class Worker:
     ladder: Ladder
     provider: Provider
     settings: WorkerSettings
+    books: Books
 
     async def run_message(self, record: Mapping[str, Any], function_ends_at: float) -> bool:
         """Handle one SQS record; whether it is done. `function_ends_at` is in loop time."""
@@ -65,9 +67,10 @@ class Worker:
             expires_at_ms=self._lease_end_ms(),
             message_id=message_id,
         )
+        durations = await self.books.durations()
         try:
             job = await asyncio.to_thread(
-                self.store.claim, wakeup.job_id, wakeup.run_id, lease, clock.now_ms()
+                self.store.claim, wakeup.job_id, wakeup.run_id, lease, clock.now_ms(), durations
             )
         except NotClaimed as refused:
             return await self._not_claimed(refused.job, wakeup, message_id, receipt_handle)
@@ -98,6 +101,7 @@ class Worker:
             provider=self.provider,
             job=job,
             seconds_for_a_call=lambda: _seconds_for_a_call(job, function_ends_at),
+            budget=self.books.budget,
         )
         climbing = asyncio.create_task(climb.run())
         beating = asyncio.create_task(self._beat(job, receipt_handle))
@@ -111,6 +115,8 @@ class Worker:
             for task in (climbing, beating):
                 task.cancel()
             await asyncio.wait((climbing, beating))
+            # What was spent was spent, whether or not the job is still ours to write to.
+            await self.books.record(climb.job, climb.usage_by_model, climb.answered_by)
 
     async def _beat(self, job: Job, receipt_handle: str) -> bool:
         """Keep lease and message ours; returns when the lease is lost: whether that is the end."""
@@ -144,6 +150,8 @@ class Worker:
             outcome = Failed(ErrorCode.DEADLINE_EXCEEDED)
             if _seconds_to_deadline(job) >= MIN_CALL_SECONDS:  # so it is the function that ends
                 outcome = NoCapacity(delay_seconds=0)
+        except BudgetSpent:
+            outcome = Failed(ErrorCode.BUDGET_EXCEEDED)
         except Exception as error:
             logger.error(
                 "attempt failed", extra={"jobId": job.job_id, "type": type(error).__name__}
@@ -160,19 +168,21 @@ class Worker:
         else:
             end = partial(self.store.fail, job, outcome.error_code)
         return await self._write(
-            lambda: end(climb.usage, retention_seconds=retention_seconds, now_ms=clock.now_ms())
+            climb,
+            lambda: end(climb.usage, retention_seconds=retention_seconds, now_ms=clock.now_ms()),
         )
 
     async def _give_back(self, climb: Climb, delay_seconds: int, receipt_handle: str) -> bool:
         """Release the job and send a new message for it, so that the old one's receive count,
         which is for crashes, does not grow by this."""
         released = await self._write(
+            climb,
             lambda: self.store.release(
                 climb.job,
                 climb.usage,
                 first_rung=climb.rung,
                 awaits_capacity=delay_seconds > 0,
-            )
+            ),
         )
         if released is STAYS:
             return STAYS
@@ -183,11 +193,12 @@ class Worker:
             return STAYS
         return DONE
 
-    async def _write(self, write: Callable[[], Job]) -> bool:
-        """Try until the store took it, said that the job is not ours, or was asked too often."""
+    async def _write(self, climb: Climb, write: Callable[[], Job]) -> bool:
+        """Try until the store took it (and keep the job as it is then), said that the job is not
+        ours, or was asked too often."""
         for tried in range(WRITE_TRIES):
             try:
-                await asyncio.to_thread(write)
+                climb.job = await asyncio.to_thread(write)
                 return DONE
             except LeaseLost as lost:
                 return DONE if lost.job is None or _is_over(lost.job) else STAYS

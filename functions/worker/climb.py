@@ -9,6 +9,7 @@
 | 5xx, time-out, a broken body      | next rung                                                    |
 | 429, overloaded                   | next rung; if none has an answer, back to the queue          |
 | key, permission, unknown model    | an operator's alarm; next rung                               |
+| (before any call) no money left   | an operator's alarm; `budget_exceeded`                       |
 
 A rung whose answer was useless, and every rung below it, is not asked again in this job. At the top
 of the ladder the job goes back to the queue if a throttled rung is left that may still answer.
@@ -24,7 +25,9 @@ from openai.types.chat import ChatCompletionMessageParam
 
 import prompt
 from answer import InvalidAnswer, validated
+from books import Budget
 from ladder import Ladder, Rung
+from prices import priced
 from provider import (
     Answer,
     Down,
@@ -64,6 +67,10 @@ class OutOfTime(Exception):
     """What is left of the time is too short for another call."""
 
 
+class BudgetSpent(Exception):
+    """There is no money left for another call today."""
+
+
 class _Useless(Exception):
     """A rung has said what it can, and it is no result."""
 
@@ -76,17 +83,24 @@ class _Useless(Exception):
 class Climb:
     """One job's way up the ladder.
 
-    `seconds_for_a_call` says how long the next call may take, or raises `OutOfTime`. `usage` and
-    `rung` (the first that may still bring a result) are right at any moment, so that they can be
-    kept when the climb is broken off.
+    `seconds_for_a_call` says how long the next call may take, or raises `OutOfTime`; `budget` is
+    asked before each, and its end is `BudgetSpent`. `usage` (of all answered calls, the useless
+    ones too) and `rung` (the first that may still bring a result) are right at any moment, so that
+    they can be kept when the climb is broken off. `answered_by` is the model of the result.
     """
 
     ladder: Ladder
     provider: Provider
     job: Job
     seconds_for_a_call: Callable[[], float]
-    usage: Usage = field(default_factory=Usage)
+    budget: Budget = field(default_factory=Budget)
+    usage_by_model: dict[str, Usage] = field(default_factory=dict)
     rung: int = 0
+    answered_by: str | None = None
+
+    @property
+    def usage(self) -> Usage:
+        return sum(self.usage_by_model.values(), Usage())
 
     async def run(self) -> Outcome:
         task = find_task(self.job.task)
@@ -96,7 +110,9 @@ class Climb:
         throttled: dict[int, int] = {}
         for index, rung in list(enumerate(self.ladder))[self.rung :]:
             try:
-                return Completed(await self._ask_rung(rung, task, request))
+                result = await self._ask_rung(rung, task, request)
+                self.answered_by = rung.model
+                return Completed(result)
             except Throttled as failure:
                 throttled[index] = delay_seconds(failure)
             except Down:
@@ -142,6 +158,9 @@ class Climb:
         messages: list[ChatCompletionMessageParam],
         max_output_tokens: int,
     ) -> Answer:
+        if await self.budget.is_spent():
+            logger.error("daily budget spent", extra={"jobId": self.job.job_id})
+            raise BudgetSpent
         timeout_seconds = min(rung.timeout_seconds, self.seconds_for_a_call())
         try:
             answer = await self.provider.ask(
@@ -152,11 +171,19 @@ class Climb:
                 timeout_seconds=timeout_seconds,
             )
         except ProviderFailure as failure:
-            self._log(rung, failure.kind, Usage(), isinstance(failure, Misconfigured))
+            usage = self._add(rung, failure.usage)
+            self._log(rung, failure.kind, usage, isinstance(failure, Misconfigured))
             raise
-        self.usage += answer.usage
-        self._log(rung, answer.ending, answer.usage)
+        self._log(rung, answer.ending, self._add(rung, answer.usage))
         return answer
+
+    def _add(self, rung: Rung, usage: Usage) -> Usage:
+        """Keep what a call consumed; the same with its cost."""
+        usage = priced(usage, rung.model, rung.price)
+        if usage.calls:
+            self.usage_by_model[rung.model] = self.usage_by_model.get(rung.model, Usage()) + usage
+            self.budget.spend(usage.cost_microusd)
+        return usage
 
     def _log(self, rung: Rung, ending: str, usage: Usage, is_alarming: bool = False) -> None:
         """What was asked and answered stays out: it is the user's."""

@@ -8,10 +8,12 @@ A JSON list with an object a rung; only `model` is required:
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.alias_generators import to_camel
 
+from prices import Price
 from simmer import strict_json
 
 
@@ -22,7 +24,9 @@ class Rung(BaseModel):
     `json_schema` (it enforces the schema), `json_object` (it enforces JSON), `prompt` (it is only
     asked). `bounds` says whether its schema mode takes `maxLength` and the like: small models loop
     for ever without, and some vendors refuse them. `max_output_tokens` is doubled once when an
-    answer was cut short.
+    answer was cut short. `prompt_cache` says whether the endpoint takes `prompt_cache_key`; unless
+    said, only OpenAI's own does, for others may refuse a field they do not know. `price` is the
+    model's own, where `prices.json` does not know it or knows another.
     """
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
@@ -34,6 +38,15 @@ class Rung(BaseModel):
     bounds: bool = False
     max_output_tokens: Annotated[int, Field(ge=100)] = 4000
     timeout_seconds: Annotated[float, Field(gt=0, le=180)] = 90
+    prompt_cache: bool | None = None
+    price: Price | None = None
+
+    @property
+    def takes_prompt_cache_key(self) -> bool:
+        if self.prompt_cache is not None:
+            return self.prompt_cache
+        host = urlsplit(self.base_url).hostname or ""
+        return host == "api.openai.com" or host.endswith(".api.openai.com")
 
 
 _RUNGS: TypeAdapter[list[Rung]] = TypeAdapter(

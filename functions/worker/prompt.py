@@ -26,11 +26,18 @@ def first_ask(task: AnyTask, rung: Rung, request: str) -> list[ChatCompletionMes
         schema = json.dumps(answer_schema(task.name, rung.bounds), separators=(",", ":"))
         instructions += f"\nThe answer's JSON schema:\n{schema}\n"
     # A "<" of the user's would let a text pretend to end the data.
-    data = request.replace("<", "\\u003c")
+    data = _compact(request).replace("<", "\\u003c")
     return [
         {"role": "system", "content": instructions},
         {"role": "user", "content": f"<request>\n{data}\n</request>"},
     ]
+
+
+def _compact(request: str) -> str:
+    """The same request in fewer tokens: an empty list says no more than none, and Hangul is
+    shorter as itself than as escapes."""
+    given = {name: value for name, value in json.loads(request).items() if value not in (None, [])}
+    return json.dumps(given, separators=(",", ":"), ensure_ascii=False)
 
 
 def re_ask(

@@ -24,10 +24,13 @@ from aws_lambda_powertools.utilities import parameters
 from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
 
 from ladder import Rung
-from simmer.job import Usage
+from simmer.job import Usage, fingerprint
 
 # A key that was just put into the secret is used within this time.
 KEYS_MAX_AGE_SECONDS = 60
+
+# A count of tokens above this is a slip of the provider's, and more than DynamoDB can add.
+MAX_TOKENS = 10**9
 
 # At DEBUG, which an operator may well turn on for a function, it logs the keys and every job.
 logging.getLogger("botocore").setLevel(logging.INFO)
@@ -43,11 +46,13 @@ class Answer:
 
 
 class ProviderFailure(Exception):
-    """The call gave no answer. `kind` is for the log; nothing of the exchange is in it."""
+    """The call gave no answer. `kind` is for the log; nothing of the exchange is in it. `usage` is
+    what it consumed all the same, as far as the provider said so."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, usage: Usage | None = None) -> None:
         super().__init__(kind)
         self.kind = kind
+        self.usage = usage or Usage()
 
 
 class Throttled(ProviderFailure):
@@ -92,6 +97,9 @@ class Provider:
         options: dict[str, Any] = {}
         if response_format is not None:
             options["response_format"] = response_format
+        if rung.takes_prompt_cache_key:
+            # Requests that begin alike are sent to where that beginning is cached.
+            options["prompt_cache_key"] = fingerprint(rung.model, str(messages[0].get("content")))
         try:
             async with asyncio.timeout(timeout_seconds):
                 completion = await client.with_options(
@@ -116,7 +124,7 @@ class Provider:
         try:
             stored = self._secrets.get(self._keys_secret, max_age=KEYS_MAX_AGE_SECONDS)
             keys = json.loads(str(stored))
-            return str(keys[name])
+            return str(keys[name]).strip()
         except (ValueError, KeyError, TypeError):
             raise Misconfigured("key not in the secret") from None
         except parameters.exceptions.GetParameterError:
@@ -130,12 +138,13 @@ def _client(base_url: str, key: str) -> openai.AsyncOpenAI:
 
 def _answer(completion: ChatCompletion) -> Answer:
     """Read the completion as it may really be: the SDK does not check the body's types."""
+    usage = Usage(calls=1)
     try:
+        usage = _usage(completion)
         choice = completion.choices[0]
         text, refusal, finish = choice.message.content, choice.message.refusal, choice.finish_reason
-        usage = _usage(completion)
     except Exception:  # whatever one trips over
-        raise Down("no choices") from None
+        raise Down("no choices", usage) from None
     if finish == "content_filter" or refusal:
         return Answer("", "refused", usage)
     if not isinstance(text, str):
@@ -147,13 +156,16 @@ def _usage(completion: ChatCompletion) -> Usage:
     used = completion.usage
     if used is None:
         return Usage(calls=1)
-    cached = getattr(used.prompt_tokens_details, "cached_tokens", None) or 0
     return Usage(
         calls=1,
-        input_tokens=int(used.prompt_tokens or 0),
-        cached_input_tokens=int(cached),
-        output_tokens=int(used.completion_tokens or 0),
+        input_tokens=_tokens(used.prompt_tokens),
+        cached_input_tokens=_tokens(getattr(used.prompt_tokens_details, "cached_tokens", None)),
+        output_tokens=_tokens(used.completion_tokens),
     )
+
+
+def _tokens(count: int | None) -> int:
+    return min(max(int(count or 0), 0), MAX_TOKENS)
 
 
 def _status_failure(error: openai.APIStatusError) -> ProviderFailure:

@@ -7,6 +7,7 @@ const TEXTS = {
     submitting: "보내는 중…", cancelled: "취소했습니다.", cached: "저장된 답",
     unreachable: "서버에 연결할 수 없습니다. 잠시 후 다시 시도해 주세요.",
     refused: "요청이 받아들여지지 않았습니다", failed: "실패했습니다.", retry: "다시 시도할 수 있습니다.",
+    nonsense: "작은 실제 모델(SmolLM2-135M)이 답합니다. 레시피는 엉터리이며, 대부분 이름 있는 실패로 끝납니다.",
     minutes: (n) => `${n}분`, servings: (n) => `${n}인분`,
     easy: "쉬움", medium: "보통", hard: "어려움",
   },
@@ -17,6 +18,7 @@ const TEXTS = {
     submitting: "Sending…", cancelled: "Cancelled.", cached: "Stored answer",
     unreachable: "The server cannot be reached. Please try again in a moment.",
     refused: "The request was not accepted", failed: "That failed.", retry: "You can try again.",
+    nonsense: "A real but tiny model (SmolLM2-135M) answers. Its recipes are nonsense; most end as a failure with a name.",
     minutes: (n) => `${n} min`, servings: (n) => `serves ${n}`,
     easy: "easy", medium: "medium", hard: "hard",
   },
@@ -43,6 +45,10 @@ function translate() {
 
 form.locale.addEventListener("change", translate);
 translate();
+
+fetch("/dev/info").then((answer) => answer.json()).then(({ model }) => {
+  byId("nonsense").hidden = model !== "local";
+}).catch(() => {});
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();

@@ -2,7 +2,7 @@
 
 python -m tests.simulation --n 100000 --seed 0     seeds 0 to 99,999
 python -m tests.simulation --replay 4711           one again, with its trace
-python -m tests.simulation --bug 3 --n 2000        with the third seeded bug, until it is caught
+python -m tests.simulation --bug 3 --n 2000        with that seeded bug, until it is caught
 """
 
 import argparse
@@ -19,7 +19,7 @@ def simulate(first: int, count: int, console: Console) -> int:
     """Run them all and print what they came to; the number of violations."""
     coverage: Counter[tuple[str, str]] = Counter()
     endings: Counter[str] = Counter()
-    jobs = takeovers = schedules = 0
+    jobs = attempts = schedules = unpunctual = 0
     failures: list[tuple[int, str]] = []
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
@@ -31,14 +31,16 @@ def simulate(first: int, count: int, console: Console) -> int:
                 coverage.update(each.coverage)
                 endings.update(each.endings)
                 jobs += each.jobs
-                takeovers += each.takeovers
+                attempts += each.attempts
+                unpunctual += each.unpunctual
             failures += failed
             schedules += len(finished) + len(failed)
             progress.update(task, completed=schedules)
     _print_coverage(coverage, console)
     console.print(
-        f"{schedules:,} schedules, {jobs:,} admitted jobs, {takeovers:,} further attempts; "
-        f"last seen as {dict(endings.most_common())}",
+        f"{schedules:,} schedules, {jobs:,} admitted jobs, {attempts:,} attempts; clients last saw "
+        + ", ".join(f"{ending} {count:,}" for ending, count in endings.most_common())
+        + f"; {unpunctual} of them by a write that a stalled worker sent too late",
         highlight=False,
     )
     for seed, why in sorted(failures)[:10]:
@@ -66,16 +68,18 @@ def replay(seed: int, console: Console) -> int:
     campaign.find_shipped_code()
     from tests.simulation import scenario
 
-    world = scenario.World(seed, max_steps=scenario.MAX_STEPS)
     error: Exception | None = None
-    with world, scenario.installed(world):
+    with scenario.schedule_of(seed) as schedule:
+        world, weather = schedule.world, schedule.weather
         try:
-            world.run(scenario.Schedule(world).main())
+            world.run(schedule.main())
         except Exception as caught:
             error = caught
-        for at, process, *event in world.trace:
-            console.print(f"{at:9.3f} {process:<8}", *event, highlight=False, markup=False)
-        console.print(f"trace {world.trace_hash()}", f"-> {error or 'no violation'}", markup=False)
+    console.print(f"weather: {weather.describe()}", highlight=False, markup=False)
+    for at, process, *event in world.trace:
+        what = " ".join(map(str, event))
+        console.print(f"{at:9.3f} {process:<9} {what}", highlight=False, markup=False)
+    console.print(f"trace {world.trace_hash()}: {error or 'no violation'}", markup=False)
     return 1 if error else 0
 
 
@@ -91,7 +95,9 @@ def main() -> int:
         return replay(options.replay, console)
     if options.bug is not None:
         caught = campaign.hunt(options.bug, options.seed, options.n)
-        console.print("not caught" if caught is None else f"caught after {caught[0]}: {caught[1]}")
+        console.print(
+            f"after {caught.schedules}: {caught.why}" if caught else "not caught", markup=False
+        )
         return caught is None
     return min(1, simulate(options.seed, options.n, console))
 

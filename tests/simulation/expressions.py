@@ -17,6 +17,8 @@ from functools import lru_cache
 from operator import ge, gt, le, lt
 from typing import Any, NoReturn
 
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
 type Value = dict[str, Any]
 type Item = dict[str, Value]
 type Path = tuple[str | int, ...]
@@ -27,6 +29,7 @@ type Trie = dict[str | int, Trie]  # {} stands for "all below"
 TYPES = frozenset({"S", "N", "B", "SS", "NS", "BS", "M", "L", "BOOL", "NULL"})
 _SETS = {"SS": "S", "NS": "N", "BS": "B"}
 _ORDERED = frozenset({"S", "N", "B"})
+_serialize, _deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
 _EXACT = Context(prec=38)  # the digits that DynamoDB keeps
 
 
@@ -110,6 +113,26 @@ def copied(value: Value) -> Value:
     elif kind in _SETS:
         content = list(content)
     return {kind: content}
+
+
+def from_python(value: Any) -> Value:
+    """What boto3's own serializer gives, sooner for what is stored mostly."""
+    match value:
+        case str():
+            return {"S": value}
+        case bool():
+            return {"BOOL": value}
+        case int():
+            return {"N": str(value)}
+    return _serialize(value)  # type: ignore[no-any-return]
+
+
+def to_python(value: Value) -> Any:
+    """What boto3's own deserializer gives, sooner for what is stored mostly."""
+    ((kind, content),) = value.items()
+    if kind in ("S", "BOOL"):
+        return content
+    return Decimal(content) if kind == "N" else _deserialize(value)
 
 
 def _kind(value: Value) -> str:

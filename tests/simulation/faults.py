@@ -74,6 +74,10 @@ class FaultPlan:
         self.coverage: Counter[tuple[str, Fault]] = Counter()
         self._single, self._seen = single, 0
         self._outage = outage
+        shares = [f"{fault} {rate:.2%}" for fault, rate in self.rates.items()]
+        self._description = (
+            str(outage) if outage else f"at {only or 'all'} calls {', '.join(shares) or 'nothing'}"
+        )
         self._scripts: dict[str, deque[Fault]] = {}
 
     @classmethod
@@ -88,6 +92,10 @@ class FaultPlan:
     def script(self, call: str, *faults: Fault) -> None:
         """Have the next calls of this name meet exactly these, whatever the rates."""
         self._scripts.setdefault(call, deque()).extend(faults)
+
+    def describe(self) -> str:
+        """For people: what it held before all was calm."""
+        return self._description
 
     def calm(self) -> None:
         """Let nothing go wrong from now on, so that a schedule can be seen to end well."""

@@ -2,6 +2,10 @@
 
 A mutation is a piece of source and what stands in its place. It is applied before the module is
 imported, so a fresh interpreter is needed for each.
+
+One that was tried and is none: not to ask for the run id in `claim`. A message that outlived its
+run then wakes a worker for the run that followed, which takes the lease like any other, while the
+message of that run's own is dropped. The lease alone keeps the promises; the run id saves work.
 """
 
 import importlib.abc
@@ -31,6 +35,7 @@ ATTEMPT = "functions/worker/attempt.py"
 CLIMB = "functions/worker/climb.py"
 ANSWER = "functions/worker/answer.py"
 APP = "functions/worker/app.py"
+PROGRESS = "layers/common/simmer/progress.py"
 JOB = "layers/common/simmer/job.py"
 
 MUTATIONS = (
@@ -58,12 +63,6 @@ MUTATIONS = (
         STORE,
         "({is_waiting} OR {is_abandoned})",
         "({is_waiting} OR ({is_abandoned} AND attribute_not_exists(#pk)))",
-    ),
-    Mutation(
-        "ignore the run id",
-        STORE,
-        'is_this_run = "#run_id = :run_id"',
-        'is_this_run = "(#run_id = :run_id OR attribute_exists(#pk))"',
     ),
     Mutation(
         "claim what has ended",
@@ -168,6 +167,42 @@ MUTATIONS = (
         ATTEMPT,
         "._hide(receipt_handle, self._visibility_seconds)\n        lease = Lease(",
         "._hide(receipt_handle, 200)\n        lease = Lease(",
+    ),
+    Mutation(
+        "give the job up at the first beat that fails",
+        ATTEMPT,
+        "if clock.now_ms() >= lease_ends_at_ms:",
+        "if True:",
+    ),
+    Mutation(
+        "try to write an end only once",
+        ATTEMPT,
+        "WRITE_TRIES = 6",
+        "WRITE_TRIES = 1",
+    ),
+    Mutation(
+        "keep the messages of what has ended",
+        ATTEMPT,
+        "if job is None or job.run_id != wakeup.run_id or _is_over(job):",
+        "if job is None or job.run_id != wakeup.run_id:",
+    ),
+    Mutation(
+        "start a call that outlives the function",
+        ATTEMPT,
+        "seconds = min(to_function_end, _seconds_to_deadline(job))",
+        "seconds = _seconds_to_deadline(job)",
+    ),
+    Mutation(
+        "complete without saying what was used",
+        STORE,
+        "            result=result,\n            usage=usage,",
+        "            result=result,\n            usage=Usage(),",
+    ),
+    Mutation(
+        "let the bar run on while the job waits",
+        PROGRESS,
+        "min(9.0, ",
+        "min(99.0, ",
     ),
     Mutation(
         "deliver what does not fit the request",

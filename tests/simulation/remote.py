@@ -85,19 +85,20 @@ class _Call[T]:
         if world.loop.draining:
             raise Vanished
         fault = world.fault(self.name)
+        made_at = world.loop.time()
         # Slow or stalled between the decision to call and the call, or before the answer.
         is_first = world.random.random() < 0.5
-        yield from self._sending(fault, is_first)
-        answer, error = self._arrive(fault)
+        yield from self._sending(fault, is_first, made_at)
+        answer, error = self._arrive(fault, made_at)
         if fault is Fault.RETRIED:
             yield self.timeout_seconds + self._travel()
-            answer, error = self._arrive(fault)
+            answer, error = self._arrive(fault, made_at)
         yield from self._answering(fault, is_first)
         if error is not None:
             raise error
         return answer  # type: ignore[return-value]
 
-    def _sending(self, fault: Fault, is_first: bool) -> Generator[float | None]:
+    def _sending(self, fault: Fault, is_first: bool, made_at: float) -> Generator[float | None]:
         world = self.world
         match fault:
             case Fault.CRASHED_BEFORE:
@@ -118,13 +119,14 @@ class _Call[T]:
                 raise self.errors.throttled()
             case Fault.LATE:
                 late_by = self.timeout_seconds + world.random.choice(_LATE_SECONDS)
-                world.later(late_by, self._arrive, fault)
+                world.later(late_by, self._arrive, fault, made_at)
                 yield self.timeout_seconds
                 raise self.errors.timed_out()
 
-    def _arrive(self, fault: Fault) -> tuple[T | None, Exception | None]:
+    def _arrive(self, fault: Fault, made_at: float) -> tuple[T | None, Exception | None]:
         """Do what the call does; an error is an answer too, and travels back like one."""
         answer, error = None, None
+        self.world.request_age_seconds = self.world.loop.time() - made_at
         outcome = "done"
         try:
             answer = self.effect()

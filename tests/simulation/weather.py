@@ -36,6 +36,13 @@ class Weather:
     plan: FaultPlan
     single: Single | None = None
 
+    def describe(self) -> str:
+        """For people."""
+        if self.single:
+            call, fault = self.single.call, self.single.fault
+            return f"{self.trouble.value}: {fault} at a worker's {call} number {self.single.number}"
+        return f"{self.trouble.value}: {self.plan.describe()}"
+
     @property
     def is_hiccup(self) -> bool:
         """Whether no worker is harmed, so that nothing may be paid for twice."""
@@ -47,7 +54,12 @@ class Weather:
 
 
 # How many of a worker's calls of each name are worth a fault: a job makes about so many.
-_CALLS = {"dynamodb.update_item": 8, "sqs.change_message_visibility": 6, "model": 3}
+_CALLS = {
+    "dynamodb.update_item": 8,
+    "dynamodb.get_item": 2,
+    "sqs.change_message_visibility": 6,
+    "model": 3,
+}
 _SINGLES = (
     *(
         Single("worker", call, number, fault)
@@ -82,7 +94,7 @@ def weather_of(seed: int) -> Weather:
 def _one_fault(turn: int, random: Random) -> Weather:
     if turn % 2:
         singles, trouble = _SINGLES_OF_RELEASE + _SINGLES, Trouble.THROTTLES
-        outage = Outage("model", Fault.THROTTLED, 0.0, random.choice((15.0, 30.0, 45.0)))
+        outage = Outage("model", Fault.THROTTLED, 0.0, random.choice((15.0, 30.0)))
     else:
         singles, trouble = _SINGLES, Trouble.ONE_FAULT
         outage = None

@@ -357,6 +357,7 @@ class World:
         self.random = Random(seed)
         self.faults = faults or FaultPlan.drawn(self.random)
         self.trace: list[tuple[Any, ...]] = []
+        self.request_age_seconds = 0.0  # of the one that arrives now, since its caller made it
         self._root = Process("world")
         self._processes = [self._root]
         self.loop = VirtualLoop(self.random, self._root, max_steps)

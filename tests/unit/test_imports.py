@@ -90,10 +90,10 @@ def test_function_imports_no_sibling(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", SIMMER + FUNCTIONS, ids=_name)
-def test_aws_is_known_to_the_store_and_the_queue_alone(path: Path) -> None:
+def test_aws_is_known_to_store_queue_and_ledger_alone(path: Path) -> None:
     knows = bool(_roots(path) & {"boto3", "botocore"})
 
-    assert knows == (path.name in ("job_store.py", "job_queue.py", "aws.py"))
+    assert knows == (path.name in ("job_store.py", "job_queue.py", "ledger.py", "aws.py"))
 
 
 @pytest.mark.parametrize("path", SIMMER + FUNCTIONS, ids=_name)
@@ -110,9 +110,9 @@ def test_model_sdk_is_unknown_to_the_layer(path: Path) -> None:
 
 # The innermost first: a module imports from those before it, never from those after.
 ORDER = [
-    {"clock", "errors", "strict_json", "aws", "settings"},
+    {"clock", "errors", "strict_json", "aws", "settings", "durations"},
     {"job", "task"},
-    {"messages", "progress", "job_store", "job_queue"},
+    {"messages", "progress", "job_store", "job_queue", "ledger"},
     {"view", "admission", "http"},
 ]
 

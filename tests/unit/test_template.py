@@ -135,6 +135,7 @@ PERMISSIONS = {
     "StatusFunction": {("JobsTable", "dynamodb:GetItem")},
     "WorkerFunction": {
         ("JobsTable", "dynamodb:UpdateItem"),
+        ("JobsTable", "dynamodb:GetItem"),
         ("JobsQueue", "sqs:ReceiveMessage"),
         ("JobsQueue", "sqs:DeleteMessage"),
         ("JobsQueue", "sqs:GetQueueAttributes"),
@@ -261,6 +262,15 @@ def test_parameter_that_can_be_deployed_is_one_the_function_takes(
 
     taken = SubmitSettings.model_json_schema()["properties"][setting.upper()]["minimum"]
     assert smallest == taken
+
+
+def test_budget_is_the_same_number_in_template_and_settings() -> None:
+    parameter = _template()["Parameters"]["DailyBudgetUsd"]
+    setting = WorkerSettings.model_fields["daily_budget_usd"]
+    schema = WorkerSettings.model_json_schema()["properties"]["DAILY_BUDGET_USD"]
+
+    assert parameter["Default"] == setting.default == 0
+    assert parameter["MinValue"] == schema["minimum"] == 0
 
 
 def test_shortest_deadline_leaves_a_worker_time_to_write() -> None:

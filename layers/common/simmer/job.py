@@ -112,6 +112,7 @@ class Job:
     status: JobStatus = JobStatus.PENDING
     started_at_ms: int | None = None  # the first claim of this run
     completed_at_ms: int | None = None  # when it became terminal
+    durations: Mapping[str, str] | None = None  # by task, as known at the first claim
     awaits_capacity: bool = False  # a provider was throttling when it was last released
     first_rung: int = 0  # where on the ladder the next attempt begins
     lease: Lease | None = None

@@ -6,6 +6,7 @@ a worker whose lease ran out. No method reads first and writes then.
 Items, told apart by the prefix of the key `pk`:
 - `job#<job id>`: a job; the attributes are `Job`'s fields, the lease's with `lease_` before them
 - `quota#<user>#<day>`: how many jobs the user has had admitted on that day (UTC)
+- `ledger#…`: see `simmer.ledger`
 """
 
 import random
@@ -156,8 +157,19 @@ class JobStore:
             )
         return Admission(job, is_new=True)
 
-    def claim(self, job_id: str, run_id: str, lease: Lease, now_ms: int) -> Job:
-        """Take the lease, or `NotClaimed`."""
+    def claim(
+        self,
+        job_id: str,
+        run_id: str,
+        lease: Lease,
+        now_ms: int,
+        durations: Mapping[str, str] | None = None,
+    ) -> Job:
+        """Take the lease, or `NotClaimed`.
+
+        `durations` is how long jobs take, by task; what the first claim knew of it stays with the
+        job, so that no later one moves its progress back.
+        """
         is_this_run = "#run_id = :run_id"
         is_waiting = "#status = :pending"
         is_abandoned = "(#status = :processing AND #lease_expires_at_ms <= :expired_at_ms)"
@@ -167,6 +179,7 @@ class JobStore:
                 job_id,
                 "SET #status = :processing,"
                 " #started_at_ms = if_not_exists(#started_at_ms, :now_ms),"
+                " #durations = if_not_exists(#durations, :durations),"
                 " #lease_token = :lease_token, #lease_expires_at_ms = :lease_expires_at_ms,"
                 " #lease_message_id = :lease_message_id REMOVE #awaits_capacity",
                 f"{is_this_run} AND ({is_waiting} OR {is_abandoned}) AND {is_in_time}",
@@ -174,6 +187,7 @@ class JobStore:
                 pending=JobStatus.PENDING,
                 processing=JobStatus.PROCESSING,
                 now_ms=now_ms,
+                durations=durations or {},
                 expired_at_ms=now_ms - CLOCK_SKEW_MS,
                 latest_ms=now_ms + LAST_WRITE_MS,
                 lease_token=lease.token,

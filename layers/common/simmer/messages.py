@@ -17,6 +17,10 @@ AWAITING_CAPACITY: Mapping[Locale, str] = {
     "ko": "이용자가 많아 잠시 기다리는 중...",
     "en": "The model is busy, waiting for room...",
 }
+SLOW: Mapping[Locale, str] = {
+    "ko": "평소보다 오래 걸리고 있습니다. 조금만 더 기다려 주세요...",
+    "en": "This is taking longer than usual, still working on it...",
+}
 DONE: Mapping[Locale, str] = {"ko": "완료", "en": "Done"}
 CANCELLED: Mapping[Locale, str] = {"ko": "취소되었습니다.", "en": "Cancelled."}
 FAILED: Mapping[ErrorCode, Mapping[Locale, str]] = {

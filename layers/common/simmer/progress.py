@@ -4,18 +4,18 @@ The bar follows the article: under 10 while queued, 10 to 50 `analyzing`, 50 to 
 100 only when the result is stored. Between 10 and 95 it stands for a quantile: at
 `10 + 85 q` a share q of jobs is done after the time this one has taken so far. A job's clock starts
 with its first claim and never again, so a takeover or a re-ask does not move the bar back.
+Which share that is, past jobs tell (`simmer.durations`).
 """
 
+from functools import lru_cache
+
+from simmer.durations import Durations
 from simmer.job import Job, JobStatus
 
-# Without history: any duration up to 90 s is as likely as another, which is a mean of 45 s and a
-# bar that climbs about one point a second, as the article's does.
-PRIOR_LONGEST_SECONDS = 90.0
+# Past this share of all jobs one is told that it takes longer than usual.
+USUAL_SHARE = 0.99
 
-
-def quantile(elapsed_seconds: float) -> float:
-    """The share of jobs that are done after that long, 0 to 1."""
-    return min(1.0, max(0.0, elapsed_seconds / PRIOR_LONGEST_SECONDS))
+_parsed = lru_cache(maxsize=256)(Durations.parse)  # one text serves many polls
 
 
 def progress(job: Job, now_ms: int) -> int:
@@ -27,19 +27,23 @@ def progress(job: Job, now_ms: int) -> int:
     if job.started_at_ms is None:
         waited_seconds = (now_ms - job.created_at_ms) / 1000
         return int(min(9.0, max(0.0, waited_seconds / 2)))
-    return 10 + int(85 * quantile((now_ms - job.started_at_ms) / 1000))
+    return 10 + int(85 * _durations(job).share_done(_elapsed_seconds(job, now_ms)))
 
 
 def estimated_seconds_remaining(job: Job, now_ms: int) -> int:
     """The median of what remains, given how long the job has taken; at least 1 while it is open."""
     if job.status.is_terminal:
         return 0
-    elapsed_seconds = 0.0
-    if job.started_at_ms is not None:
-        elapsed_seconds = max(0.0, (now_ms - job.started_at_ms) / 1000)
-    median = (PRIOR_LONGEST_SECONDS - elapsed_seconds) / 2
+    median = _durations(job).median_remaining_seconds(_elapsed_seconds(job, now_ms))
     until_deadline = (job.deadline_at_ms - now_ms) / 1000
     return max(1, round(min(median, until_deadline)))
+
+
+def takes_longer_than_usual(job: Job, now_ms: int) -> bool:
+    """Whether 99 of 100 jobs would be done by now."""
+    if job.status.is_terminal:
+        return False
+    return _elapsed_seconds(job, now_ms) > _durations(job).seconds_until(USUAL_SHARE)
 
 
 def poll_after_ms(job: Job, now_ms: int) -> int:
@@ -47,3 +51,14 @@ def poll_after_ms(job: Job, now_ms: int) -> int:
     if progress(job, now_ms) >= 95:
         return 500
     return 1000 if now_ms - job.created_at_ms < 10_000 else 2000
+
+
+def _elapsed_seconds(job: Job, now_ms: int) -> float:
+    if job.started_at_ms is None:
+        return 0.0
+    return max(0.0, (now_ms - job.started_at_ms) / 1000)
+
+
+def _durations(job: Job) -> Durations:
+    """As they were known at the job's first claim: what was learned since must not move its bar."""
+    return _parsed((job.durations or {}).get(job.task, ""))

@@ -64,3 +64,4 @@ class WorkerSettings(_Settings):
     lease_seconds: Annotated[int, Field(ge=2)] = 20
     heartbeat_seconds: Annotated[int, Field(ge=1)] = 6
     retention_seconds: Annotated[int, Field(ge=60)] = 24 * 3600
+    daily_budget_usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0  # 0 is no limit

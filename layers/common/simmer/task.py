@@ -2,7 +2,7 @@
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar
@@ -106,6 +106,10 @@ def _tasks() -> Mapping[str, AnyTask]:
         for module in pkgutil.iter_modules(package.__path__)
     ]
     return {module.TASK.name: module.TASK for module in modules}
+
+
+def task_names() -> Sequence[str]:
+    return tuple(_tasks())
 
 
 def find_task(name: str) -> AnyTask:

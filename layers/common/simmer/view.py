@@ -6,7 +6,12 @@ from typing import Any, cast
 
 from simmer import messages
 from simmer.job import ErrorCode, Job, JobStatus
-from simmer.progress import estimated_seconds_remaining, poll_after_ms, progress
+from simmer.progress import (
+    estimated_seconds_remaining,
+    poll_after_ms,
+    progress,
+    takes_longer_than_usual,
+)
 from simmer.task import Locale, find_task
 
 
@@ -20,7 +25,7 @@ def job_view(job: Job, now_ms: int) -> str:
         "status": job.status,
         "progress": done,
         "stage": stage,
-        "message": _message(job, stage),
+        "message": _message(job, stage, now_ms),
         "createdAt": _timestamp(job.created_at_ms),
     }
     if job.completed_at_ms is not None:
@@ -81,12 +86,14 @@ def _stage(job: Job, done: int) -> str:
     return "analyzing" if done < 50 else "generating"
 
 
-def _message(job: Job, stage: str) -> str:
+def _message(job: Job, stage: str, now_ms: int) -> str:
     locale = _locale(job)
     match job.status:
         case JobStatus.PENDING:
             waiting = messages.AWAITING_CAPACITY if job.awaits_capacity else messages.QUEUED
             return waiting[locale]
+        case JobStatus.PROCESSING if takes_longer_than_usual(job, now_ms):
+            return messages.SLOW[locale]
         case JobStatus.PROCESSING:
             return find_task(job.task).stage_messages[locale][stage]
         case JobStatus.COMPLETED:

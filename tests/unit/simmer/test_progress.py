@@ -5,7 +5,12 @@ from dataclasses import replace
 import pytest
 
 from simmer.job import CLOCK_SKEW_MS, Job, JobStatus
-from simmer.progress import estimated_seconds_remaining, poll_after_ms, progress
+from simmer.progress import (
+    estimated_seconds_remaining,
+    poll_after_ms,
+    progress,
+    takes_longer_than_usual,
+)
 from tests.unit.clock import Clock
 from tests.unit.jobs import a_job
 
@@ -95,6 +100,31 @@ def test_estimate_is_the_median_of_what_remains(
     now_ms = clock.now_ms + elapsed_seconds * 1000
 
     assert estimated_seconds_remaining(_started(clock), now_ms) == expected
+
+
+@pytest.mark.parametrize(
+    ("durations", "usual_until_seconds"),
+    [(None, 89.1), ({}, 89.1), ({"recipe": "43:990 60:10"}, 6.9), ({"other": "43:990"}, 89.1)],
+)
+def test_past_the_99th_percentile_a_job_takes_longer_than_usual(
+    clock: Clock, durations: dict[str, str] | None, usual_until_seconds: float
+) -> None:
+    job = replace(_started(clock), durations=durations)
+    at_ms = clock.now_ms + round(usual_until_seconds * 1000)
+
+    assert not takes_longer_than_usual(job, at_ms - 200)
+    assert takes_longer_than_usual(job, at_ms + 200)
+
+
+@pytest.mark.parametrize("status", [JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED])
+def test_what_has_ended_takes_no_longer(clock: Clock, status: JobStatus) -> None:
+    ended = replace(_started(clock), status=status)
+
+    assert not takes_longer_than_usual(ended, clock.now_ms + 10**6)
+
+
+def test_job_in_the_queue_is_not_slow(clock: Clock) -> None:
+    assert not takes_longer_than_usual(a_job(clock), clock.now_ms + 10**6)
 
 
 def test_estimate_does_not_reach_beyond_the_deadline(clock: Clock) -> None:

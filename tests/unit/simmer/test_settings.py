@@ -1,6 +1,7 @@
 """What a function is told by its environment."""
 
 import pytest
+
 from simmer.settings import SettingsError, StatusSettings, SubmitSettings, WorkerSettings
 
 SUBMIT = {"JOBS_TABLE": "jobs", "JOBS_QUEUE_URL": "https://queue"}
@@ -49,6 +50,23 @@ def test_unusable_variable_is_an_error_that_names_it(
 
     with pytest.raises(SettingsError, match=rf": {name}$"):
         SubmitSettings.from_env()
+
+
+@pytest.mark.parametrize("value", ["-1", "inf", "nan", "much", ""])
+def test_unusable_budget_is_an_error_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    _set(monkeypatch, WORKER | {"DAILY_BUDGET_USD": value})
+
+    with pytest.raises(SettingsError, match=": DAILY_BUDGET_USD$"):
+        WorkerSettings.from_env()
+
+
+@pytest.mark.parametrize(("value", "usd"), [("0", 0), ("2.5", 2.5), ("1000", 1000)])
+def test_budget_is_in_dollars(monkeypatch: pytest.MonkeyPatch, value: str, usd: float) -> None:
+    _set(monkeypatch, WORKER | {"DAILY_BUDGET_USD": value})
+
+    assert WorkerSettings.from_env().daily_budget_usd == usd
 
 
 def test_error_quotes_nothing_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,7 +88,7 @@ def test_processing_job_near_its_end(
 
     near = document(response)
     assert (near["progress"], near["stage"], near["pollAfterMs"]) == (95, "generating", 500)
-    assert near["message"] == "레시피 생성 중..."
+    assert near["message"] == "평소보다 오래 걸리고 있습니다. 조금만 더 기다려 주세요..."
     assert response["headers"]["retry-after"] == "1"
 
 

@@ -12,12 +12,14 @@ import pytest
 import app
 import attempt
 from attempt import MIN_CALL_SECONDS, WRITE_MARGIN_SECONDS, Worker
+from books import Books
 from ladder import Ladder
 from provider import Down, Misconfigured, Provider, Throttled
 from simmer.errors import DependencyUnavailable
 from simmer.job import CLOCK_SKEW_MS, LAST_WRITE_MS, Job, Lease
 from simmer.job_queue import JobQueue
 from simmer.job_store import JobStore
+from simmer.ledger import Ledger
 from simmer.settings import WorkerSettings
 from tests.unit.clock import Clock
 from tests.unit.cloud import TABLE, Cloud, refused
@@ -95,15 +97,20 @@ class Scene:
         return self.cloud.job(f"{number:032}")
 
     def worker(self, provider: Provider, rungs: int = 1) -> Worker:
+        models = [f"rung-{i}" for i in range(rungs)]
         return Worker(
             store=self.store,
             queue=self.queue,
-            ladder=Ladder.parse(json.dumps([{"model": f"rung-{i}"} for i in range(rungs)])),
+            ladder=Ladder.parse(json.dumps([{"model": model} for model in models])),
             provider=provider,
             settings=WorkerSettings.model_construct(
                 lease_seconds=LEASE_SECONDS,
                 heartbeat_seconds=HEARTBEAT_SECONDS,
                 retention_seconds=3600,
+            ),
+            books=Books(
+                Ledger(self.cloud.dynamodb, TABLE),  # type: ignore[arg-type]
+                models,
             ),
         )
 
@@ -258,7 +265,7 @@ def test_a_duplicate_is_acknowledged_while_the_job_is_leased_by_another_message(
 
     async def both() -> list[str]:
         running = asyncio.create_task(scene.running(provider, first))
-        await provider.called.wait()
+        await until(provider.called.is_set)
         stays = await scene.running(FakeProvider([]), duplicate)
         running.cancel()
         return stays
@@ -276,7 +283,7 @@ def test_a_message_shown_again_while_its_reader_has_the_lease_stays_hidden_for_t
 
     async def shown_again() -> list[str]:
         running = asyncio.create_task(scene.running(provider, message))
-        await provider.called.wait()
+        await until(provider.called.is_set)
         running.cancel()  # as if the worker had been killed: nobody gives the lease back
         await asyncio.wait([running])
         scene.clock.advance(12)
@@ -295,7 +302,7 @@ def test_a_job_whose_worker_died_is_taken_over_once_its_lease_has_run_out(scene:
     async def die() -> None:
         dying = FakeProvider([Hang()])
         running = asyncio.create_task(scene.running(dying, message))
-        await dying.called.wait()
+        await until(dying.called.is_set)
         running.cancel()
         await asyncio.wait([running])
 
@@ -347,7 +354,7 @@ def test_a_worker_that_lost_its_lease_aborts_the_call_and_writes_nothing(scene: 
 
     async def lose() -> tuple[list[str], str]:
         running = asyncio.create_task(scene.running(provider, message))
-        await provider.called.wait()
+        await until(provider.called.is_set)
         token = await asyncio.to_thread(scene.take_over)
         stays = await running
         assert (provider.in_flight, provider.aborted) == (0, 1)
@@ -397,7 +404,7 @@ def test_a_job_that_ended_in_mid_call_is_left_and_its_message_is_done(
 
     async def run() -> list[str]:
         running = asyncio.create_task(scene.running(provider, message))
-        await provider.called.wait()
+        await until(provider.called.is_set)
         await asyncio.to_thread(end)
         stays = await running
         assert (provider.in_flight, provider.aborted) == (0, 1)
@@ -415,7 +422,7 @@ def test_a_heartbeat_that_fails_once_is_made_up_for(
 
     async def run() -> None:
         running = asyncio.create_task(scene.running(provider, message))
-        await provider.called.wait()
+        await until(provider.called.is_set)
         scene.cloud.dynamodb.fail("update_item", THROTTLED_DYNAMODB)
         scene.clock.advance(20)
         renewed_ms = scene.clock.now_ms + LEASE_SECONDS * 1000
@@ -434,7 +441,7 @@ def test_a_worker_that_cannot_beat_until_its_lease_is_over_gives_up(scene: Scene
 
     async def run() -> list[str]:
         running = asyncio.create_task(scene.running(provider, message))
-        await provider.called.wait()
+        await until(provider.called.is_set)
         scene.cloud.dynamodb.fail("update_item", THROTTLED_DYNAMODB, times=100)
         scene.clock.advance(LEASE_SECONDS)
         async with asyncio.timeout(10):

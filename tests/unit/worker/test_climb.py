@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from climb import Climb, Completed, Failed, NoCapacity, Outcome, OutOfTime
-from ladder import Ladder, Rung
+from ladder import Ladder
 from provider import Answer, Down, Misconfigured, Throttled
 from simmer.job import ErrorCode, Usage
 from tests.unit.worker.fakes import (
@@ -66,10 +66,14 @@ class Climbed:
         return [f"{asked.rung.model}: {asked.kind}" for asked in self.asked]
 
 
+def ladder_of(rungs: int) -> Ladder:
+    return Ladder.parse(json.dumps([{"model": name} for name in RUNGS[:rungs]]))
+
+
 async def climb(given: list[str], rungs: int = 2, first_rung: int = 0) -> Climbed:
     """Climb a ladder of that many rungs whose calls come to these outcomes, one after another."""
     provider = FakeProvider([OUTCOMES[word]() for word in given])
-    ladder = Ladder([Rung(model=name) for name in RUNGS[:rungs]])
+    ladder = ladder_of(rungs)
     climbing = Climb(
         ladder=ladder,
         provider=provider,
@@ -320,7 +324,7 @@ def test_out_of_time_keeps_the_usage_and_the_place(
 
     async def run_out() -> tuple[FakeProvider, Climb]:
         provider = FakeProvider([OUTCOMES[word]() for word in given])
-        ladder = Ladder([Rung(model=name) for name in RUNGS[:2]])
+        ladder = ladder_of(2)
         climbing = Climb(
             ladder=ladder, provider=provider, job=job(), seconds_for_a_call=seconds_for_a_call
         )

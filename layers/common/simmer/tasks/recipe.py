@@ -40,10 +40,25 @@ Diet = Annotated[
 ]
 
 
+def _key(text: str) -> str:
+    """What two spellings of an ingredient have in common: letter case does not count."""
+    return unicodedata.normalize("NFC", text.strip().casefold())
+
+
+def _unique(texts: list[str]) -> list[str]:
+    """Each once, in the first spelling: a repeat would only cost tokens."""
+    unique: dict[str, str] = {}
+    for text in texts:
+        unique.setdefault(_key(text), text)
+    return list(unique.values())
+
+
 class RecipeRequest(TaskRequest):
     """What the app sends."""
 
-    ingredients: Annotated[list[Ingredient], Field(min_length=1, max_length=30)]
+    ingredients: Annotated[
+        list[Ingredient], Field(min_length=1, max_length=30), AfterValidator(_unique)
+    ]
     servings: Annotated[int, Field(ge=1, le=20)] = 2
     max_cooking_time: Omittable[
         Annotated[int, Field(ge=5, le=480, description="Minutes, at the most.")]
@@ -108,11 +123,6 @@ else is needed goes into `additionalIngredients`
 - `instructions`: the steps as one plain text, no markup
 - no empty text, no null, no other fields
 """
-
-
-def _key(text: str) -> str:
-    """What two spellings of an ingredient have in common: letter case does not count."""
-    return unicodedata.normalize("NFC", text.strip().casefold())
 
 
 def _identity(request: RecipeRequest) -> Mapping[str, Any]:

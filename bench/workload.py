@@ -1,0 +1,62 @@
+"""Requests as the app sends them, and answers as long as real ones; all from a seed."""
+
+import json
+import random
+from typing import Any
+
+from local.recipes import cook
+from simmer.tasks.recipe import TASK
+
+type Json = dict[str, Any]
+
+_LARDERS = {
+    "ko": [
+        "두부",
+        "김치",
+        "대파",
+        "돼지고기",
+        "달걀",
+        "감자",
+        "양파",
+        "당근",
+        "고추장",
+        "마늘",
+        "애호박",
+    ],
+    "en": ["tofu", "kimchi", "spring onion", "pork", "egg", "potato", "onion", "carrot", "garlic"],
+}
+_DIETS = {"ko": ["채식", "저염", "글루텐 프리"], "en": ["vegetarian", "low salt", "gluten free"]}
+
+
+def raw_requests(n: int, seed: int) -> list[Json]:
+    """Bodies as an app's form makes them: every field is there, filled in or not, and what was
+    tapped twice is there twice."""
+    chance = random.Random(seed)
+    return [_raw_request(chance) for _ in range(n)]
+
+
+def _raw_request(chance: random.Random) -> Json:
+    locale = chance.choice(["ko", "en"])
+    ingredients = chance.sample(_LARDERS[locale], chance.randint(2, 7))
+    repeats = [f" {each}" for each in ingredients if chance.random() < 0.1]
+    return {
+        "ingredients": ingredients + repeats,
+        "servings": chance.choice([1, 2, 2, 4]),
+        "maxCookingTime": chance.choice([None, None, 30, 60]),
+        "difficulty": chance.choice([None, None, "easy"]),
+        "dietary": chance.sample(_DIETS[locale], 1) if chance.random() < 0.2 else [],
+        "count": 3,
+        "locale": locale,
+    }
+
+
+def admitted(raw: Json) -> str:
+    """What a job keeps of a request: the validated one, as `simmer.admission` writes it."""
+    given = {name: value for name, value in raw.items() if value is not None}
+    request = TASK.request_model.model_validate(given)
+    return request.model_dump_json(by_alias=True, exclude_none=True)
+
+
+def recipes_for(request: str) -> list[Json]:
+    """A good answer to an admitted request."""
+    return cook(json.loads(request))

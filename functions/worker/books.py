@@ -1,0 +1,163 @@
+"""The worker's view of the ledger: what is spent today, how long jobs take, and what it adds.
+
+The ledger is never in a job's way. What cannot be read counts as nothing, and what cannot be
+written is logged, with its figures.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import date, timedelta
+
+from aws_lambda_powertools import Logger
+
+from simmer import clock
+from simmer.durations import Durations
+from simmer.errors import DependencyUnavailable
+from simmer.job import Job, JobStatus, Usage
+from simmer.ledger import Ledger, day_of
+from simmer.task import task_names
+
+# How late a worker may notice what the others have spent. Until then each of them may go on, so
+# the budget is exceeded by no more than that time, and the calls then under way, cost.
+SPENT_MAX_AGE_SECONDS = 10
+DURATIONS_MAX_AGE_SECONDS = 60
+# Longer than this no job waits for the ledger.
+LEDGER_SECONDS = 2.0
+
+logger = Logger(service="simmer", child=True)
+
+
+class Reading[T]:
+    """What was read for today, and again once it is too old; `nothing` while it cannot be read."""
+
+    def __init__(self, read: Callable[[date], T], nothing: T, max_age_seconds: float) -> None:
+        self._read = read
+        self._nothing = self._value = nothing
+        self._max_age_ms = max_age_seconds * 1000
+        self._read_at_ms: int | None = None
+        self._lock = asyncio.Lock()  # ten jobs that begin at once read once
+
+    async def today(self) -> T:
+        async with self._lock:
+            now_ms = clock.now_ms()
+            last_ms = self._read_at_ms
+            is_todays = last_ms is not None and day_of(last_ms) == day_of(now_ms)
+            if last_ms is None or not is_todays or now_ms - last_ms >= self._max_age_ms:
+                self._value = self._value if is_todays else self._nothing
+                self._read_at_ms = now_ms
+                try:
+                    async with asyncio.timeout(LEDGER_SECONDS):
+                        self._value = await asyncio.to_thread(self._read, day_of(now_ms))
+                except (DependencyUnavailable, TimeoutError):
+                    logger.warning("ledger not read")
+            return self._value
+
+
+class Budget:
+    """How much may be spent in a day (UTC); `limit_usd` 0 is no limit.
+
+    `read_spent` reads what the ledger has for a day, in microdollars. What this process spends
+    counts at once, in the ledger or not.
+    """
+
+    def __init__(
+        self, limit_usd: float = 0, read_spent: Callable[[date], int] | None = None
+    ) -> None:
+        self._limit_microusd = round(limit_usd * 1_000_000)
+        self._read_spent = read_spent
+        self._elsewhere = Reading(self._spent_elsewhere, 0, SPENT_MAX_AGE_SECONDS)
+        self._spent_here: Counter[date] = Counter()
+        self._booked: Counter[date] = Counter()  # the part of it that the ledger has
+
+    async def is_spent(self) -> bool:
+        """Whether today's budget is used up."""
+        if not self._limit_microusd:
+            return False
+        elsewhere = await self._elsewhere.today()
+        return elsewhere + self._spent_here[_today()] >= self._limit_microusd
+
+    def spend(self, microusd: int) -> None:
+        """A call has cost so much."""
+        self._spent_here[_today()] += microusd
+
+    def booked(self, microusd: int, day: date) -> None:
+        """So much of it is in that day's ledger now."""
+        self._booked[day] += microusd
+
+    def _spent_elsewhere(self, day: date) -> int:
+        booked = self._booked[day]  # before the reading: what is booked meanwhile counts twice
+        return self._read_spent(day) - booked if self._read_spent else 0
+
+
+class Books:
+    """The ledger's entries for every task and the models of the ladder."""
+
+    def __init__(self, ledger: Ledger, models: Sequence[str], daily_budget_usd: float = 0) -> None:
+        self._ledger = ledger
+        self._models = list(dict.fromkeys(models))
+        self._durations = Reading[Mapping[str, str]](
+            self._read_durations, {}, DURATIONS_MAX_AGE_SECONDS
+        )
+        self.budget = Budget(daily_budget_usd, self._read_spent)
+
+    async def durations(self) -> Mapping[str, str]:
+        """How long jobs took today and yesterday, by task, as `simmer.durations` writes it."""
+        return await self._durations.today()
+
+    async def record(
+        self, job: Job, usage_by_model: Mapping[str, Usage], answered_by: str | None
+    ) -> None:
+        """Add what an attempt consumed, whatever its end, and how long the job took if it is
+        completed, by the model that answered."""
+        for model, usage in usage_by_model.items():
+            is_answer = model == answered_by and job.status is JobStatus.COMPLETED
+            took_seconds = _took_seconds(job) if is_answer else None
+            now_ms = clock.now_ms()
+            try:
+                async with asyncio.timeout(LEDGER_SECONDS):
+                    await asyncio.to_thread(
+                        self._ledger.add,
+                        job.task,
+                        model,
+                        usage,
+                        now_ms=now_ms,
+                        took_seconds=took_seconds,
+                    )
+            except (DependencyUnavailable, TimeoutError):
+                logger.error(
+                    "ledger not written",
+                    extra={"jobId": job.job_id, "model": model, **asdict(usage)},
+                )
+            else:
+                self.budget.booked(usage.cost_microusd, day_of(now_ms))
+
+    def _read_spent(self, day: date) -> int:
+        return sum(
+            self._ledger.read(task, model, day).usage.cost_microusd
+            for task in task_names()
+            for model in self._models
+        )
+
+    def _read_durations(self, day: date) -> Mapping[str, str]:
+        histories = {}
+        for task in task_names():
+            took: Counter[int] = Counter()
+            for model in self._models:
+                for each in (day, day - timedelta(days=1)):
+                    took.update(self._ledger.read(task, model, each).took)
+            if took:
+                histories[task] = str(Durations(took))
+        return histories
+
+
+def _took_seconds(job: Job) -> float:
+    """From the first claim to the stored result."""
+    if job.started_at_ms is None or job.completed_at_ms is None:  # pragma: no cover
+        raise ValueError("not a completed job")
+    return (job.completed_at_ms - job.started_at_ms) / 1000
+
+
+def _today() -> date:
+    return day_of(clock.now_ms())

@@ -1,0 +1,1 @@
+"""A real model that is small enough for any machine, and writes nonsense."""

@@ -1,0 +1,143 @@
+"""The clients of a schedule: phones that submit, poll as they please, and lose patience."""
+
+import asyncio
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from functions.status import app as status_app
+from functions.submit import app as submit_app
+from tests.simulation.history import TERMINAL, Violation
+from tests.simulation.world import ProcessKilled
+
+if TYPE_CHECKING:
+    from tests.simulation.scenario import Schedule
+
+USERS = ("ann", "ben")
+INGREDIENTS = ("egg", "tofu", "leek")
+API_TIMEOUT_SECONDS = 10
+
+
+class Phone:
+    """One user's; two may ask for the same."""
+
+    def __init__(self, schedule: "Schedule") -> None:
+        self._schedule = schedule
+        self._world = schedule.world
+        self._history = schedule.history
+        self._user = self._world.random.choice(USERS)
+
+    async def use(self) -> None:
+        """Submit, perhaps again, then poll as told until the job has ended or patience has."""
+        random = self._world.random
+        await asyncio.sleep(random.uniform(0, 30))
+        ingredient = f"{self._user} {random.choice(INGREDIENTS)}"
+        for _ in range(random.randint(1, 2)):
+            job_id = await self._submit(ingredient)
+            if job_id is None:
+                continue
+            if random.random() < 0.1:
+                await self._poll_as_stranger(job_id)
+            patience = random.choice((30.0, 400.0, 400.0))
+            while patience > 0:
+                document = await poll(self._schedule, self._user, job_id)
+                if document is not None and document["status"] in TERMINAL:
+                    break
+                pause = random.choice((1.0, 5.0, 15.0, 30.0))
+                patience -= pause
+                await asyncio.sleep(pause)
+
+    async def _submit(self, ingredient: str) -> str | None:
+        random = self._world.random
+        headers = {"content-type": "application/json"}
+        roll = random.random()
+        if roll < 0.1:
+            headers["cache-control"] = "no-cache"
+        elif roll < 0.2:
+            headers["idempotency-key"] = f"key {ingredient}".replace(" ", "-")
+        body = json.dumps({"ingredients": [ingredient], "count": 1, "locale": "en"})
+        for _ in range(3):
+            answer = await _call(
+                self._schedule,
+                submit_app.handler,
+                self._user,
+                {"task": "recipe"},
+                body=body,
+                headers=headers,
+            )
+            document = json.loads(answer["body"])
+            job_id: str = document.get("jobId", "")
+            self._world.record(
+                f"{self._user}'s phone: POST {ingredient}", answer["statusCode"], job_id[:6]
+            )
+            if answer["statusCode"] < 500:
+                break
+            await asyncio.sleep(random.choice((1.0, 5.0)))
+        if answer["statusCode"] not in (200, 202):
+            return None
+        self._history.was_accepted(job_id, self._user, ingredient)
+        if answer["statusCode"] == 202:
+            self._schedule.check_durable(job_id)
+        return job_id
+
+    async def _poll_as_stranger(self, job_id: str) -> None:
+        stranger = next(other for other in USERS if other != self._user)
+        path = {"task": "recipe", "jobId": job_id}
+        answer = await _call(self._schedule, status_app.handler, stranger, path)
+        if answer["statusCode"] not in (404, 500, 502, 503):
+            raise Violation("nobody else's job", f"{stranger} got {answer['statusCode']}")
+
+
+async def poll(schedule: "Schedule", user: str, job_id: str) -> dict[str, Any] | None:
+    """The status document, which goes into the history; None when the API did not answer."""
+    asked_at_ms = schedule.now_ms()
+    path = {"task": "recipe", "jobId": job_id}
+    answer = await _call(schedule, status_app.handler, user, path)
+    if answer["statusCode"] != 200:
+        schedule.world.record(f"{user}'s phone: GET {job_id[:6]}", answer["statusCode"])
+        if answer["statusCode"] == 404:
+            raise Violation("no job is lost", f"{job_id} is not found")
+        return None
+    document: dict[str, Any] = json.loads(answer["body"])
+    schedule.world.record(
+        f"{user}'s phone: GET {job_id[:6]}",
+        document.get("errorCode", document["status"]),
+        f"{document['progress']} %",
+    )
+    created = datetime.fromisoformat(document["createdAt"])
+    schedule.history.saw(
+        document,
+        user,
+        asked_at_ms=asked_at_ms,
+        received_at_ms=schedule.now_ms(),
+        deadline_ms=(created.timestamp() + schedule.deadline_seconds) * 1000,
+    )
+    return document
+
+
+async def _call(
+    schedule: "Schedule",
+    handler: Any,
+    user: str,
+    path: dict[str, str],
+    *,
+    body: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> Any:
+    """An HTTP request, answered by a function of its own process; a dead one is a 502."""
+    event = {
+        "routeKey": "any",
+        "headers": headers or {},
+        "pathParameters": path,
+        "requestContext": {"authorizer": {"jwt": {"claims": {"sub": user}}}},
+        "body": body,
+    }
+    process = schedule.world.process("api", may_crash=True)
+    answering = schedule.world.start(process, handler, event, None)
+    try:
+        return await asyncio.wait_for(answering, API_TIMEOUT_SECONDS)
+    except ProcessKilled:
+        pass
+    except TimeoutError:  # Lambda's own
+        schedule.world.kill(process)
+    return {"statusCode": 502, "body": "{}"}

@@ -1,0 +1,158 @@
+"""What Lambda does with the queue of a schedule: it polls, invokes workers and deletes."""
+
+import asyncio
+import json
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import app as worker_app
+import attempt
+from books import Books
+from ladder import Ladder
+from simmer.settings import WorkerSettings
+from tests.simulation.faults import Fault
+from tests.simulation.history import MAX_SKEW_MS, TAKEOVER_MS
+from tests.simulation.sqs import lambda_event
+from tests.simulation.world import ProcessKilled
+
+if TYPE_CHECKING:
+    from tests.simulation.scenario import Schedule
+
+FUNCTION_TIMEOUT_SECONDS = 200
+LADDER = Ladder.parse('[{"model": "small"}, {"model": "large"}]')
+
+
+class EventSourceMapping:
+    """Batches of what is visible, up to so many at once, to warm or new workers."""
+
+    def __init__(self, schedule: "Schedule", *, max_workers: int, duplicates: float) -> None:
+        self.stopped_from: float | None = None  # no worker runs from then on
+        self._schedule = schedule
+        self._world = schedule.world
+        self._max_workers = max_workers
+        self._duplicates = duplicates
+        self._idle: list[WorkerProcess] = []
+        self._busy = 0
+        self._tasks: list[asyncio.Task[None]] = []
+        self._woken: asyncio.Future[None] = self._world.loop.create_future()
+        schedule.sqs.on_change = self.wake
+
+    def wake(self) -> None:
+        """Look again: something may be visible, or a worker free."""
+        if not self._woken.done():
+            self._woken.set_result(None)
+
+    async def run(self) -> None:
+        """Poll for ever."""
+        world, schedule = self._world, self._schedule
+        while True:
+            self._woken = world.loop.create_future()
+            is_stopped = (
+                self.stopped_from is not None and world.loop.time() >= self.stopped_from
+            )
+            next_at = schedule.sqs.next_visible_at(schedule.queue_url)
+            if is_stopped or self._busy >= self._max_workers or next_at is None:
+                await self._woken
+            elif (wait_seconds := next_at - world.clock()) > 0:
+                timer = world.loop.call_later(wait_seconds, self.wake)
+                await self._woken
+                timer.cancel()
+            else:
+                await asyncio.sleep(world.random.choice((0.0, 0.25, 0.5, 1.0)))
+                self._receive()
+
+    def _receive(self) -> None:
+        random, schedule = self._world.random, self._schedule
+        received = schedule.sqs.receive_message(
+            QueueUrl=schedule.queue_url, MaxNumberOfMessages=random.randint(1, 10)
+        )
+        messages = received.get("Messages")
+        if not messages:
+            return
+        if random.random() < self._duplicates:
+            schedule.sqs.duplicate(schedule.queue_url, messages[0]["MessageId"])
+        is_warm = self._idle and random.random() < 0.7
+        worker = self._idle.pop() if is_warm else WorkerProcess(schedule)
+        self._busy += 1
+        self._tasks.append(asyncio.create_task(self._invoke(worker, messages)))
+
+    async def _invoke(self, worker: "WorkerProcess", messages: list[Any]) -> None:
+        if await worker.run(messages):
+            self._idle.append(worker)
+        self._busy -= 1
+        self.wake()
+
+
+class WorkerProcess:
+    """One execution environment of the worker function, with a clock of its own."""
+
+    def __init__(self, schedule: "Schedule") -> None:
+        world = schedule.world
+        schedule.worker_count += 1
+        self._schedule = schedule
+        self._process = world.process(
+            f"worker-{schedule.worker_count}",
+            skew_seconds=world.random.uniform(-MAX_SKEW_MS, MAX_SKEW_MS) / 1000,
+            may_crash=True,
+        )
+        model: Any = schedule.model
+        models = [rung.model for rung in LADDER] if schedule.reads_ledger else []
+        self._worker = attempt.Worker(
+            store=schedule.store,
+            queue=schedule.queue,
+            ladder=LADDER,
+            provider=model,
+            settings=WorkerSettings.model_construct(retention_seconds=3600),
+            books=Books(schedule.ledger, models),
+        )
+
+    async def run(self, messages: list[Any]) -> bool:
+        """One invocation; what it does not report as failed is deleted. Whether it lives on."""
+        schedule, world = self._schedule, self._schedule.world
+        ends_at = world.loop.time() + FUNCTION_TIMEOUT_SECONDS
+        context = SimpleNamespace(
+            get_remaining_time_in_millis=lambda: int((ends_at - world.loop.time()) * 1000)
+        )
+        started = world.start(
+            self._process, worker_app.process, lambda_event(messages), context, self._worker
+        )
+        try:
+            answer = await asyncio.wait_for(started, FUNCTION_TIMEOUT_SECONDS)
+        except ProcessKilled:
+            self._was_killed(messages)
+            return False
+        except TimeoutError:
+            if self._process.is_unharmed:
+                schedule.history.violated(
+                    "a worker ends in time", f"{self._process.name} ran into its function's time-out"
+                )
+            world.kill(self._process)
+            self._was_killed(messages)
+            return False
+        failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
+        for message in messages:
+            if message["MessageId"] in failed:
+                continue
+            if world.fault("lambda.delete") is Fault.OK:
+                schedule.sqs.delete_message(
+                    QueueUrl=schedule.queue_url, ReceiptHandle=message["ReceiptHandle"]
+                )
+        return True
+
+    def _was_killed(self, messages: list[Any]) -> None:
+        """Note what must be taken over, and what cannot be soon: a message that was taken and not
+        hidden anew comes back only when the queue's own visibility timeout ends."""
+        schedule = self._schedule
+        if not schedule.weather.trouble.is_mild:
+            return
+        schedule.history.killed(self._process, schedule.now_ms())
+        held = {
+            run.job_id for run in schedule.history.runs.values() if run.holder is self._process
+        }
+        receipts = {message["ReceiptHandle"] for message in messages}
+        soon = schedule.world.clock() + TAKEOVER_MS / 1000
+        for message in schedule.sqs.messages(schedule.queue_url):
+            if message.receipt in receipts and message.visible_at > soon:
+                job_id = json.loads(message.body)["jobId"]
+                if job_id not in held:
+                    schedule.exposed.add(job_id)

@@ -1,0 +1,217 @@
+"""A day's budget: once it is spent no model is called, by any worker, until the day is over."""
+
+import asyncio
+import logging
+import time
+from datetime import date
+from typing import Any
+
+import pytest
+
+from books import LEDGER_SECONDS, SPENT_MAX_AGE_SECONDS, Books, Budget
+from provider import Throttled
+from simmer.errors import DependencyUnavailable
+from simmer.job import ErrorCode, Usage
+from simmer.ledger import Ledger
+from tests.unit.clock import Clock
+from tests.unit.cloud import TABLE, Cloud, refused
+from tests.unit.worker.fakes import VALID, FakeProvider
+from tests.unit.worker.workshop import LARGE_MICROUSD, SMALL_MICROUSD, Workshop
+
+A_DAY = 24 * 3600
+
+
+def usd(microusd: int) -> float:
+    return microusd / 1_000_000
+
+
+def shop_of(cloud: Cloud, clock: Clock, budget_microusd: int) -> Workshop:
+    return Workshop(cloud, clock, usd(budget_microusd))
+
+
+def spent(record: logging.LogRecord) -> bool:
+    return record.msg == "daily budget spent"
+
+
+# --- Jobs -----------------------------------------------------------------------------------------
+
+
+def test_without_a_budget_nothing_is_read_and_nothing_stopped(
+    cloud: Cloud, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = shop_of(cloud, clock, 0)
+    monkeypatch.setattr(shop.books, "_read_spent", None)
+    for _ in range(3):
+        assert shop.job(FakeProvider([VALID]))["status"] == "completed"
+
+
+def test_at_the_budget_a_job_fails_by_name_without_a_call_and_the_operator_is_alarmed(
+    cloud: Cloud, clock: Clock, records: list[logging.LogRecord]
+) -> None:
+    shop = shop_of(cloud, clock, 2 * SMALL_MICROUSD)
+    for _ in range(2):
+        assert shop.job(FakeProvider([VALID]))["status"] == "completed"
+    assert not any(spent(record) for record in records)
+    provider = FakeProvider([])
+    stored = shop.job(provider)
+    assert (stored["status"], stored["error_code"]) == ("failed", ErrorCode.BUDGET_EXCEEDED)
+    assert (provider.asked, stored["calls"]) == ([], 0)
+    [alarm] = [record for record in records if spent(record)]
+    assert (alarm.levelname, vars(alarm)["jobId"]) == ("ERROR", stored["job_id"])
+
+
+def test_a_microdollar_below_the_budget_is_below_it(cloud: Cloud, clock: Clock) -> None:
+    shop = shop_of(cloud, clock, SMALL_MICROUSD + 1)
+    assert shop.job(FakeProvider([VALID]))["status"] == "completed"
+    assert shop.job(FakeProvider([VALID]))["status"] == "completed"
+    assert shop.job(FakeProvider([]))["error_code"] == "budget_exceeded"
+
+
+def test_the_budget_stops_a_job_between_its_calls_and_keeps_what_it_has_spent(
+    cloud: Cloud, clock: Clock
+) -> None:
+    shop = shop_of(cloud, clock, 2 * SMALL_MICROUSD)
+    provider = FakeProvider(["nonsense", "nonsense"])  # the next would be the larger model
+    stored = shop.job(provider)
+    assert stored["error_code"] == "budget_exceeded"
+    assert (len(provider.asked), stored["cost_microusd"]) == (2, 2 * SMALL_MICROUSD)
+    assert shop.entry("small").usage.cost_microusd == 2 * SMALL_MICROUSD
+
+
+def test_a_throttled_job_does_not_wait_for_room_that_it_may_not_use(
+    cloud: Cloud, clock: Clock
+) -> None:
+    shop = shop_of(cloud, clock, SMALL_MICROUSD)
+
+    def meanwhile() -> Exception:
+        shop.books.budget.spend(SMALL_MICROUSD)
+        return Throttled("status 429", 5.0)
+
+    assert shop.job(FakeProvider([meanwhile]))["error_code"] == "budget_exceeded"
+
+
+def test_what_one_worker_spends_the_others_know_within_ten_seconds(
+    cloud: Cloud, clock: Clock
+) -> None:
+    one, other = (shop_of(cloud, clock, SMALL_MICROUSD + LARGE_MICROUSD) for _ in range(2))
+    assert other.job(FakeProvider([VALID]))["status"] == "completed"
+    one.ledger.add("recipe", "large", Usage(cost_microusd=LARGE_MICROUSD), now_ms=clock.now_ms)
+    clock.advance(SPENT_MAX_AGE_SECONDS - 1)
+    assert other.job(FakeProvider([VALID]))["status"] == "completed"
+    clock.advance(1)
+    assert other.job(FakeProvider([]))["error_code"] == "budget_exceeded"
+    assert one.job(FakeProvider([]))["error_code"] == "budget_exceeded"
+
+
+def test_a_new_worker_reads_what_is_spent_before_its_first_call(cloud: Cloud, clock: Clock) -> None:
+    assert shop_of(cloud, clock, 0).job(FakeProvider([VALID]))["status"] == "completed"
+    shop = shop_of(cloud, clock, SMALL_MICROUSD)
+    assert shop.job(FakeProvider([]))["error_code"] == "budget_exceeded"
+
+
+def test_at_midnight_utc_there_is_money_again(cloud: Cloud, clock: Clock) -> None:
+    shop = shop_of(cloud, clock, SMALL_MICROUSD)
+    shop.job(FakeProvider([VALID]))
+    to_midnight = A_DAY - clock.now_ms // 1000 % A_DAY
+    clock.advance(to_midnight - 1)
+    assert shop.job(FakeProvider([]))["error_code"] == "budget_exceeded"
+    clock.advance(1)
+    assert shop.job(FakeProvider([VALID]))["status"] == "completed"
+    assert shop.job(FakeProvider([]))["error_code"] == "budget_exceeded"
+
+
+# --- A ledger that does not answer ----------------------------------------------------------------
+
+
+def test_a_ledger_that_cannot_be_read_stops_nobody_and_is_logged(
+    cloud: Cloud, clock: Clock, records: list[logging.LogRecord]
+) -> None:
+    shop = shop_of(cloud, clock, SMALL_MICROUSD)
+    cloud.dynamodb.fail("get_item", refused("InternalServerError"), times=1000)
+    assert shop.job(FakeProvider([VALID]))["status"] == "completed"
+    assert [record for record in records if record.msg == "ledger not read"]
+    # What this process has spent it knows without the ledger.
+    assert shop.job(FakeProvider([]))["error_code"] == "budget_exceeded"
+
+
+def test_a_ledger_that_hangs_holds_no_job_up_for_long(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    monkeypatch.setattr("books.LEDGER_SECONDS", 0.05)
+    assert 0.05 < LEDGER_SECONDS < 5
+
+    def hangs(day: date) -> int:
+        time.sleep(0.5)
+        return 10**12
+
+    async def ask() -> bool:
+        async with asyncio.timeout(0.4):
+            return await Budget(1, hangs).is_spent()
+
+    assert asyncio.run(ask()) is False
+
+
+def test_what_was_read_last_counts_while_the_ledger_is_away(clock: Clock) -> None:
+    readings: list[int | Exception] = [400_000, DependencyUnavailable("away"), 999_999, 1_000_000]
+
+    def read(day: date) -> int:
+        reading = readings.pop(0)
+        if isinstance(reading, Exception):
+            raise reading
+        return reading
+
+    async def ask() -> list[bool]:
+        budget, answers = Budget(1, read), []
+        for _ in range(4):
+            answers.append(await budget.is_spent())
+            clock.advance(SPENT_MAX_AGE_SECONDS)
+            if len(answers) == 1:
+                budget.spend(600_000)  # and nobody books it
+            if len(answers) == 2:
+                budget.booked(600_000, date(2026, 11, 22))
+        return answers
+
+    # 400 read; 400 still, and 600 here; 999.999 with those 600 in it; a whole dollar.
+    assert asyncio.run(ask()) == [False, True, False, True]
+
+
+# --- The reading ----------------------------------------------------------------------------------
+
+
+def test_ten_jobs_that_ask_at_once_read_once(clock: Clock) -> None:
+    days: list[date] = []
+
+    def read(day: date) -> int:
+        days.append(day)
+        return 0
+
+    async def ask() -> None:
+        budget = Budget(1, read)
+        for _ in range(3):
+            await asyncio.gather(*(budget.is_spent() for _ in range(10)))
+            clock.advance(SPENT_MAX_AGE_SECONDS / 2)
+
+    asyncio.run(ask())
+    assert days == [date(2026, 11, 22)] * 2
+
+
+def test_the_sum_is_over_all_tasks_and_each_model_once(cloud: Cloud, clock: Clock) -> None:
+    ledger = Ledger(cloud.dynamodb, TABLE)  # type: ignore[arg-type]
+    for task, model in [("recipe", "a"), ("recipe", "b"), ("recipe", "no rung"), ("other", "a")]:
+        ledger.add(task, model, Usage(cost_microusd=100), now_ms=clock.now_ms)
+    ledger.add("recipe", "a", Usage(cost_microusd=7000), now_ms=clock.now_ms - A_DAY * 1000)
+
+    async def is_spent(microusd: int) -> Any:
+        return await Books(ledger, ["a", "b", "a"], usd(microusd)).budget.is_spent()
+
+    assert asyncio.run(is_spent(200)) is True
+    assert asyncio.run(is_spent(201)) is False
+
+
+def test_what_is_booked_counts_once(cloud: Cloud, clock: Clock) -> None:
+    """In the ledger and in the process's own sum, before and after each reading."""
+    shop = shop_of(cloud, clock, 10 * SMALL_MICROUSD)
+    for done in range(10):
+        assert shop.job(FakeProvider([VALID]))["status"] == "completed", done
+        clock.advance(4)
+    assert shop.job(FakeProvider([]))["error_code"] == "budget_exceeded"

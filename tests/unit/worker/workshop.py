@@ -1,0 +1,115 @@
+"""Jobs in the real store, and workers that run them on a ladder with prices."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from aws_lambda_powertools.utilities.parameters import SecretsProvider
+
+import app
+from attempt import Worker
+from books import Books
+from ladder import Ladder
+from provider import Provider
+from simmer.job import Job
+from simmer.job_queue import JobQueue
+from simmer.job_store import JobStore
+from simmer.ledger import Entry, Ledger, day_of
+from simmer.settings import WorkerSettings
+from tests.unit.clock import Clock
+from tests.unit.cloud import TABLE, Cloud
+from tests.unit.jobs import a_job
+from tests.unit.worker.fakes import REQUEST
+
+# What an answered call of the fake provider costs: 60 fresh input tokens, 40 cached ones, 10 of
+# output.
+LADDER = [
+    {"model": "small", "price": {"input": 1, "cachedInput": 0.1, "output": 5}},
+    {"model": "large", "price": {"input": 10, "cachedInput": 1, "output": 50}},
+]
+SMALL_MICROUSD, LARGE_MICROUSD = 60 + 4 + 50, 600 + 40 + 500
+
+
+class Workshop:
+    """One worker process, which lives on from batch to batch."""
+
+    def __init__(self, cloud: Cloud, clock: Clock, daily_budget_usd: float = 0) -> None:
+        self.cloud = cloud
+        self.clock = clock
+        self.store = JobStore(cloud.dynamodb, TABLE)  # type: ignore[arg-type]
+        self.queue = JobQueue(cloud.sqs, cloud.queue_url)  # type: ignore[arg-type]
+        self.ledger = Ledger(cloud.dynamodb, TABLE)  # type: ignore[arg-type]
+        self.books = Books(self.ledger, ["small", "large"], daily_budget_usd)
+        self._jobs = 0
+
+    def admit(self) -> Job:
+        """A new job and its message."""
+        self._jobs += 1
+        job = a_job(
+            self.clock,
+            job_id=f"{id(self)}-{self._jobs}",
+            request=json.dumps(REQUEST, ensure_ascii=False),
+        )
+        admitted = self.store.admit(job, daily_quota=10_000, now_ms=self.clock.now_ms).job
+        self.queue.send(admitted)
+        return admitted
+
+    def receive(self) -> list[dict[str, Any]]:
+        """The visible messages, as Lambda hands them on."""
+        received = self.cloud.sqs.receive_message(
+            QueueUrl=self.cloud.queue_url, MaxNumberOfMessages=10
+        )
+        return [
+            {
+                "messageId": message["MessageId"],
+                "receiptHandle": message["ReceiptHandle"],
+                "body": message["Body"],
+            }
+            for message in received.get("Messages", [])
+        ]
+
+    def worker(self, provider: Provider, ladder: Sequence[dict[str, Any]] = LADDER) -> Worker:
+        return Worker(
+            store=self.store,
+            queue=self.queue,
+            ladder=Ladder.parse(json.dumps(ladder)),
+            provider=provider,
+            settings=WorkerSettings.model_construct(heartbeat_seconds=0.05, retention_seconds=3600),
+            books=self.books,
+        )
+
+    def run(self, provider: Provider, ladder: Sequence[dict[str, Any]] = LADDER) -> None:
+        """Have the worker handle what is visible."""
+        event = {"Records": self.receive()}
+        asyncio.run(app.process(event, Context(), self.worker(provider, ladder)))
+
+    def job(self, provider: Provider) -> dict[str, Any]:
+        """A new job's item, once the worker has handled it."""
+        job = self.admit()
+        self.run(provider)
+        return self.cloud.job(job.job_id)
+
+    def entry(self, model: str) -> Entry:
+        """Today's, of the ledger."""
+        return self.ledger.read("recipe", model, day_of(self.clock.now_ms))
+
+
+KEY = "sk-very-secret-0123456789"
+
+
+class Keys(SecretsProvider):
+    """The keys secret."""
+
+    def __init__(self) -> None:
+        pass
+
+    def get(self, name: str, **_: Any) -> str:  # type: ignore[override]
+        return json.dumps({"default": KEY})
+
+
+class Context:
+    """Lambda's own."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 200_000
