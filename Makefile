@@ -82,6 +82,10 @@ bench-tokens: .build/bench-venv  ## Tokens a job, from a plain prompt to the shi
 try-small-model: setup  ## Ten generations by a real small model, each checked (downloads 120 MB)
 	@$(PYTHON) -m bench.small_model
 
+.PHONY: fuzz
+fuzz: setup  ## The long fuzzing of the validator: N=1000000 corrupted answers
+	@$(PYTHON) -m tests.fuzz --n $(N) $(if $(SEED),--seed $(SEED))
+
 # --- Setting up ----------------------------------------------------------------------------
 
 .PHONY: setup

@@ -19,11 +19,11 @@ from typing import Any, Literal
 
 from openai.types.chat import ChatCompletionMessageParam
 from rich import box
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from bench.meter import Meter, o200k
+from bench.terminal import console
 from bench.workload import admitted, raw_requests, recipes_for
 from climb import Climb, Completed, Failed
 from ladder import Ladder, Rung
@@ -170,7 +170,7 @@ def main() -> int:
     arguments.add_argument("--strong-wrong", type=float, default=0.02, metavar="RATE")
     given = arguments.parse_args()
     logging.disable()  # the climb logs every call
-    console = Console()
+    out = console()
     cheap, strong = template_ladder()
     rates = {cheap.model: given.cheap_wrong, strong.model: given.strong_wrong}
     ladders = {"cheap only": [cheap], "strong only": [strong], "ladder": [cheap, strong]}
@@ -179,20 +179,18 @@ def main() -> int:
         f"{word}: {model}, wrong {rate:.0%} of the time"
         for word, (model, rate) in zip(("cheap", "strong"), rates.items(), strict=True)
     )
-    console.print(f"{given.n:,} jobs, seed {given.seed}\n{wrong}")
+    out.print(f"{given.n:,} jobs, seed {given.seed}\n{wrong}")
     encode = o200k()
     is_as_promised = True
     for world, meaning in WORLDS.items():
         fate = Fate(rates, world, jobs=given.n, seed=given.seed)
         results = {}
         for name, rungs in ladders.items():
-            shown = track(
-                requests, name, console=console, transient=True, disable=not console.is_terminal
-            )
+            shown = track(requests, name, console=out, transient=True, disable=not out.is_terminal)
             results[name] = asyncio.run(climb_all(rungs, shown, fate, Meter(encode)))
-        console.print(f"\n{meaning}", _table(results, given.n), sep="\n")
+        out.print(f"\n{meaning}", _table(results, given.n), sep="\n")
         is_as_promised &= all(result.is_as_promised for result in results.values())
-    console.print(
+    out.print(
         "A valid answer for every job but those that each model of the ladder got wrong."
         if is_as_promised
         else "NOT AS PROMISED: a job failed that could be answered, or an invalid answer got out."

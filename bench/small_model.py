@@ -2,8 +2,8 @@
 
 It starts `make run MODEL=local`, sends requests like the app's one after another, and holds what
 comes back against an independent JSON-Schema validator, the fit to the request and the app's own
-interface. The model is tiny and its recipes are nonsense: that most jobs fail is expected, that a
-failure has a name and no result is invalid is what is tried.
+interface. The model is tiny and its recipes are nonsense: that jobs fail is expected; what is tried
+is that every failure has a name and that no result is invalid.
 """
 
 import argparse
@@ -20,10 +20,10 @@ from typing import Any
 
 import httpx2
 from rich import box
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from bench.terminal import console
 from local.child import free_port
 from local.toolchain import BUILD, REPOSITORY
 from tests.fuzz.judge import objections
@@ -73,20 +73,20 @@ def main() -> int:
     arguments = argparse.ArgumentParser(prog="make try-small-model", description=__doc__)
     arguments.add_argument("--n", type=int, default=len(REQUESTS), help="how many generations")
     given = arguments.parse_args()
-    console = Console()
+    out = console()
     # With `no-cache` each is a generation of its own, even when a request comes round again.
     requests = [REQUESTS[i % len(REQUESTS)] for i in range(given.n)]
     with _running() as url:
         http = httpx2.Client(base_url=url, timeout=60, trust_env=False)
         token = http.get("/dev/token", params={"user": "alice"}).text
         http.headers["Authorization"] = f"Bearer {token}"
-        jobs = track(requests, "generating", transient=True, disable=not console.is_terminal)
+        jobs = track(requests, "generating", transient=True, disable=not out.is_terminal)
         tried = [_try(http, request) for request in jobs]
-    console.print(_table(tried))
+    out.print(_table(tried))
     ends = Counter(each.end for each in tried)
     invalid = sum(bool(each.objections) for each in tried)
     calls = sum((each.calls for each in tried), Counter[str]()).total()
-    console.print(
+    out.print(
         f"{len(tried)} jobs, {calls} calls: "
         + ", ".join(f"{n} {end}" for end, n in ends.most_common())
         + f"; invalid results delivered: {invalid}"

@@ -14,12 +14,12 @@ from typing import Any
 
 from openai.types.chat import ChatCompletionMessageParam
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 import prompt
 from bench.ladder import template_ladder
 from bench.meter import CACHE_STEP, SHORTEST_CACHED_PREFIX, Encode, Meter, o200k
+from bench.terminal import console
 from bench.workload import Json, admitted, raw_requests, recipes_for
 from ladder import Rung
 from prices import priced
@@ -166,16 +166,16 @@ def main() -> int:
     arguments.add_argument("--n", type=int, default=300, help="how many jobs")
     arguments.add_argument("--seed", type=int, default=1)
     given = arguments.parse_args()
-    console = Console()
+    out = console()
     cheap, _ = template_ladder()
     encode = o200k()
     raws = raw_requests(given.n, given.seed)
-    console.print(
+    out.print(
         f"{given.n} jobs of 3 recipes, half of them Korean, seed {given.seed}; "
         f"prices of {cheap.model}; tokens by o200k_base, means"
     )
-    console.print(_table(measure(raws, cheap, encode)))
-    console.print(
+    out.print(_table(measure(raws, cheap, encode)))
+    out.print(
         f"The stable prefix has {stable_tokens(raws[0], cheap, encode)} tokens. OpenAI caches from "
         f"{SHORTEST_CACHED_PREFIX:,} on, in steps of {CACHE_STEP}: on these prices a shorter "
         "prefix saves nothing but what it leaves out."

@@ -47,7 +47,7 @@ class Code:
 
 def read(path: Path) -> Template:
     """A template as a dict, with `!Ref` and its like in their long form."""
-    from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
+    from samtranslator.yaml_helper import yaml_parse
 
     template: Template = yaml_parse(path.read_text("utf-8"))
     return template
@@ -93,7 +93,7 @@ def expand(template: Template, region: str, parameters: Mapping[str, str]) -> Te
     Raises samtranslator's InvalidDocumentException, which names each fault, for a template
     that SAM would refuse.
     """
-    from samtranslator.translator.transform import transform  # type: ignore[import-untyped]
+    from samtranslator.translator.transform import transform
 
     # The translator asks boto3 for the region, that is, the environment.
     before = os.environ.get("AWS_DEFAULT_REGION")

@@ -8,6 +8,7 @@ python -m tests.simulation --bug 3 --n 2000        with that seeded bug, until i
 import argparse
 import sys
 from collections import Counter
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -42,9 +43,10 @@ def simulate(first: int, count: int, console: Console) -> int:
         + ", ".join(f"{ending} {count:,}" for ending, count in endings.most_common())
         + f"; {unpunctual} of them by a write that a stalled worker sent too late",
         highlight=False,
+        soft_wrap=True,
     )
     for seed, why in sorted(failures)[:10]:
-        console.print(f"seed {seed}: {why}", style="red", markup=False)
+        console.print(f"seed {seed}: {why}", style="red", markup=False, soft_wrap=True)
         console.print(f"  again: python -m tests.simulation --replay {seed}", markup=False)
     console.print(f"{len(failures)} violations")
     return len(failures)
@@ -59,7 +61,7 @@ def _print_coverage(coverage: Counter[tuple[str, str]], console: Console) -> Non
         " " * width, *(f"{fault:>14}" for fault in faults), highlight=False, soft_wrap=True
     )
     for call in calls:
-        cells = (f"{coverage[call, fault]:>14,}" for fault in faults)  # type: ignore[index]
+        cells = (f"{coverage[call, fault]:>14,}" for fault in faults)
         console.print(f"{call:<{width}}", *cells, highlight=False, soft_wrap=True)
 
 
@@ -75,11 +77,12 @@ def replay(seed: int, console: Console) -> int:
             world.run(schedule.main())
         except Exception as caught:
             error = caught
-    console.print(f"weather: {weather.describe()}", highlight=False, markup=False)
+    options: Any = {"highlight": False, "markup": False, "soft_wrap": True}
+    console.print(f"weather: {weather.describe()}", **options)
     for at, process, *event in world.trace:
-        what = " ".join(map(str, event))
-        console.print(f"{at:9.3f} {process:<9} {what}", highlight=False, markup=False)
-    console.print(f"trace {world.trace_hash()}: {error or 'no violation'}", markup=False)
+        what = " ".join(str(word) for word in event if word not in ("ok", "done"))
+        console.print(f"{at:9.3f} {process:<9} {what}", **options)
+    console.print(f"trace {world.trace_hash()}: {error or 'no violation'}", **options)
     return 1 if error else 0
 
 

@@ -287,7 +287,10 @@ def transaction_cancelled(reasons: list[dict[str, Any]]) -> Exception:
 
 
 def _copied(item: Item) -> Item:
-    return {name: copied(value) for name, value in item.items()}
+    return {
+        name: value.copy() if "S" in value or "N" in value else copied(value)
+        for name, value in item.items()
+    }
 
 
 def _refuse(operation: str, error: Invalid) -> NoReturn:

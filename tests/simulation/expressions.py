@@ -124,7 +124,7 @@ def from_python(value: Any) -> Value:
             return {"BOOL": value}
         case int():
             return {"N": str(value)}
-    return _serialize(value)  # type: ignore[no-any-return]
+    return dict(_serialize(value))
 
 
 def to_python(value: Value) -> Any:
@@ -132,7 +132,7 @@ def to_python(value: Value) -> Any:
     ((kind, content),) = value.items()
     if kind in ("S", "BOOL"):
         return content
-    return Decimal(content) if kind == "N" else _deserialize(value)
+    return Decimal(content) if kind == "N" else _deserialize(value)  # type: ignore[arg-type]
 
 
 def _kind(value: Value) -> str:

@@ -28,7 +28,7 @@ class Fault(enum.StrEnum):
 
 
 _OF_PROCESS = frozenset({Fault.STALLED, Fault.CRASHED_BEFORE, Fault.CRASHED_AFTER})
-FAULTS = tuple(fault for fault in Fault if fault is not Fault.OK)
+FAULTS: tuple[Fault, ...] = tuple(fault for fault in Fault if fault is not Fault.OK)
 
 # Many schedules with few faults, for bugs that need one at the right place, and some with many.
 _INTENSITIES = (0.0, 0.01, 0.03, 0.03, 0.1, 0.1, 0.3)

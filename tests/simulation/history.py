@@ -16,7 +16,7 @@ Every promise has a name, which a violation carries:
 | one worker at a time            | no lease is taken while it runs, skew allowed for             |
 | a healthy worker keeps its job  | no lease is taken from a worker that met no fault             |
 | a worker ends in time           | one that met no fault does not run into the function's end    |
-| taken over in time              | a killed worker's job is claimed by another within half a minute |
+| taken over in time              | another claims a killed worker's job within half a minute     |
 | the model is paid once          | no more calls than claims, and those that brought nothing; if |
 |                                 | no worker was harmed, no more than runs                       |
 | usage is counted once           | no item has more calls than were answered; if no worker was   |
@@ -194,16 +194,12 @@ class History:
         if self.accepted.get(job_id) != user:
             raise Violation("nobody else's job", f"{user} saw {job_id}")
         seen = self.documents.setdefault((job_id, document["createdAt"]), [])
-        for received, last in reversed(seen):
-            if received > asked_at_ms:
-                continue
-            if job_id in self.unpunctual:
-                break
+        last = next((last for received, last in reversed(seen) if received <= asked_at_ms), None)
+        if last is not None and job_id not in self.unpunctual:
             if last["status"] in TERMINAL and last != document:
                 raise Violation("terminal is final", f"clients saw {last} become {document}")
             if document["progress"] < last["progress"]:
                 raise Violation("progress goes forward", f"{last} before {document}")
-            break
         seen.append((received_at_ms, document))
         if document["status"] in OPEN:
             if asked_at_ms >= deadline_ms:

@@ -43,7 +43,7 @@ class Phone:
                 document = await poll(self._schedule, self._user, job_id)
                 if document is not None and document["status"] in TERMINAL:
                     break
-                pause = random.choice((1.0, 5.0, 15.0, 30.0))
+                pause = random.choice((1.0, 5.0, 30.0, 60.0))
                 patience -= pause
                 await asyncio.sleep(pause)
 

@@ -214,10 +214,11 @@ class Schedule:
 
     def job_changed(self, before: Any, after: Any) -> None:
         """A job's item was written."""
-        was = before["status"]["S"] if before else "-"
+        is_beat = before and before.get("lease_token", 0) == after.get("lease_token")
+        was = before["status"]["S"] if before else "new"
         self.world.record(
             f"job {after['job_id']['S'][:6]} run {after['run_id']['S'][:6]}",
-            f"{was} -> {after['status']['S']}",
+            "beat" if is_beat else f"{was} -> {after['status']['S']}",
         )
         writer = self.world.current if self.world.current.may_crash else None
         self.history.wrote(

@@ -47,9 +47,7 @@ class EventSourceMapping:
         world, schedule = self._world, self._schedule
         while True:
             self._woken = world.loop.create_future()
-            is_stopped = (
-                self.stopped_from is not None and world.loop.time() >= self.stopped_from
-            )
+            is_stopped = self.stopped_from is not None and world.loop.time() >= self.stopped_from
             next_at = schedule.sqs.next_visible_at(schedule.queue_url)
             if is_stopped or self._busy >= self._max_workers or next_at is None:
                 await self._woken
@@ -124,7 +122,8 @@ class WorkerProcess:
         except TimeoutError:
             if self._process.is_unharmed:
                 schedule.history.violated(
-                    "a worker ends in time", f"{self._process.name} ran into its function's time-out"
+                    "a worker ends in time",
+                    f"{self._process.name} ran into its function's time-out",
                 )
             world.kill(self._process)
             self._was_killed(messages)
@@ -146,9 +145,7 @@ class WorkerProcess:
         if not schedule.weather.trouble.is_mild:
             return
         schedule.history.killed(self._process, schedule.now_ms())
-        held = {
-            run.job_id for run in schedule.history.runs.values() if run.holder is self._process
-        }
+        held = {run.job_id for run in schedule.history.runs.values() if run.holder is self._process}
         receipts = {message["ReceiptHandle"] for message in messages}
         soon = schedule.world.clock() + TAKEOVER_MS / 1000
         for message in schedule.sqs.messages(schedule.queue_url):

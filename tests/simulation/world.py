@@ -46,7 +46,7 @@ from random import Random
 from types import TracebackType
 from typing import Any, Self
 
-import greenlet  # type: ignore[import-untyped]
+import greenlet
 
 from tests.simulation.faults import Fault, FaultPlan
 

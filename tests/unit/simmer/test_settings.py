@@ -58,7 +58,7 @@ def test_unusable_budget_is_an_error_that_names_it(
 ) -> None:
     _set(monkeypatch, WORKER | {"DAILY_BUDGET_USD": value})
 
-    with pytest.raises(SettingsError, match=": DAILY_BUDGET_USD$"):
+    with pytest.raises(SettingsError, match=r": DAILY_BUDGET_USD$"):
         WorkerSettings.from_env()
 
 
