@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 CHUNK = 20
+HUNTED = 2000  # schedules within which a seeded bug must be caught
 
 # What is slow to import and knows nothing of Simmer: the interpreters of seeded bugs start with it.
 THIRD_PARTY = ("aws_lambda_powertools", "boto3", "greenlet", "openai", "pydantic", "s3transfer")

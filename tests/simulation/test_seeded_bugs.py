@@ -2,14 +2,12 @@
 
 import pytest
 
-from tests.simulation.campaign import ROOT, hunt_all
+from tests.simulation.campaign import HUNTED, ROOT, hunt_all
 from tests.simulation.mutations import MUTATIONS, Mutation
-
-SCHEDULES = 2000
 
 
 def test_every_seeded_bug_breaks_a_promise(capsys: pytest.CaptureFixture[str]) -> None:
-    caught = list(hunt_all(0, SCHEDULES))
+    caught = list(hunt_all(0, HUNTED))
 
     lines = [
         f"{mutation.name:<52} "

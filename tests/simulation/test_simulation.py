@@ -9,9 +9,10 @@ import pytest
 
 from tests.simulation import campaign
 from tests.simulation.faults import Fault
+from tests.simulation.weather import SINGLES, SINGLES_OF_RELEASE, Trouble, weather_of
 
 SCHEDULES = 3000
-REPLAYED = (2, 331)  # much goes wrong in both
+REPLAYED = (155, 176)  # hundreds of faults in the one, many killed in the other
 WORKER_CALLS = (
     "dynamodb.update_item",
     "dynamodb.get_item",
@@ -44,6 +45,15 @@ def test_no_schedule_breaks_a_promise_and_every_call_meets_every_fault(
     faults = sum(count for (_, fault), count in coverage.items() if fault is not Fault.OK)
     with capsys.disabled():
         print(f"\n{SCHEDULES:,} schedules, {faults:,} faults, 0 violations")  # noqa: T201
+
+
+def test_the_seeds_try_every_single_fault_in_calm_and_under_throttling() -> None:
+    tried = {
+        (weather.trouble, weather.single) for weather in map(weather_of, range(campaign.HUNTED))
+    }
+
+    assert {(Trouble.ONE_FAULT, single) for single in SINGLES} <= tried
+    assert {(Trouble.THROTTLES, single) for single in SINGLES + SINGLES_OF_RELEASE} <= tried
 
 
 @pytest.mark.parametrize("seed", REPLAYED)

@@ -60,7 +60,7 @@ _CALLS = {
     "sqs.change_message_visibility": 6,
     "model": 3,
 }
-_SINGLES = (
+SINGLES = (
     *(
         Single("worker", call, number, fault)
         for call, count in _CALLS.items()
@@ -70,10 +70,10 @@ _SINGLES = (
     *(Single("world", "lambda.delete", number, Fault.LOST_ANSWER) for number in (1, 2)),
 )
 # Only a job that is put back makes a worker send.
-_SINGLES_OF_RELEASE = tuple(
+SINGLES_OF_RELEASE = tuple(
     Single("worker", "sqs.send_message", number, fault) for number in (1, 2) for fault in FAULTS
 )
-_STRIDE = 71  # prime to the lengths: neighbouring seeds try different calls
+_STRIDE = 71  # prime to the lengths, so that neighbouring seeds try different calls
 
 
 def weather_of(seed: int) -> Weather:
@@ -93,10 +93,10 @@ def weather_of(seed: int) -> Weather:
 
 def _one_fault(turn: int, random: Random) -> Weather:
     if turn % 2:
-        singles, trouble = _SINGLES_OF_RELEASE + _SINGLES, Trouble.THROTTLES
+        singles, trouble = SINGLES_OF_RELEASE + SINGLES, Trouble.THROTTLES
         outage = Outage("model", Fault.THROTTLED, 0.0, random.choice((15.0, 30.0)))
     else:
-        singles, trouble = _SINGLES, Trouble.ONE_FAULT
+        singles, trouble = SINGLES, Trouble.ONE_FAULT
         outage = None
     single = singles[turn // 2 * _STRIDE % len(singles)]
     return Weather(trouble, FaultPlan(random, single=single, outage=outage), single)
