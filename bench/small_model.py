@@ -110,7 +110,7 @@ def _running() -> Iterator[str]:
         raise SystemExit("make run ended before it was ready")
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(180)  # on a busy disk it takes its time to remove the emulator's files
 
 
 def _try(http: httpx2.Client, request: Json) -> Tried:

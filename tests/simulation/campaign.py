@@ -52,7 +52,7 @@ def trace_hash(seed: int) -> str:
 
     with schedule_of(seed) as schedule:
         schedule.world.run(schedule.main())
-        return schedule.world.trace_hash()
+    return schedule.world.trace_hash()
 
 
 def _collect_garbage() -> None:

@@ -15,6 +15,8 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 import attempt
 import provider
 from functions.status import app as status_app
@@ -33,8 +35,6 @@ from tests.simulation.sqs import Sqs
 from tests.simulation.weather import Weather, weather_of
 from tests.simulation.workers import EventSourceMapping
 from tests.simulation.world import World
-
-logging.disable(logging.CRITICAL)
 
 # As in template.yaml.
 VISIBILITY_SECONDS = 200
@@ -74,24 +74,31 @@ def run_schedule(seed: int) -> Finished:
 def schedule_of(seed: int) -> "Iterator[Schedule]":
     """The schedule, with the shipped modules living by its world's time and chance."""
     weather = weather_of(seed)
-    with World(seed, faults=weather.plan, max_steps=MAX_STEPS) as world:
-        saved = (clock.now_ms, clock.sleep)
-        clock.now_ms = lambda: int(world.now() * 1000)
-        clock.sleep = world.pause
+    # The world is closed first: what is unwound then must not find the real things again.
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        World(seed, faults=weather.plan, max_steps=MAX_STEPS) as world,
+    ):
+        schedule = Schedule(world, weather)
         uuids = SimpleNamespace(uuid4=lambda: UUID(int=world.random.getrandbits(128)))
         for module, name, value in (
+            (clock, "now_ms", lambda: int(world.now() * 1000)),
+            (clock, "sleep", world.pause),
             (job_store, "random", world.random),
             (provider, "random", world.random),
             (admission, "uuid", uuids),
             (attempt, "uuid", uuids),
             (job_store, "_serialize", expressions.from_python),
             (job_store, "_deserialize", expressions.to_python),
+            (submit_app, "_wiring", schedule.wiring),
+            (status_app, "_store", lambda: schedule.store),
         ):
-            setattr(module, name, value)
+            patch.setattr(module, name, value)
+        logging.disable(logging.CRITICAL)
         try:
-            yield Schedule(world, weather)
+            yield schedule
         finally:
-            clock.now_ms, clock.sleep = saved
+            logging.disable(logging.NOTSET)
 
 
 class WatchedDynamoDb(DynamoDb):
@@ -166,14 +173,16 @@ class Schedule:
         if not is_mild:
             self.mapping.stopped_from = random.choice((None, None, None, None, 0.0, 20.0))
         self.deadline_seconds = 300 if is_mild else random.choice((60, 120, 300))
-        settings = SubmitSettings.model_construct(
+        self._settings = SubmitSettings.model_construct(
             cache_scope="user",
             daily_job_quota=random.choice((2, 100)),
             job_deadline_seconds=self.deadline_seconds,
             retention_seconds=3600,
         )
-        submit_app._wiring = lambda: (self.store, self.queue, settings)  # type: ignore[assignment]
-        status_app._store = lambda: self.store  # type: ignore[assignment]
+
+    def wiring(self) -> tuple[job_store.JobStore, job_queue.JobQueue, SubmitSettings]:
+        """What the submit handler is made of."""
+        return self.store, self.queue, self._settings
 
     def now_ms(self) -> float:
         return self.world.clock() * 1000
