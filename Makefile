@@ -43,7 +43,7 @@ check: setup  ## What CI runs: format, lint, types, template, lock, tests
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy layers functions
-	$(PYTHON) -m mypy local tests
+	$(PYTHON) -m mypy local tests bench
 	SAM_CLI_TELEMETRY=0 .venv/bin/sam validate --lint
 	$(PYTHON) -m tests.lint_template
 	$(MAKE) test
