@@ -42,9 +42,13 @@ check: setup  ## What CI runs: format, lint, types, template, lock, tests
 	  || { echo "requirements.txt is not what uv.lock says: make lock"; exit 1; }; done
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
-	$(PYTHON) -m mypy layers functions
+	@# Two functions have modules beside app.py, so each has an `app` of its own.
+	$(PYTHON) -m mypy layers functions --exclude functions/push/
+	$(PYTHON) -m mypy functions/push
+	$(PYTHON) -m mypy --python-version 3.11 clients/python/src
 	$(PYTHON) -m mypy local tests bench
 	SAM_CLI_TELEMETRY=0 .venv/bin/sam validate --lint
+	SAM_CLI_TELEMETRY=0 .venv/bin/sam validate --lint --template monitoring.yaml
 	$(PYTHON) -m tests.lint_template
 	$(MAKE) test
 
@@ -56,22 +60,39 @@ lock: setup  ## Lock again, and write what ships to the requirements.txt files S
 
 requirements = $(UV) export --quiet --locked --only-group $(1) --no-hashes --no-annotate --no-header
 
+.PHONY: openapi
+openapi: setup  ## Write openapi.json as the code has it
+	@PYTHONPATH=layers/common $(PYTHON) -m local.openapi
+
 N ?= 100000
 
 .PHONY: simulate
 simulate: setup  ## The long simulation: N=100000 schedules over all cores
 	@$(PYTHON) -m tests.simulation --n $(N)
 
+.PHONY: screenshots
+screenshots: setup  ## Take README's pictures of the demo page again (needs Chromium)
+	@UV='$(UV)' $(PYTHON) -m tests.browser.screenshots
+
 # --- make bench ----------------------------------------------------------------------------
 
-.PHONY: bench bench-ladder bench-tokens
-bench: bench-ladder bench-tokens  ## The benches that need no network and no key
+.PHONY: bench bench-ladder bench-tokens bench-progress bench-polling bench-push
+bench: bench-ladder bench-tokens bench-progress bench-polling  ## The benches that need no network and no key
 
 bench-ladder: .build/bench-venv  ## What 1,000 jobs cost: cheap model, strong model, ladder
 	@.build/bench-venv/bin/python -m bench.ladder
 
 bench-tokens: .build/bench-venv  ## Tokens a job, from a plain prompt to the shipped one
 	@.build/bench-venv/bin/python -m bench.tokens
+
+bench-progress: setup  ## Whether the bar tells the truth: its error while it learns
+	@$(PYTHON) -m bench.progress
+
+bench-polling: setup  ## Polls a job and the delay from done to seen: every 2 s, the article's way, ours
+	@$(PYTHON) -m bench.polling
+
+bench-push: setup  ## From done to seen by a subscribed client, on the local stack: N=100
+	@UV='$(UV)' $(PYTHON) -m bench.push $(if $(filter-out file,$(origin N)),--n $(N))
 
 # The development tools and a tokenizer, which is too large to ask of everybody.
 .PHONY: .build/bench-venv

@@ -1,12 +1,15 @@
 """Reads a SAM template, and turns it into the plain CloudFormation that the emulator can deploy.
 
-The translation is AWS's own (aws-sam-translator). Three things are then said in other words,
+The translation is AWS's own (aws-sam-translator). Five things are then said in other words,
 since the emulator takes them otherwise than CloudFormation:
 
 - an HTTP API's routes, which SAM leaves in an OpenAPI `Body`, are written out as the resources
   that API Gateway would make of it;
 - a number that comes from a parameter reaches it as text, which its Lambda cannot compare;
-- `Ref` of a secret is the secret's name instead of its ARN.
+- `Ref` of a secret is the secret's name instead of its ARN;
+- the address of an API, as functions are told it, is a name that only AWS resolves;
+- a WebSocket API without `$connect` and `$disconnect` hands these to its `$default` route, which
+  on AWS gets messages only.
 """
 
 import copy
@@ -30,6 +33,10 @@ _NESTED_PROPERTY = {
     "AWS::CloudFormation::Stack": "TemplateURL",
 }
 _SECRET = "AWS::SecretsManager::Secret"
+_API_ADDRESS = re.compile(
+    r"(?P<scheme>https|wss)://\$\{(?P<api>\w+)\}\.execute-api"
+    r"\.\$\{AWS::Region\}\.\$\{AWS::URLSuffix\}"
+)
 _NO_MANAGED_POLICIES = SimpleNamespace(load=dict)
 
 # The translator warns, at exit, of usage metrics that nobody asked it to publish.
@@ -87,8 +94,11 @@ def with_locations(template: Template, locations: dict[str, str]) -> Template:
     return located
 
 
-def expand(template: Template, region: str, parameters: Mapping[str, str]) -> Template:
-    """Translate SAM to CloudFormation for the emulator, for a stack with these parameters.
+def expand(
+    template: Template, region: str, parameters: Mapping[str, str], endpoint: str
+) -> Template:
+    """Translate SAM to CloudFormation for the emulator at `endpoint`, for a stack with these
+    parameters.
 
     Raises samtranslator's InvalidDocumentException, which names each fault, for a template
     that SAM would refuse.
@@ -119,9 +129,47 @@ def expand(template: Template, region: str, parameters: Mapping[str, str]) -> Te
             scaling["MaximumConcurrency"] = _number(
                 scaling["MaximumConcurrency"], template, parameters
             )
+        if kind == "AWS::Lambda::Function" and "Environment" in properties:
+            properties["Environment"] = _resolvable(properties["Environment"], endpoint)
+        if kind == "AWS::ApiGatewayV2::Api" and properties.get("ProtocolType") == "WEBSOCKET":
+            resources.update(_silent_routes(logical_id))
     secrets = {name for name, kind, _ in _resources(expanded) if kind == _SECRET}
     referring: Template = _refer_by_arn(expanded, secrets)
     return referring
+
+
+def _resolvable(value: Any, endpoint: str) -> Any:
+    """`https://${Api}.execute-api.….com/stage` as the path under which the emulator has it."""
+    match value:
+        case {"Fn::Sub": str(text)} if found := _API_ADDRESS.match(text):
+            scheme = {"https": "http", "wss": "ws"}[found["scheme"]]
+            host = endpoint.partition("://")[2]
+            path = f"/_aws/execute-api/${{{found['api']}}}"
+            return {"Fn::Sub": f"{scheme}://{host}{path}{text[found.end() :]}"}
+        case dict():
+            return {key: _resolvable(child, endpoint) for key, child in value.items()}
+    return value
+
+
+def _silent_routes(api: str) -> Template:
+    """What AWS does when there is no such route: let everybody in, and tell nobody who left."""
+    integration = _logical_id(api, "Silent", "Integration")
+    made: Template = {
+        integration: {
+            "Type": "AWS::ApiGatewayV2::Integration",
+            "Properties": {"ApiId": {"Ref": api}, "IntegrationType": "MOCK"},
+        }
+    }
+    for key in ("$connect", "$disconnect"):
+        made[_logical_id(api, key, "Route")] = {
+            "Type": "AWS::ApiGatewayV2::Route",
+            "Properties": {
+                "ApiId": {"Ref": api},
+                "RouteKey": key,
+                "Target": {"Fn::Sub": f"integrations/${{{integration}}}"},
+            },
+        }
+    return made
 
 
 def _refer_by_arn(value: Any, logical_ids: set[str]) -> Any:

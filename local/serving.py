@@ -161,6 +161,7 @@ async def _get_ready(deployment: Deployment, url: str, report: Report) -> None:
             *(expect(422, *submit, headers=headers, json={}) for _ in range(_WARM_PROCESSES)),
             *(expect(404, *status, headers=headers) for _ in range(_WARM_PROCESSES)),
             asyncio.to_thread(deployment.invoke, "WorkerFunction", {"Records": []}),
+            asyncio.to_thread(deployment.invoke, "PushFunction", {"Records": []}),
         )
     report("all is up")
     URL_FILE.write_text(f"{url}\n")

@@ -7,7 +7,7 @@
         requests.get(deployment.api_url + "/recipe/status/…", headers={"Authorization": …})
 
 The template is deployed as it stands, with its own IAM policies and its own user pool; see
-sam.py for the one thing that has to be said to the emulator in other words. Everything listens
+sam.py for what has to be said to the emulator in other words. Everything listens
 on 127.0.0.1 and lives in memory; files are under `.build/`.
 """
 
@@ -341,7 +341,8 @@ class Emulator:
         }
         for logical_id, nested in sam.nested_templates(template, path.parent).items():
             locations[logical_id] = self._publish(nested, {})
-        expanded = sam.expand(sam.with_locations(template, locations), REGION, parameters)
+        located = sam.with_locations(template, locations)
+        expanded = sam.expand(located, REGION, parameters, self.endpoint)
         key = self._upload(f"{path.stem}.json", json.dumps(expanded, default=str).encode())
         return f"{self.endpoint}/{_BUCKET}/{key}"
 

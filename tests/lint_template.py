@@ -1,4 +1,4 @@
-"""cfn-lint on template.yaml as SAM translates it: `python -m tests.lint_template`.
+"""cfn-lint on the templates as SAM translates them: `python -m tests.lint_template`.
 
 `sam validate --lint` looks at the template before its translation, and lets a broken reference in
 an event, an undefined one in a variable and a misspelt runtime pass. No network, no credentials.
@@ -18,6 +18,7 @@ from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
 TEMPLATE = Path(__file__).parent.parent / "template.yaml"
+MONITORING = TEMPLATE.with_name("monitoring.yaml")  # nested in it
 REGION = "us-east-1"
 
 # With a user pool of the template's own, and with an issuer given.
@@ -26,8 +27,9 @@ PARAMETER_SETS: dict[str, dict[str, str]] = {
     "given issuer": {"JwtIssuer": "https://issuer.example", "JwtAudience": "app"},
 }
 
-# What `sam package` would put in the place of a folder.
+# What `sam package` would put in the place of a folder, and of a nested template.
 _UPLOADED = "s3://the-artifacts/of-a-build"
+_NESTED = "https://s3.us-east-1.amazonaws.com/the-artifacts/nested"
 
 
 def translated(text: str, parameters: dict[str, str] | None = None) -> dict[str, Any]:
@@ -37,6 +39,8 @@ def translated(text: str, parameters: dict[str, str] | None = None) -> dict[str,
         for name in ("CodeUri", "ContentUri"):
             if name in resource.get("Properties", {}):
                 resource["Properties"][name] = _UPLOADED
+        if "TemplateURL" in resource.get("Properties", {}):
+            resource["Properties"]["TemplateURL"] = _NESTED
     session = boto3.Session(region_name=REGION)
     translator = Translator({}, Parser(), boto_session=session)
     template: dict[str, Any] = translator.translate(document, dict(parameters or {}))
@@ -76,6 +80,9 @@ def main() -> int:
         for finding in findings(TEMPLATE.read_text(), parameters):
             found += 1
             print(f"template.yaml, {name}: {finding}")  # noqa: T201
+    for finding in findings(MONITORING.read_text()):
+        found += 1
+        print(f"monitoring.yaml: {finding}")  # noqa: T201
     return 1 if found else 0
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from simmer import clock
 from simmer.admission import Submission, submit
+from simmer.history import History
 from simmer.http import (
     Event,
     Response,
@@ -19,7 +20,9 @@ from simmer.http import (
 from simmer.job import JobStatus
 from simmer.job_queue import JobQueue
 from simmer.job_store import JobStore
+from simmer.ledger import Ledger
 from simmer.progress import poll_after_ms
+from simmer.push import PushTokens, push_offer
 from simmer.settings import SubmitSettings
 from simmer.task import find_task
 from simmer.view import cached_view, status_path, submitted_view
@@ -30,6 +33,16 @@ def _wiring() -> tuple[JobStore, JobQueue, SubmitSettings]:
     settings = SubmitSettings.from_env()
     store = JobStore.connect(settings.jobs_table)
     return store, JobQueue.connect(settings.jobs_queue_url), settings
+
+
+@cache
+def _history() -> History:
+    settings = SubmitSettings.from_env()
+    return History(Ledger.connect(settings.jobs_table, is_patient=False), settings.models)
+
+
+# Made when it is first needed, which is after the job was accepted.
+_push_tokens = cache(PushTokens.connect)
 
 
 @http_endpoint
@@ -44,8 +57,11 @@ def handler(event: Event, context: Any) -> Response:
         idempotency_key=header(event, "idempotency-key"),
         wants_fresh="no-cache" in (header(event, "cache-control") or "").lower(),
     )
-    job = submit(submission, *_wiring(), now_ms).job
+    store, queue, settings = _wiring()
+    durations = _history().durations(task.name)
+    job = submit(submission, store, queue, settings, now_ms, durations).job
     if job.status is JobStatus.COMPLETED:
         return json_response(200, cached_view(job))
     headers = {"location": status_path(job), **retry_after(poll_after_ms(job, now_ms))}
-    return json_response(202, submitted_view(job), headers)
+    push = push_offer(_push_tokens, settings, job, now_ms)
+    return json_response(202, submitted_view(job, push), headers)

@@ -21,9 +21,10 @@ from ladder import Ladder
 from provider import Provider
 from simmer import clock
 from simmer.errors import DependencyUnavailable
-from simmer.job import CLOCK_SKEW_MS, LAST_WRITE_MS, ErrorCode, Job, Lease
+from simmer.job import CLOCK_SKEW_MS, LAST_WRITE_MS, ErrorCode, Job, Lease, Usage
 from simmer.job_queue import JobQueue, UnreadableMessage, Wakeup
 from simmer.job_store import JobStore, LeaseLost, NotClaimed
+from simmer.progress import takes_longer_than_usual
 from simmer.settings import WorkerSettings
 
 # Below this a call is not worth starting: no model writes a whole answer faster.
@@ -33,6 +34,8 @@ MIN_CALL_SECONDS = 2.0
 WRITE_MARGIN_SECONDS = 5.0
 # How long to try to write an end that DynamoDB will not take, before the message must do.
 WRITE_TRIES = 6
+# What was spent on a job that is gone is in the ledger anyhow: no long wait for it.
+SETTLE_PAUSES_SECONDS = (0.0, 0.5, 1.0)
 
 DONE, STAYS = True, False
 
@@ -116,12 +119,15 @@ class Worker:
                 task.cancel()
             await asyncio.wait((climbing, beating))
             # What was spent was spent, whether or not the job is still ours to write to.
+            if climb.job is job:
+                await self._settle(climb)
             await self.books.record(climb.job, climb.usage_by_model, climb.answered_by)
 
     async def _beat(self, job: Job, receipt_handle: str) -> bool:
         """Keep lease and message ours; returns when the lease is lost: whether that is the end."""
         lease_ends_at_ms = job.lease.expires_at_ms if job.lease else 0
         pause_seconds = float(self.settings.heartbeat_seconds)
+        is_slow = False
         while True:
             await asyncio.sleep(pause_seconds)
             next_end_ms = self._lease_end_ms()
@@ -138,6 +144,9 @@ class Worker:
             lease_ends_at_ms = next_end_ms
             pause_seconds = float(self.settings.heartbeat_seconds)
             await self._hide(receipt_handle, self._visibility_seconds)
+            if not is_slow and takes_longer_than_usual(job, clock.now_ms()):
+                is_slow = True  # said once an attempt; many of them are an alarm
+                logger.warning("job slow", extra={"jobId": job.job_id})
 
     async def _conclude(
         self, climb: Climb, climbing: "asyncio.Task[Outcome]", receipt_handle: str
@@ -205,6 +214,20 @@ class Worker:
             except DependencyUnavailable:
                 await asyncio.sleep(0.25 * 2**tried)
         return STAYS
+
+    async def _settle(self, climb: Climb) -> None:
+        """Nothing was written under the lease: if the job was cancelled or its time ran out, what
+        it has cost is still to be said."""
+        if climb.usage == Usage():
+            return
+        for pause in SETTLE_PAUSES_SECONDS:
+            await asyncio.sleep(pause)
+            try:
+                await asyncio.to_thread(self.store.settle, climb.job, climb.usage)
+            except DependencyUnavailable:
+                continue
+            return
+        logger.warning("usage not settled", extra={"jobId": climb.job.job_id})
 
     async def _hide(self, receipt_handle: str, seconds: int) -> None:
         """A message that shows too early costs a look at the store, no more."""

@@ -8,12 +8,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import date, timedelta
+from datetime import date
 
 from aws_lambda_powertools import Logger
 
 from simmer import clock
-from simmer.durations import Durations
 from simmer.errors import DependencyUnavailable
 from simmer.job import Job, JobStatus, Usage
 from simmer.ledger import Ledger, day_of
@@ -141,15 +140,8 @@ class Books:
         )
 
     def _read_durations(self, day: date) -> Mapping[str, str]:
-        histories = {}
-        for task in task_names():
-            took: Counter[int] = Counter()
-            for model in self._models:
-                for each in (day, day - timedelta(days=1)):
-                    took.update(self._ledger.read(task, model, each).took)
-            if took:
-                histories[task] = str(Durations(took))
-        return histories
+        histories = {task: self._ledger.durations(task, self._models, day) for task in task_names()}
+        return {task: history for task, history in histories.items() if history}
 
 
 def _took_seconds(job: Job) -> float:

@@ -17,8 +17,9 @@ Otherwise it fails: `refused` if a model refused, `invalid_output` if one answer
 `model_unavailable` if none did. A rung is asked twice at the most, so every path ends.
 """
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from aws_lambda_powertools import Logger
 from openai.types.chat import ChatCompletionMessageParam
@@ -29,6 +30,7 @@ from books import Budget
 from ladder import Ladder, Rung
 from prices import priced
 from provider import (
+    UNREPORTED,
     Answer,
     Down,
     Misconfigured,
@@ -170,17 +172,25 @@ class Climb:
                 max_output_tokens=max_output_tokens,
                 timeout_seconds=timeout_seconds,
             )
+        except asyncio.CancelledError:
+            self._log(rung, "broken off", self._add(rung, UNREPORTED, messages))
+            raise
         except ProviderFailure as failure:
-            usage = self._add(rung, failure.usage)
+            usage = self._add(rung, failure.usage, messages)
             self._log(rung, failure.kind, usage, isinstance(failure, Misconfigured))
             raise
-        self._log(rung, answer.ending, self._add(rung, answer.usage))
+        self._log(rung, answer.ending, self._add(rung, answer.usage, messages))
         return answer
 
-    def _add(self, rung: Rung, usage: Usage) -> Usage:
+    def _add(self, rung: Rung, usage: Usage, messages: list[ChatCompletionMessageParam]) -> Usage:
         """Keep what a call consumed; the same with its cost."""
         usage = priced(usage, rung.model, rung.price)
-        if usage.calls:
+        if usage.unreported_calls:
+            # At least the question is paid for.
+            question = Usage(input_tokens=prompt.estimated_tokens(messages))
+            cost_microusd = priced(question, rung.model, rung.price).cost_microusd
+            usage = replace(usage, cost_microusd=cost_microusd)
+        if usage != Usage():
             self.usage_by_model[rung.model] = self.usage_by_model.get(rung.model, Usage()) + usage
             self.budget.spend(usage.cost_microusd)
         return usage

@@ -58,6 +58,12 @@ def re_ask(
     ]
 
 
+def estimated_tokens(messages: Sequence[ChatCompletionMessageParam]) -> int:
+    """About how long the messages are to a model, where none has said so: English has some four
+    bytes a token, Korean some three."""
+    return sum(len(str(message.get("content")).encode()) for message in messages) // 4
+
+
 def response_format(task: AnyTask, rung: Rung) -> Mapping[str, Any] | None:
     """How the endpoint is told the answer's shape, if it can be."""
     match rung.structured:

@@ -32,6 +32,9 @@ KEYS_MAX_AGE_SECONDS = 60
 # A count of tokens above this is a slip of the provider's, and more than DynamoDB can add.
 MAX_TOKENS = 10**9
 
+# The model was at work, and nobody told what that took.
+UNREPORTED = Usage(unreported_calls=1)
+
 # At DEBUG, which an operator may well turn on for a function, it logs the keys and every job.
 logging.getLogger("botocore").setLevel(logging.INFO)
 
@@ -115,9 +118,11 @@ class Provider:
                 return Answer("", "refused", Usage(calls=1))
             raise _status_failure(error) from None
         except (TimeoutError, openai.APITimeoutError):
-            raise Down("timeout") from None
-        except Exception as error:  # a broken body surfaces as whatever the SDK tripped over
+            raise Down("timeout", UNREPORTED) from None
+        except openai.APIConnectionError as error:  # most likely it never got there
             raise Down(type(error).__name__) from None
+        except Exception as error:  # a broken body surfaces as whatever the SDK tripped over
+            raise Down(type(error).__name__, UNREPORTED) from None
         return _answer(completion)
 
     def _key(self, name: str) -> str:

@@ -146,6 +146,7 @@ def _behind(proxy: RefusingProxy, folder: Path) -> Path:
     text = TEMPLATE.read_text()
     for code in ("functions", "layers"):
         text = text.replace(f" {code}/", f" {TEMPLATE.parent}/{code}/")
+    text = text.replace(" monitoring.yaml", f" {TEMPLATE.parent}/monitoring.yaml")
     anchor = "    LoggingConfig:\n      LogFormat: JSON\n"
     assert text.count(anchor) == 1
     environment = (

@@ -6,6 +6,9 @@ from typing import Any
 
 from local.stack import Emulator
 from local.stand_in import StandIn
+from simmer import clock
+from simmer.job import Usage
+from simmer.ledger import Ledger
 from tests.integration.api import Api
 from tests.integration.conftest import deploy
 
@@ -38,6 +41,21 @@ def test_a_job_is_on_the_books_and_the_budget_stops_the_next(
     [later] = [item for item in items if item["pk"]["S"] == f"job#{stopped['jobId']}"]
     assert job["durations"] == {"M": {}}, "nothing was known yet"
     assert _number(later, "calls") == 0
+
+
+def test_a_job_in_the_queue_is_measured_by_past_jobs_with_the_submits_own_permissions(
+    emulator: Emulator, model: StandIn
+) -> None:
+    deployment = deploy(emulator, model, "history")
+    ledger = Ledger(emulator.client("dynamodb"), deployment.outputs["JobsTableName"])
+    rung, now_ms = model.ladder[0]["model"], clock.now_ms()
+    for _ in range(10):
+        ledger.add("recipe", rung, Usage(calls=1), now_ms=now_ms, took_seconds=200)
+
+    answer = Api(deployment.api_url, deployment.token("alice")).submit(uuid.uuid4().hex)
+
+    assert answer.status_code == 202
+    assert int(answer.headers["retry-after"]) > 2, "as without history"
 
 
 def _number(item: dict[str, Any], name: str) -> int:

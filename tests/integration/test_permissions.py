@@ -22,6 +22,7 @@ def template_without(tmp_path: Path) -> WithoutAction:
         assert text.count(action) >= 1
         for folder in ("functions", "layers"):
             text = text.replace(f" {folder}/", f" {TEMPLATE.parent}/{folder}/")
+        text = text.replace(" monitoring.yaml", f" {TEMPLATE.parent}/monitoring.yaml")
         path = tmp_path / "template.yaml"
         path.write_text(text.replace(action, action.replace(":", ":List")))
         return path

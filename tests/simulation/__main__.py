@@ -20,7 +20,7 @@ def simulate(first: int, count: int, console: Console) -> int:
     """Run them all and print what they came to; the number of violations."""
     coverage: Counter[tuple[str, str]] = Counter()
     endings: Counter[str] = Counter()
-    jobs = attempts = schedules = unpunctual = 0
+    jobs = attempts = schedules = 0
     failures: list[tuple[int, str]] = []
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
@@ -33,15 +33,13 @@ def simulate(first: int, count: int, console: Console) -> int:
                 endings.update(each.endings)
                 jobs += each.jobs
                 attempts += each.attempts
-                unpunctual += each.unpunctual
             failures += failed
             schedules += len(finished) + len(failed)
             progress.update(task, completed=schedules)
     _print_coverage(coverage, console)
     console.print(
         f"{schedules:,} schedules, {jobs:,} admitted jobs, {attempts:,} attempts; clients last saw "
-        + ", ".join(f"{ending} {count:,}" for ending, count in endings.most_common())
-        + f"; {unpunctual} of them by a write that a stalled worker sent too late",
+        + ", ".join(f"{ending} {count:,}" for ending, count in endings.most_common()),
         highlight=False,
         soft_wrap=True,
     )

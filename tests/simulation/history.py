@@ -7,10 +7,12 @@ Every promise has a name, which a violation carries:
 | ------------------------------- | ------------------------------------------------------------- |
 | a 202 is durable                | job and message are stored before it is said                  |
 | every job ends                  | no client sees it open after its deadline                     |
-| nothing after the deadline      | no end is written when readers have called it failed, unless  |
-|                                 | the write was on its way for more than 13 s                   |
+| nothing after the deadline      | a worker writes no end then, unless the write was on its way  |
+|                                 | for more than 13 s, and no client was told that it has failed |
 | terminal is final               | in the table and in what clients see                          |
 | allowed transitions             | only the arrows that `simmer.job` draws                       |
+| a cancel ends only what nobody else wants | nor anything that nobody cancelled                  |
+| a cancel is heard               | who is alone with a job and cancels it, sees it ended         |
 | one live run                    | a job under way is not admitted over                          |
 | one completion a run            |                                                               |
 | one worker at a time            | no lease is taken while it runs, skew allowed for             |
@@ -38,9 +40,11 @@ take an exception of ours for one of its own; what clients meet is raised at onc
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
+from simmer.job import Usage
 from tests.simulation.world import Process
 
 OPEN = ("pending", "processing")
@@ -48,6 +52,10 @@ TERMINAL = ("completed", "failed", "cancelled")
 ALLOWED = {
     ("pending", "processing"),
     ("processing", "processing"),
+    ("pending", "pending"),  # somebody came or went
+    ("pending", "cancelled"),
+    ("processing", "cancelled"),
+    ("pending", "failed"),  # a reader met it past its deadline
     ("processing", "pending"),
     ("processing", "completed"),
     ("processing", "failed"),
@@ -59,7 +67,7 @@ MAX_SKEW_MS = 1000
 # and is then hidden for what is left.
 TAKEOVER_MS = 30_000
 # A write that took longer to reach the table than this, from when its worker looked at the clock,
-# may be one too late: no promise covers a process that stands still just then.
+# may be one too late. It must not be taken once a client has been told that the job has failed.
 PUNCTUAL_MS = 13_000
 # What is claimed too shortly before its deadline cannot end in time.
 TOO_LATE_MS = 20_000
@@ -82,6 +90,9 @@ class Run:
     owner: str
     ingredient: str
     deadline_at_ms: int
+    created_at_ms: int
+    admitted_at_ms: float
+    is_shared: bool
     claims: int = 0
     completions: int = 0
     holder: Process | None = None  # who has the lease, or had it last if it ran out
@@ -102,12 +113,13 @@ class History:
     documents: dict[tuple[str, str], list[tuple[float, dict[str, Any]]]] = field(
         default_factory=dict
     )
-    accepted: dict[str, str] = field(default_factory=dict)  # job id -> the user who was told
+    # By job id: who was told that it is theirs, when they asked and when they were told.
+    accepted: dict[str, dict[str, list[tuple[float, float]]]] = field(default_factory=dict)
+    cancelled: dict[str, set[str]] = field(default_factory=dict)  # by job id: who has asked for it
     ingredients: dict[str, str] = field(default_factory=dict)  # job id -> what was asked for
     model_calls: Counter[str] = field(default_factory=Counter)  # by ingredient
     useless_calls: Counter[str] = field(default_factory=Counter)  # those that brought no answer
     answers: Counter[str] = field(default_factory=Counter)  # those that reached a worker
-    unpunctual: set[str] = field(default_factory=set)  # jobs ended by such a write after all
 
     def violated(self, promise: str, what: str) -> None:
         """Note what was broken where it cannot be raised."""
@@ -131,15 +143,33 @@ class History:
                 _text(after, "owner"),
                 json.loads(_text(after, "request"))["ingredients"][0],
                 _number(after, "deadline_at_ms"),
+                _number(after, "created_at_ms"),
+                now_ms,
+                after["is_shared"]["BOOL"],
             )
             self.runs[run.job_id, run.run_id] = run
             return
         run = self.runs[_text(after, "job_id"), _text(after, "run_id")]
         was, becomes = _text(before, "status"), _text(after, "status")
         if was in TERMINAL:
-            self.violated("terminal is final", f"{run}: {was} became {becomes}")
-        elif (was, becomes) not in ALLOWED:
+            if _outcome(before) != _outcome(after):
+                self.violated("terminal is final", f"{run}: {was} became {becomes}")
+            return
+        if (was, becomes) not in ALLOWED:
             self.violated("allowed transitions", f"{run}: {was} became {becomes}")
+        if becomes == "cancelled":
+            self._check_cancelled(run)
+        self._note(run, before, after, writer, now_ms)
+        is_workers = becomes in ("completed", "failed") and not _is_expired(after)
+        is_late = now_ms - MAX_SKEW_MS >= run.deadline_at_ms
+        if is_workers and is_late and age_ms <= PUNCTUAL_MS:
+            self.violated("nothing after the deadline", f"{run}: {becomes} was written late")
+
+    def _note(
+        self, run: Run, before: Any, after: Any, writer: Process | None, now_ms: float
+    ) -> None:
+        """Who has the job now."""
+        was, becomes = _text(before, "status"), _text(after, "status")
         if becomes == "completed":
             run.completions += 1
         if becomes != "processing":
@@ -148,11 +178,19 @@ class History:
             self._claimed(run, before if was == "processing" else None, now_ms)
             run.claims += 1
             run.holder = writer
-        if becomes in TERMINAL and now_ms - MAX_SKEW_MS >= run.deadline_at_ms:
-            if age_ms > PUNCTUAL_MS:
-                self.unpunctual.add(run.job_id)
-            else:
-                self.violated("nothing after the deadline", f"{run}: {becomes} was written late")
+
+    def _check_cancelled(self, run: Run) -> None:
+        cancelled = self.cancelled.get(run.job_id, set())
+        others = [
+            user
+            for user, times in self.accepted.get(run.job_id, {}).items()
+            if user not in cancelled and any(asked >= run.admitted_at_ms for asked, _ in times)
+        ]
+        if others or not cancelled:
+            self.violated(
+                "a cancel ends only what nobody else wants",
+                f"{run}: cancelled by {sorted(cancelled)}, wanted by {others}",
+            )
 
     def _claimed(self, run: Run, taken_from: Any, now_ms: float) -> None:
         if taken_from:
@@ -176,9 +214,24 @@ class History:
 
     # ------------------------------------------------------------ clients
 
-    def was_accepted(self, job_id: str, user: str, ingredient: str) -> None:
-        self.accepted[job_id] = user
+    def was_accepted(
+        self, job_id: str, user: str, ingredient: str, *, asked_at_ms: float, told_at_ms: float
+    ) -> None:
+        users = self.accepted.setdefault(job_id, {})
+        users.setdefault(user, []).append((asked_at_ms, told_at_ms))
         self.ingredients[job_id] = ingredient
+
+    def cancels(self, job_id: str, user: str) -> None:
+        """The user is about to say so; the word may get lost, or come late."""
+        self.cancelled.setdefault(job_id, set()).add(user)
+
+    def cancel_answered(self, document: dict[str, Any]) -> None:
+        """What the answer to a cancel was."""
+        is_shared = any(
+            run.is_shared for run in self.runs.values() if run.job_id == document["jobId"]
+        )
+        if document["status"] in OPEN and not is_shared:
+            raise Violation("a cancel is heard", f"it is still open: {document}")
 
     def saw(
         self,
@@ -191,11 +244,11 @@ class History:
     ) -> None:
         """A poll brought this status document; answers to polls at one time may overtake."""
         job_id = document["jobId"]
-        if self.accepted.get(job_id) != user:
+        if user not in self.accepted.get(job_id, {}):
             raise Violation("nobody else's job", f"{user} saw {job_id}")
         seen = self.documents.setdefault((job_id, document["createdAt"]), [])
         last = next((last for received, last in reversed(seen) if received <= asked_at_ms), None)
-        if last is not None and job_id not in self.unpunctual:
+        if last is not None:
             if last["status"] in TERMINAL and last != document:
                 raise Violation("terminal is final", f"clients saw {last} become {document}")
             if document["progress"] < last["progress"]:
@@ -221,6 +274,19 @@ class History:
     def last_documents(self) -> list[dict[str, Any]]:
         """The last that any client knows of each run."""
         return [seen[-1][1] for seen in self.documents.values()]
+
+    def was_promised(self, document: dict[str, Any]) -> bool:
+        """Whether anybody had a 202 for that very run. A request that was answered with a 503 may
+        reach the table late, and begin a run that nobody waits for and no message speaks of."""
+        created_ms = datetime.fromisoformat(document["createdAt"]).timestamp() * 1000
+        told = self.accepted[document["jobId"]].values()
+        return any(
+            told_at_ms >= run.admitted_at_ms
+            for run in self.runs.values()
+            if run.job_id == document["jobId"] and run.created_at_ms == round(created_ms)
+            for times in told
+            for _, told_at_ms in times
+        )
 
     # ------------------------------------------------------------ the end
 
@@ -261,6 +327,17 @@ class History:
                 raise Violation(
                     "usage is counted once", f"{answers} answers for {ingredient}, {used} counted"
                 )
+
+
+def _outcome(item: Any) -> Any:
+    """All of an ended job but what was spent on it, which a worker may say a moment later."""
+    spent = {*asdict(Usage()), "unsettled_lease_token"}
+    return {name: value for name, value in item.items() if name not in spent}
+
+
+def _is_expired(item: Any) -> bool:
+    """Whether it was ended by a reader at its deadline."""
+    return bool(item.get("completed_at_ms") == item["deadline_at_ms"])
 
 
 def _is_replaceable(item: Any, now_ms: float) -> bool:

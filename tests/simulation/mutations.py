@@ -218,9 +218,45 @@ MUTATIONS = (
     ),
     Mutation(
         "see an overdue job as it is stored",
-        JOB,
-        "        if not self.is_overdue(now_ms):\n            return self",
-        "        if True:\n            return self",
+        STORE,
+        "return self._expire(job, now_ms) if job.is_overdue(now_ms) else job",
+        "return job",
+    ),
+    Mutation(
+        "fail at the deadline what has ended meanwhile",
+        STORE,
+        'is_open = "#status IN (:pending, :processing)"',
+        'is_open = "(#status IN (:pending, :processing) OR attribute_exists(#pk))"',
+    ),
+    Mutation(
+        "cancel over the others' heads",
+        STORE,
+        "if job.wanted_by == mine:",
+        "if True:",
+    ),
+    Mutation(
+        "cancel although somebody has just joined",
+        STORE,
+        'is_wanted_by_nobody_else = "#wanted_by = :wanted_by"',
+        'is_wanted_by_nobody_else = "(#wanted_by = :wanted_by OR attribute_exists(#pk))"',
+    ),
+    Mutation(
+        "join without a word",
+        STORE,
+        "if standing.status.is_terminal or job.wanted_by <= standing.wanted_by:",
+        "if True:",
+    ),
+    Mutation(
+        "keep the lease of what was cancelled",
+        STORE,
+        '{_UNSETTLED} REMOVE {_LEASE}",\n            is_wanted_by_nobody_else',
+        '{_UNSETTLED}",\n            is_wanted_by_nobody_else',
+    ),
+    Mutation(
+        "forget what a cancelled job has cost",
+        ATTEMPT,
+        "            if climb.job is job:\n",
+        "            if climb.job is None:\n",
     ),
     Mutation(
         "show a job to everybody",

@@ -5,6 +5,7 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from functions.cancel import app as cancel_app
 from functions.status import app as status_app
 from functions.submit import app as submit_app
 from tests.simulation.history import TERMINAL, Violation
@@ -31,17 +32,22 @@ class Phone:
         """Submit, perhaps again, then poll as told until the job has ended or patience has."""
         random = self._world.random
         await asyncio.sleep(random.uniform(0, 30))
-        ingredient = f"{self._user} {random.choice(INGREDIENTS)}"
+        whose = "everybody's" if self._schedule.is_shared else self._user
+        ingredient = f"{whose} {random.choice(INGREDIENTS)}"
         for _ in range(random.randint(1, 2)):
             job_id = await self._submit(ingredient)
             if job_id is None:
                 continue
-            if random.random() < 0.1:
+            if random.random() < 0.1 and not self._schedule.is_shared:
                 await self._poll_as_stranger(job_id)
+            is_fickle = random.random() < 0.3
             patience = random.choice((30.0, 400.0, 400.0))
             while patience > 0:
                 document = await poll(self._schedule, self._user, job_id)
                 if document is not None and document["status"] in TERMINAL:
+                    break
+                if is_fickle and random.random() < 0.3:
+                    await self._cancel(job_id)
                     break
                 pause = random.choice((1.0, 5.0, 30.0, 60.0))
                 patience -= pause
@@ -57,6 +63,7 @@ class Phone:
             headers["idempotency-key"] = f"key {ingredient}".replace(" ", "-")
         body = json.dumps({"ingredients": [ingredient], "count": 1, "locale": "en"})
         for _ in range(3):
+            asked_at_ms = self._schedule.now_ms()
             answer = await _call(
                 self._schedule,
                 submit_app.handler,
@@ -75,10 +82,25 @@ class Phone:
             await asyncio.sleep(random.choice((1.0, 5.0)))
         if answer["statusCode"] not in (200, 202):
             return None
-        self._history.was_accepted(job_id, self._user, ingredient)
+        self._history.was_accepted(
+            job_id,
+            self._user,
+            ingredient,
+            asked_at_ms=asked_at_ms,
+            told_at_ms=self._schedule.now_ms(),
+        )
         if answer["statusCode"] == 202:
             self._schedule.check_durable(job_id)
         return job_id
+
+    async def _cancel(self, job_id: str) -> None:
+        self._history.cancels(job_id, self._user)
+        for _ in range(3):
+            document = await _ask(self._schedule, cancel_app.handler, self._user, job_id)
+            if document is not None:
+                self._history.cancel_answered(document)
+                return
+            await asyncio.sleep(self._world.random.choice((1.0, 5.0)))
 
     async def _poll_as_stranger(self, job_id: str) -> None:
         stranger = next(other for other in USERS if other != self._user)
@@ -90,17 +112,22 @@ class Phone:
 
 async def poll(schedule: "Schedule", user: str, job_id: str) -> dict[str, Any] | None:
     """The status document, which goes into the history; None when the API did not answer."""
+    return await _ask(schedule, status_app.handler, user, job_id)
+
+
+async def _ask(schedule: "Schedule", handler: Any, user: str, job_id: str) -> dict[str, Any] | None:
+    verb = "GET" if handler is status_app.handler else "cancel"
     asked_at_ms = schedule.now_ms()
     path = {"task": "recipe", "jobId": job_id}
-    answer = await _call(schedule, status_app.handler, user, path)
+    answer = await _call(schedule, handler, user, path)
     if answer["statusCode"] != 200:
-        schedule.world.record(f"{user}'s phone: GET {job_id[:6]}", answer["statusCode"])
+        schedule.world.record(f"{user}'s phone: {verb} {job_id[:6]}", answer["statusCode"])
         if answer["statusCode"] == 404:
             raise Violation("no job is lost", f"{job_id} is not found")
         return None
     document: dict[str, Any] = json.loads(answer["body"])
     schedule.world.record(
-        f"{user}'s phone: GET {job_id[:6]}",
+        f"{user}'s phone: {verb} {job_id[:6]}",
         document.get("errorCode", document["status"]),
         f"{document['progress']} %",
     )

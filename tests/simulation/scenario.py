@@ -19,9 +19,11 @@ import pytest
 
 import attempt
 import provider
+from functions.cancel import app as cancel_app
 from functions.status import app as status_app
 from functions.submit import app as submit_app
 from simmer import admission, clock, job_queue, job_store
+from simmer.history import History as PastDurations
 from simmer.ledger import Ledger
 from simmer.settings import SubmitSettings
 from tests.simulation import expressions
@@ -51,7 +53,6 @@ class Finished:
     jobs: int
     attempts: int
     endings: Counter[str]
-    unpunctual: int
 
 
 def run_schedule(seed: int) -> Finished:
@@ -66,7 +67,6 @@ def run_schedule(seed: int) -> Finished:
             endings=Counter(
                 document.get("errorCode", document["status"]) for document in history.last_documents
             ),
-            unpunctual=len(history.unpunctual),
         )
 
 
@@ -76,6 +76,7 @@ def schedule_of(seed: int) -> "Iterator[Schedule]":
     weather = weather_of(seed)
     # The world is closed first: what is unwound then must not find the real things again.
     with (
+        _silence(),
         pytest.MonkeyPatch.context() as patch,
         World(seed, faults=weather.plan, max_steps=MAX_STEPS) as world,
     ):
@@ -91,14 +92,22 @@ def schedule_of(seed: int) -> "Iterator[Schedule]":
             (job_store, "_serialize", expressions.from_python),
             (job_store, "_deserialize", expressions.to_python),
             (submit_app, "_wiring", schedule.wiring),
+            (submit_app, "_history", lambda: schedule.past_durations),
             (status_app, "_store", lambda: schedule.store),
+            (cancel_app, "_store", lambda: schedule.store),
         ):
             patch.setattr(module, name, value)
-        logging.disable(logging.CRITICAL)
-        try:
-            yield schedule
-        finally:
-            logging.disable(logging.NOTSET)
+        yield schedule
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """No logs: of thousands of schedules nobody could read them."""
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 class WatchedDynamoDb(DynamoDb):
@@ -170,11 +179,14 @@ class Schedule:
             duplicates=random.choice((0.0, 0.1, 0.5)),
         )
         self.reads_ledger = random.random() < 0.25
+        models = ["small", "large"] if self.reads_ledger else []
+        self.past_durations = PastDurations(self.ledger, models)
         if not is_mild:
             self.mapping.stopped_from = random.choice((None, None, None, None, 0.0, 20.0))
         self.deadline_seconds = 300 if is_mild else random.choice((60, 120, 300))
+        self.is_shared = random.random() < 0.3
         self._settings = SubmitSettings.model_construct(
-            cache_scope="user",
+            cache_scope="shared" if self.is_shared else "user",
             daily_job_quota=random.choice((2, 100)),
             job_deadline_seconds=self.deadline_seconds,
             retention_seconds=3600,
@@ -216,18 +228,18 @@ class Schedule:
             if self.sqs.redrive(self.buried_url, self.queue_url):
                 self.world.record("redrive")
             await asyncio.sleep(60)
-        for job_id, user in self.history.accepted.items():
-            await poll(self, user, job_id)
+        for job_id, users in self.history.accepted.items():
+            for user in users:
+                await poll(self, user, job_id)
 
     # ------------------------------------------------------------ what is looked at
 
     def job_changed(self, before: Any, after: Any) -> None:
         """A job's item was written."""
-        is_beat = before and before.get("lease_token", 0) == after.get("lease_token")
-        was = before["status"]["S"] if before else "new"
+        was, becomes = before["status"]["S"] if before else "new", after["status"]["S"]
         self.world.record(
             f"job {after['job_id']['S'][:6]} run {after['run_id']['S'][:6]}",
-            "beat" if is_beat else f"{was} -> {after['status']['S']}",
+            f"{was} -> {becomes}" if was != becomes else "kept",
         )
         writer = self.world.current if self.world.current.may_crash else None
         self.history.wrote(
@@ -278,5 +290,7 @@ class Schedule:
         only: the queue's own timeout has to pass, and what is left then may be too short.
         """
         for document in self.history.last_documents:
-            if document["status"] != "completed" and document["jobId"] not in self.exposed:
+            if document["jobId"] in self.exposed or not self.history.was_promised(document):
+                continue
+            if document["status"] not in ("completed", "cancelled"):
                 raise Violation(self.weather.trouble.value, f"it ended as {document}")

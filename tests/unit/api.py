@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from functions.cancel import app as cancel_app
 from functions.status import app as status_app
 from functions.submit import app as submit_app
-from tests.unit.events import status_event, submit_event
+from tests.unit.events import cancel_event, status_event, submit_event
 
 
 class Api:
@@ -15,3 +16,6 @@ class Api:
 
     def status(self, job_id: str, **options: Any) -> dict[str, Any]:
         return status_app.handler(status_event(job_id, **options), None)
+
+    def cancel(self, job_id: str, **options: Any) -> dict[str, Any]:
+        return cancel_app.handler(cancel_event(job_id, **options), None)

@@ -1,4 +1,4 @@
-"""The jobs table and the jobs queue in-process, with calls that fail on demand."""
+"""What the functions call, in-process, with calls that fail on demand."""
 
 import json
 from collections import defaultdict
@@ -12,6 +12,8 @@ from simmer.job_store import JobStore
 
 TABLE = "jobs"
 QUEUE = "jobs-queue"
+PUSH_KEY_SECRET = "push-key"
+PUSH_KEY = "the-key-nobody-may-log-0123456789"
 
 RETENTION_SECONDS = 24 * 3600
 
@@ -34,6 +36,7 @@ class FlakyClient:
         self._client = client
         self._calls = calls
         self._failures: dict[str, list[tuple[Exception, bool]]] = defaultdict(list)
+        self._stale: dict[str, list[dict[str, Any]]] = defaultdict(list)
 
     def fail(self, operation: str, error: Exception, *, times: int = 1) -> None:
         self._failures[operation] += [(error, False)] * times
@@ -42,11 +45,19 @@ class FlakyClient:
         """The next call takes effect, and its caller gets a time-out."""
         self._failures[operation].append((LOST_ANSWER, True))
 
+    def answer_next(self, operation: str, item: dict[str, Any]) -> None:
+        """The next call reads this item, as one that was a moment too early."""
+        self._stale[operation].append(
+            {"Item": {name: TypeSerializer().serialize(value) for name, value in item.items()}}
+        )
+
     def __getattr__(self, operation: str) -> Any:
         method = getattr(self._client, operation)
 
         def call(**arguments: Any) -> Any:
             self._calls.append(operation)
+            if self._stale[operation]:
+                return self._stale[operation].pop(0)
             failures = self._failures[operation]
             error, takes_effect = failures.pop(0) if failures else (None, True)
             answer = method(**arguments) if takes_effect else None
@@ -57,10 +68,28 @@ class FlakyClient:
         return call
 
 
+class Sockets:
+    """API Gateway's side of the WebSockets: what each open connection was sent."""
+
+    def __init__(self) -> None:
+        self.frames: dict[str, list[str]] = {}
+
+    def open(self, *connection_ids: str) -> None:
+        self.frames |= {each: [] for each in connection_ids}
+
+    def close(self, connection_id: str) -> None:
+        del self.frames[connection_id]
+
+    def post_to_connection(self, *, ConnectionId: str, Data: bytes) -> None:  # noqa: N803
+        if ConnectionId not in self.frames:
+            raise refused("GoneException")
+        self.frames[ConnectionId].append(Data.decode())
+
+
 class Cloud:
     """What the functions are wired to; tests look at it through clients of their own."""
 
-    def __init__(self, dynamodb: Any, sqs: Any) -> None:
+    def __init__(self, dynamodb: Any, sqs: Any, secretsmanager: Any) -> None:
         self.calls: list[str] = []  # of the code under test, over both services
         self._dynamodb, self._sqs = dynamodb, sqs
         dynamodb.create_table(
@@ -72,10 +101,31 @@ class Cloud:
         self.queue_url: str = sqs.create_queue(QueueName=QUEUE)["QueueUrl"]
         self.dynamodb = FlakyClient(dynamodb, self.calls)
         self.sqs = FlakyClient(sqs, self.calls)
+        self._secretsmanager = secretsmanager
+        secretsmanager.create_secret(Name=PUSH_KEY_SECRET, SecretString=PUSH_KEY)
+        self.secrets = FlakyClient(secretsmanager, self.calls)
+        self.sockets = Sockets()
+        self.connections = FlakyClient(self.sockets, self.calls)
 
-    def client(self, service: Literal["dynamodb", "sqs"], **_: Any) -> FlakyClient:
+    def client(
+        self,
+        service: Literal["dynamodb", "sqs", "secretsmanager", "apigatewaymanagementapi"],
+        **_: Any,
+    ) -> FlakyClient:
         """Stands in for `boto3.client`, which takes a tenth of a second."""
-        return {"dynamodb": self.dynamodb, "sqs": self.sqs}[service]
+        return {
+            "dynamodb": self.dynamodb,
+            "sqs": self.sqs,
+            "secretsmanager": self.secrets,
+            "apigatewaymanagementapi": self.connections,
+        }[service]
+
+    def image(self, job_id: str) -> dict[str, Any]:
+        """The job item as the table's stream has it."""
+        found: dict[str, Any] = self._dynamodb.get_item(
+            TableName=TABLE, Key={"pk": {"S": f"job#{job_id}"}}
+        )["Item"]
+        return found
 
     def jobs(self) -> list[dict[str, Any]]:
         """Every job item, as it is stored."""
@@ -101,6 +151,10 @@ class Cloud:
         ).get("Messages"):
             bodies += [json.loads(message["Body"]) for message in received]
         return bodies
+
+    def put_push_key(self, key: str | bytes) -> None:
+        content = {"SecretBinary" if isinstance(key, bytes) else "SecretString": key}
+        self._secretsmanager.put_secret_value(SecretId=PUSH_KEY_SECRET, **content)
 
     def edit_job(self, job_id: str, **attributes: Any) -> None:
         """Overwrite attributes of the stored job; None removes one."""

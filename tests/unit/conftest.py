@@ -3,7 +3,7 @@
 import io
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 import moto
@@ -11,6 +11,7 @@ import pytest
 import pytest_socket
 from moto.backends import get_backend
 
+from functions.cancel import app as cancel_app
 from functions.status import app as status_app
 from functions.submit import app as submit_app
 from simmer import clock as simmer_clock
@@ -18,6 +19,9 @@ from simmer import http
 from tests.unit.api import Api
 from tests.unit.clock import Clock
 from tests.unit.cloud import TABLE, Cloud, WorkerSide
+
+type Service = Literal["dynamodb", "sqs", "secretsmanager"]
+SERVICES: tuple[Service, ...] = ("dynamodb", "sqs", "secretsmanager")
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +57,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def _clients() -> dict[str, Any]:
     # A client takes a tenth of a second to make and keeps nothing of a test.
     session = boto3.Session("testing", "testing", region_name="us-east-1")
-    return {service: session.client(service) for service in ("dynamodb", "sqs")}
+    return {service: session.client(service) for service in SERVICES}
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +71,7 @@ def cloud(
     _aws_in_process: None, _clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> Cloud:
     """Empty, and what `boto3.client` leads to."""
-    for service in ("dynamodb", "sqs"):
+    for service in SERVICES:
         get_backend(service).reset()
     cloud = Cloud(**_clients)
     monkeypatch.setattr(boto3, "client", cloud.client)
@@ -84,11 +88,12 @@ def api(cloud: Cloud, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator
     """With the template's default settings; a test changes the environment before it asks."""
     monkeypatch.setenv("JOBS_TABLE", TABLE)
     monkeypatch.setenv("JOBS_QUEUE_URL", cloud.queue_url)
-    submit_app._wiring.cache_clear()
-    status_app._store.cache_clear()
+    wirings = (submit_app._wiring, submit_app._history, status_app._store, cancel_app._store)
+    for wiring in wirings:
+        wiring.cache_clear()
     yield Api()
-    submit_app._wiring.cache_clear()
-    status_app._store.cache_clear()
+    for wiring in wirings:
+        wiring.cache_clear()
 
 
 @pytest.fixture

@@ -38,6 +38,12 @@ def status_event(job_id: str, *, user: str = "alice", task: str = "recipe") -> d
     return event
 
 
+def cancel_event(job_id: str, *, user: str = "alice", task: str = "recipe") -> dict[str, Any]:
+    event = _event("POST", f"/{task}/cancel/{job_id}", "POST /{task}/cancel/{jobId}", user, None)
+    event["pathParameters"] = {"task": task, "jobId": job_id}
+    return event
+
+
 def document(response: Mapping[str, Any]) -> dict[str, Any]:
     """The body of an answer, parsed."""
     parsed: dict[str, Any] = json.loads(response["body"])

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from simmer.job import Job
+from simmer.job import Job, mark_of
 from tests.unit.clock import Clock
 
 DEADLINE_SECONDS = 300
@@ -23,5 +23,6 @@ def a_job(clock: Clock, **fields: Any) -> Job:
         "created_at_ms": clock.now_ms,
         "deadline_at_ms": deadline_at_ms,
         "expires_at_seconds": deadline_at_ms // 1000 + 24 * 3600,
+        "wanted_by": frozenset({mark_of("alice")}),
     }
     return Job(**defaults | fields)

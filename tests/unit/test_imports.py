@@ -37,7 +37,8 @@ def _roots(path: Path) -> set[str]:
 
 def test_there_is_something_to_look_at() -> None:
     assert len(SIMMER) > 10
-    assert {path.parent.name for path in FUNCTIONS} >= {"submit", "status", "worker"}
+    found = {path.parent.name for path in FUNCTIONS}
+    assert found >= {"submit", "status", "cancel", "push", "worker"}
 
 
 # ── What a cold start loads ───────────────────────────────────────────────────────────────────────
@@ -49,7 +50,7 @@ print(json.dumps({name: getattr(m, "__file__", None) for name, m in sys.modules.
 """
 
 
-@pytest.mark.parametrize("function", ["submit", "status"])
+@pytest.mark.parametrize("function", ["submit", "status", "cancel", "push"])
 def test_light_function_loads_neither_the_model_sdk_nor_the_worker(function: str) -> None:
     """In a process of its own, with the function's folder and the layer as Lambda has them."""
     code = ROOT / "functions" / function
@@ -89,11 +90,19 @@ def test_function_imports_no_sibling(path: Path) -> None:
     assert _roots(path) & (others | {"functions", "local", "tests"}) == set()
 
 
+KNOW_AWS = {
+    *("layers/common/simmer/job_store.py", "layers/common/simmer/job_queue.py"),
+    *("layers/common/simmer/ledger.py", "layers/common/simmer/aws.py"),
+    "layers/common/simmer/push.py",  # the key
+    "functions/push/connections.py",
+}
+
+
 @pytest.mark.parametrize("path", SIMMER + FUNCTIONS, ids=_name)
-def test_aws_is_known_to_store_queue_and_ledger_alone(path: Path) -> None:
+def test_aws_is_known_to_few(path: Path) -> None:
     knows = bool(_roots(path) & {"boto3", "botocore"})
 
-    assert knows == (path.name in ("job_store.py", "job_queue.py", "ledger.py", "aws.py"))
+    assert knows == (_name(path) in KNOW_AWS)
 
 
 @pytest.mark.parametrize("path", SIMMER + FUNCTIONS, ids=_name)
@@ -111,9 +120,9 @@ def test_model_sdk_is_unknown_to_the_layer(path: Path) -> None:
 # The innermost first: a module imports from those before it, never from those after.
 ORDER = [
     {"clock", "errors", "strict_json", "aws", "settings", "durations"},
-    {"job", "task"},
-    {"messages", "progress", "job_store", "job_queue", "ledger"},
-    {"view", "admission", "http"},
+    {"job", "task", "polling"},
+    {"messages", "progress", "job_store", "job_queue", "ledger", "push"},
+    {"view", "admission", "history", "http"},
 ]
 
 

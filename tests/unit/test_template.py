@@ -1,5 +1,6 @@
 """template.yaml, as SAM translates it: whole, closed, and its times in order."""
 
+import json
 import re
 from functools import cache
 from typing import Any
@@ -7,12 +8,20 @@ from typing import Any
 import pytest
 
 from ladder import Ladder, Rung
-from simmer.job import LAST_WRITE_MS
-from simmer.settings import SubmitSettings, WorkerSettings
+from simmer.job import LAST_WRITE_MS, JobStatus
+from simmer.settings import PushSettings, SubmitSettings, WorkerSettings
 from tests.lint_template import PARAMETER_SETS, TEMPLATE, findings, translated
 
 TEXT = TEMPLATE.read_text()
-FUNCTIONS = ["SubmitFunction", "StatusFunction", "WorkerFunction"]
+FUNCTIONS = [
+    *("SubmitFunction", "StatusFunction", "CancelFunction"),
+    *("PushFunction", "WorkerFunction"),
+]
+WHICH_SECRET = {
+    "SubmitFunction": ("PUSH_KEY_SECRET", "PushKeySecret"),
+    "PushFunction": ("PUSH_KEY_SECRET", "PushKeySecret"),
+    "WorkerFunction": ("MODEL_KEYS_SECRET", "ModelKeysSecret"),
+}
 
 
 @cache
@@ -110,13 +119,20 @@ def test_statement_of_a_function_has_no_wildcard(resources: dict[str, Any]) -> N
 
     assert set(roles) == {f"{function}Role" for function in FUNCTIONS}
     assert statements
-    assert [statement for statement in statements if "*" in str(statement)] == []
+    # A connection's id is made when it is opened.
+    [wild] = [statement for statement in statements if "*" in str(statement)]
+    assert wild["Resource"]["Fn::Sub"].endswith(":${PushApi}/push/POST/@connections/*")
+    assert wild["Action"] == "execute-api:ManageConnections"
 
 
 def test_functions_have_no_managed_policy_but_those_that_sam_adds(
     resources: dict[str, Any],
 ) -> None:
-    allowed = {"AWSLambdaBasicExecutionRole", "AWSLambdaSQSQueueExecutionRole"}
+    allowed = {
+        "AWSLambdaBasicExecutionRole",
+        "AWSLambdaDynamoDBExecutionRole",
+        "AWSLambdaSQSQueueExecutionRole",
+    }
     attached = {
         arn.rpartition("/")[2]
         for role in _of_type(resources, "AWS::IAM::Role").values()
@@ -129,10 +145,19 @@ def test_functions_have_no_managed_policy_but_those_that_sam_adds(
 PERMISSIONS = {
     "SubmitFunction": {
         ("JobsTable", "dynamodb:PutItem"),
+        ("JobsTable", "dynamodb:GetItem"),
         ("JobsTable", "dynamodb:UpdateItem"),
         ("JobsQueue", "sqs:SendMessage"),
+        ("PushKeySecret", "secretsmanager:GetSecretValue"),
     },
-    "StatusFunction": {("JobsTable", "dynamodb:GetItem")},
+    "StatusFunction": {("JobsTable", "dynamodb:GetItem"), ("JobsTable", "dynamodb:UpdateItem")},
+    "CancelFunction": {("JobsTable", "dynamodb:GetItem"), ("JobsTable", "dynamodb:UpdateItem")},
+    "PushFunction": {
+        ("JobsTable", "dynamodb:GetItem"),
+        ("JobsTable", "dynamodb:UpdateItem"),
+        ("PushKeySecret", "secretsmanager:GetSecretValue"),
+        ("PushApi", "execute-api:ManageConnections"),
+    },
     "WorkerFunction": {
         ("JobsTable", "dynamodb:UpdateItem"),
         ("JobsTable", "dynamodb:GetItem"),
@@ -160,8 +185,10 @@ def test_function_may_do_what_it_does_and_no_more(resources: dict[str, Any], fun
 
 
 def _target(resource: Any) -> str:
-    """The logical id behind a `Ref` or an `Arn`."""
+    """The logical id behind a `Ref`, an `Arn` or an ARN that is put together."""
     [reference] = resource.values()
+    if "Fn::Sub" in resource:
+        [reference] = re.findall(r"\$\{(\w+)\}", reference)
     return reference if isinstance(reference, str) else str(reference[0])
 
 
@@ -175,9 +202,9 @@ def test_environment_holds_no_secret(resources: dict[str, Any], function: str) -
         or re.search(r"resolve:|sk-|Secret", str(value))
     }
 
-    if function == "WorkerFunction":
-        arn = suspicious.pop("MODEL_KEYS_SECRET")
-        assert arn in ({"Ref": "ModelKeysSecret"}, {"Fn::GetAtt": ["ModelKeysSecret", "Id"]})
+    if function in WHICH_SECRET:
+        variable, secret = WHICH_SECRET[function]
+        assert suspicious.pop(variable) in ({"Ref": secret}, {"Fn::GetAtt": [secret, "Id"]})
     assert suspicious == {}
 
 
@@ -189,7 +216,7 @@ def test_no_parameter_takes_a_secret() -> None:
 
 @pytest.mark.parametrize("parameters", PARAMETER_SETS)
 def test_every_route_asks_for_a_token(parameters: str) -> None:
-    [api] = _of_type(_template(parameters)["Resources"], "AWS::ApiGatewayV2::Api").values()
+    api = _template(parameters)["Resources"]["Api"]["Properties"]
     routes = {
         f"{method.upper()} {path}": route["security"]
         for path, methods in api["Body"]["paths"].items()
@@ -199,6 +226,7 @@ def test_every_route_asks_for_a_token(parameters: str) -> None:
     assert routes == {
         "POST /{task}/generate": [{"Jwt": []}],
         "GET /{task}/status/{jobId}": [{"Jwt": []}],
+        "POST /{task}/cancel/{jobId}": [{"Jwt": []}],
     }
     authorizer = api["Body"]["components"]["securitySchemes"]["Jwt"]
     assert authorizer["x-amazon-apigateway-authorizer"]["type"] == "jwt"
@@ -212,7 +240,10 @@ def test_jwt_is_the_apis_default_so_that_a_new_route_has_it_too() -> None:
 # ── What a function is told ───────────────────────────────────────────────────────────────────────
 
 
-def _names(settings: type[SubmitSettings | WorkerSettings], *, required: bool) -> set[str]:
+type Settings = type[SubmitSettings | PushSettings | WorkerSettings]
+
+
+def _names(settings: Settings, *, required: bool) -> set[str]:
     return {
         name.upper()
         for name, field in settings.model_fields.items()
@@ -222,10 +253,14 @@ def _names(settings: type[SubmitSettings | WorkerSettings], *, required: bool) -
 
 @pytest.mark.parametrize(
     ("function", "settings"),
-    [("SubmitFunction", SubmitSettings), ("WorkerFunction", WorkerSettings)],
+    [
+        ("SubmitFunction", SubmitSettings),
+        ("PushFunction", PushSettings),
+        ("WorkerFunction", WorkerSettings),
+    ],
 )
 def test_function_is_told_every_setting_it_needs_and_none_it_ignores(
-    resources: dict[str, Any], function: str, settings: type[SubmitSettings | WorkerSettings]
+    resources: dict[str, Any], function: str, settings: Settings
 ) -> None:
     told = set(resources[function]["Properties"]["Environment"]["Variables"])
 
@@ -285,6 +320,18 @@ def test_default_ladder_can_be_read() -> None:
     assert len(Ladder.parse(default)) >= 1
 
 
+def test_submit_and_worker_read_the_same_models_from_the_ladder() -> None:
+    ladder = (
+        '[{"model": "a", "price": {"input": 1, "cachedInput": 0, "output": 5}},'
+        ' {"model": "b", "key": "other"}, {"model": "a", "structured": "prompt"}]'
+    )
+    settings = SubmitSettings.model_validate(
+        {"JOBS_TABLE": "jobs", "JOBS_QUEUE_URL": "https://queue", "MODEL_LADDER": ladder}
+    )
+
+    assert settings.models == list(dict.fromkeys(rung.model for rung in Ladder.parse(ladder)))
+
+
 # ── What stands beside what ───────────────────────────────────────────────────────────────────────
 
 
@@ -313,11 +360,85 @@ def test_every_function_is_looked_at_here(resources: dict[str, Any]) -> None:
 
 
 def test_worker_takes_ten_messages_and_reports_which_failed(resources: dict[str, Any]) -> None:
-    [mapping] = _of_type(resources, "AWS::Lambda::EventSourceMapping").values()
+    mapping = resources["WorkerFunctionJobs"]["Properties"]
 
     assert mapping["BatchSize"] == 10
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "WorkerMaximumConcurrency"}}
+
+
+# ── Push ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_stream_brings_the_one_write_that_ends_a_job_with_subscribers(
+    resources: dict[str, Any],
+) -> None:
+    mapping = resources["PushFunctionEnds"]["Properties"]
+    [pattern] = mapping["FilterCriteria"]["Filters"]
+    terminal = [status for status in JobStatus if status.is_terminal]
+    open_ = [status for status in JobStatus if not status.is_terminal]
+
+    assert mapping["EventSourceArn"] == {"Fn::GetAtt": ["JobsTable", "StreamArn"]}
+    assert resources["JobsTable"]["Properties"]["StreamSpecification"] == {
+        "StreamViewType": "NEW_AND_OLD_IMAGES"
+    }
+    assert json.loads(pattern["Pattern"]) == {
+        "eventName": ["MODIFY"],
+        "dynamodb": {
+            "OldImage": {"status": {"S": open_}},
+            "NewImage": {"status": {"S": terminal}, "has_subscribers": {"BOOL": [True]}},
+        },
+    }
+
+
+def test_news_of_an_end_is_tried_again_a_few_times_and_not_for_long(
+    resources: dict[str, Any],
+) -> None:
+    mapping = resources["PushFunctionEnds"]["Properties"]
+
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["BisectBatchOnFunctionError"] is True
+    assert 1 <= mapping["MaximumRetryAttempts"] <= 5
+    assert 60 <= mapping["MaximumRecordAgeInSeconds"] <= 300
+
+
+def test_clients_are_told_the_address_that_the_frames_are_sent_from(
+    resources: dict[str, Any],
+) -> None:
+    submit, push = (
+        resources[function]["Properties"]["Environment"]["Variables"]
+        for function in ("SubmitFunction", "PushFunction")
+    )
+    stage = resources["PushStage"]["Properties"]
+    address = "${PushApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/" + stage["StageName"]
+
+    assert submit["PUSH_URL"] == {"Fn::Sub": f"wss://{address}"}
+    assert push["PUSH_ENDPOINT"] == {"Fn::Sub": f"https://{address}"}
+    assert submit["PUSH_KEY_SECRET"] == push["PUSH_KEY_SECRET"]
+    assert stage["AutoDeploy"] is True
+    assert stage["DefaultRouteSettings"]["ThrottlingRateLimit"] > 0
+
+
+def test_every_route_of_the_websocket_leads_to_push(resources: dict[str, Any]) -> None:
+    routes = _of_type(resources, "AWS::ApiGatewayV2::Route").values()
+    permission = resources["PushPermission"]["Properties"]
+
+    assert {route["RouteKey"] for route in routes} == {"subscribe", "$default"}
+    assert {route["Target"]["Fn::Sub"] for route in routes} == {"integrations/${PushIntegration}"}
+    uri = resources["PushIntegration"]["Properties"]["IntegrationUri"]["Fn::Sub"]
+    assert "${PushFunction.Arn}" in uri
+    assert permission["FunctionName"] == {"Ref": "PushFunction"}
+    assert permission["SourceArn"]["Fn::Sub"].endswith(":${PushApi}/push/*")
+
+
+def test_push_key_is_made_by_aws_and_long_enough(resources: dict[str, Any]) -> None:
+    secret = resources["PushKeySecret"]["Properties"]
+
+    assert "SecretString" not in secret
+    assert secret["GenerateSecretString"]["PasswordLength"] >= 43  # 256 bits of letters and digits
+
+
+# ── What stays, and for how long ──────────────────────────────────────────────────────────────────
 
 
 def test_jobs_are_encrypted_recoverable_and_forgotten_in_time(resources: dict[str, Any]) -> None:

@@ -2,7 +2,8 @@
 
 import re
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
@@ -14,7 +15,7 @@ from simmer.errors import (
     InvalidRequest,
     MalformedJson,
 )
-from simmer.job import Job, JobStatus, fingerprint
+from simmer.job import Job, JobStatus, fingerprint, mark_of
 from simmer.job_queue import JobQueue
 from simmer.job_store import Admission, JobStore
 from simmer.messages import preferred_locale
@@ -37,9 +38,16 @@ class Submission:
 
 
 def submit(
-    submission: Submission, store: JobStore, queue: JobQueue, settings: SubmitSettings, now_ms: int
+    submission: Submission,
+    store: JobStore,
+    queue: JobQueue,
+    settings: SubmitSettings,
+    now_ms: int,
+    durations: Mapping[str, str] | None = None,
 ) -> Admission:
     """Admit the request as a new run, or join it to the job that stands for it already.
+
+    `durations` is how long jobs take, by task; a new run is measured by it to its end.
 
     When this returns an open job, the job and a message for it are durable. Raises the errors of
     `simmer.errors`; after `DependencyUnavailable` the same call again is harmless.
@@ -47,6 +55,8 @@ def submit(
     task = find_task(submission.task)
     request = _parse(task, submission)
     job = _new_job(task, request, submission, settings, now_ms)
+    if durations:  # else the first claim may know
+        job = replace(job, durations=durations)
     admission = store.admit(job, daily_quota=settings.daily_job_quota, now_ms=now_ms)
     # A job that no worker has claimed yet may be one whose first message was never sent: whoever
     # meets it sends again. A message too many is dropped by the worker, one too few loses the job.
@@ -124,4 +134,5 @@ def _new_job(
         created_at_ms=now_ms,
         deadline_at_ms=deadline_at_ms,
         expires_at_seconds=deadline_at_ms // 1000 + settings.retention_seconds,
+        wanted_by=frozenset({mark_of(submission.user)}),
     )

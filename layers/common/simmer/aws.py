@@ -1,4 +1,4 @@
-"""How Simmer's AWS clients behave: `job_store` and `job_queue` use them, nothing else does."""
+"""How Simmer's AWS clients behave."""
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -9,6 +9,9 @@ CLIENT_CONFIG = Config(
     read_timeout=4,
     retries={"mode": "standard", "total_max_attempts": 3},
 )
+
+# For what is nice to know: without it the caller goes on.
+IMPATIENT_CONFIG = Config(connect_timeout=0.5, read_timeout=0.5, retries={"total_max_attempts": 1})
 
 # What a call raises when the service refused it, was out of reach, or its answer got lost: in the
 # last case the call may well have taken effect.

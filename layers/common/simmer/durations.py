@@ -6,7 +6,7 @@ Without history a prior stands in, which weighs as much as ten jobs and is gone 
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Self
 
@@ -36,13 +36,13 @@ class Durations:
 
     def __init__(self, counts: Mapping[int, int]) -> None:
         self._counts = dict(sorted(counts.items()))
-        past = sum(counts.values())
-        prior = PRIOR_JOBS * max(0.0, 1 - past / PRIOR_GONE_AFTER_JOBS)
-        weights = [float(self._counts.get(i, 0)) for i in range(BUCKETS)]
+        self._past = sum(counts.values())
+        self._prior = PRIOR_JOBS * max(0.0, 1 - self._past / PRIOR_GONE_AFTER_JOBS)
+        self._weights = [float(self._counts.get(i, 0)) for i in range(BUCKETS)]
         for i in range(_PRIOR_BUCKETS):
-            weights[i] += prior * (_EDGES[i + 1] - _EDGES[i]) / PRIOR_LONGEST_SECONDS
+            self._weights[i] += self._prior * (_EDGES[i + 1] - _EDGES[i]) / PRIOR_LONGEST_SECONDS
         # The weight of all jobs that are done by each edge.
-        self._done = (0.0, *accumulate(weights))
+        self._done = (0.0, *accumulate(self._weights))
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -53,6 +53,15 @@ class Durations:
     def __str__(self) -> str:
         """As short as it can be stored: a few hundred bytes at the most."""
         return " ".join(f"{i}:{count}" for i, count in self._counts.items() if count)
+
+    @property
+    def are_known(self) -> bool:
+        """Whether past jobs weigh more than the prior."""
+        return self._past > self._prior
+
+    def histogram(self) -> tuple[Sequence[float], Sequence[float]]:
+        """The edges of the buckets, in seconds, and how many jobs weigh in each bucket."""
+        return _EDGES, self._weights
 
     def share_done(self, elapsed_seconds: float) -> float:
         """The share of jobs that are done after that long, 0 to 1; it never falls as time passes,

@@ -3,6 +3,7 @@
 SimmerError
 ├── MalformedJson          400  malformed_json
 ├── InvalidIdempotencyKey  400  invalid_idempotency_key
+├── InvalidPushToken       401  invalid_push_token
 ├── UnknownTask            404  unknown_task
 ├── JobNotFound            404  job_not_found
 ├── RequestTooLarge        413  request_too_large
@@ -10,6 +11,7 @@ SimmerError
 ├── InvalidRequest         422  invalid_request
 ├── IdempotencyKeyReused   422  idempotency_key_reused
 ├── QuotaExceeded          429  quota_exceeded
+├── TooManySubscribers     429  too_many_subscribers
 ├── InternalError          500  internal
 └── DependencyUnavailable  503  dependency_unavailable
 
@@ -55,6 +57,10 @@ class InvalidIdempotencyKey(SimmerError):
     http_status, code, title = 400, "invalid_idempotency_key", "The Idempotency-Key is not usable"
 
 
+class InvalidPushToken(SimmerError):
+    http_status, code, title = 401, "invalid_push_token", "The push token is not valid"
+
+
 class UnknownTask(SimmerError):
     http_status, code, title = 404, "unknown_task", "No such task"
 
@@ -85,6 +91,10 @@ class IdempotencyKeyReused(SimmerError):
 
 class QuotaExceeded(SimmerError):
     http_status, code, title = 429, "quota_exceeded", "The daily quota of jobs is used up"
+
+
+class TooManySubscribers(SimmerError):
+    http_status, code, title = 429, "too_many_subscribers", "Too many connections wait for the job"
 
 
 class InternalError(SimmerError):

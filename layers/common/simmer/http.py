@@ -111,8 +111,8 @@ def json_body(event: Event) -> str:
     return text
 
 
-def _problem(error: SimmerError) -> Response:
-    """RFC 9457."""
+def problem_document(error: SimmerError) -> str:
+    """RFC 9457, as JSON text."""
     document: dict[str, str | int | list[FieldError]] = {
         "type": "about:blank",
         "title": error.title,
@@ -122,11 +122,15 @@ def _problem(error: SimmerError) -> Response:
     }
     if error.errors:
         document["errors"] = error.errors
+    # ASCII: a field's name comes from the client and may hold what UTF-8 cannot.
+    return json.dumps(document)
+
+
+def _problem(error: SimmerError) -> Response:
     headers = {"content-type": "application/problem+json", "cache-control": "no-store"}
     if error.retry_after_seconds is not None:
         headers["retry-after"] = str(error.retry_after_seconds)
-    # ASCII: a field's name comes from the client and may hold what UTF-8 cannot.
-    return {"statusCode": error.http_status, "headers": headers, "body": json.dumps(document)}
+    return {"statusCode": error.http_status, "headers": headers, "body": problem_document(error)}
 
 
 def whereabouts(error: BaseException) -> dict[str, object]:

@@ -11,13 +11,13 @@ A terminal state is final. An identical request after `failed`, `cancelled`, the
 retention time is admitted as a new *run* under the same id, told apart by `run_id`.
 
 The writes that make these arrows stand in `simmer.job_store`. Past its deadline an open job *is*
-failed for every reader, whether or not anyone has written that down: readers use `Job.as_of`.
+failed for every reader: whoever meets it first writes that down, and tells it then.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -25,8 +25,8 @@ from typing import Any
 CLOCK_SKEW_MS = 2000
 
 # Readers go by the deadline to the millisecond. A worker's last word on a job must have been sent
-# this long before, for its clock may be off and the write may arrive late: nothing that a client
-# has seen as failed may complete after.
+# this long before, for its clock may be off and the write may arrive late: it should not have
+# asked a model for what a reader has called failed by then.
 LAST_WRITE_MS = 15_000
 
 
@@ -37,7 +37,7 @@ class JobStatus(StrEnum):
     PROCESSING = "processing"  # a worker holds its lease
     COMPLETED = "completed"  # a validated result is stored
     FAILED = "failed"  # it ended without one, and `error_code` says why
-    CANCELLED = "cancelled"  # its owner wants it no more
+    CANCELLED = "cancelled"  # nobody wants it any more
 
     @property
     def is_terminal(self) -> bool:
@@ -78,15 +78,17 @@ class Lease:
 class Usage:
     """What the model calls of a job consumed, all of them, the failed ones too."""
 
-    calls: int = 0
+    calls: int = 0  # that were answered
+    unreported_calls: int = 0  # that were not: broken off, or too slow; their tokens are unknown
     input_tokens: int = 0  # cached ones included, as providers count
     cached_input_tokens: int = 0
     output_tokens: int = 0
-    cost_microusd: int = 0  # 1,000,000 is one dollar
+    cost_microusd: int = 0  # 1,000,000 is one dollar; with the input of unreported calls, estimated
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
             calls=self.calls + other.calls,
+            unreported_calls=self.unreported_calls + other.unreported_calls,
             input_tokens=self.input_tokens + other.input_tokens,
             cached_input_tokens=self.cached_input_tokens + other.cached_input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
@@ -109,28 +111,18 @@ class Job:
     created_at_ms: int
     deadline_at_ms: int
     expires_at_seconds: int  # from here on it does not exist (DynamoDB's TTL, so seconds)
+    wanted_by: frozenset[str] = frozenset()  # `mark_of` each user who waits for it
+    subscribers: frozenset[str] = frozenset()  # the WebSocket connections to tell of its end
     status: JobStatus = JobStatus.PENDING
     started_at_ms: int | None = None  # the first claim of this run
     completed_at_ms: int | None = None  # when it became terminal
-    durations: Mapping[str, str] | None = None  # by task, as known at the first claim
+    durations: Mapping[str, str] | None = None  # by task, as first known
     awaits_capacity: bool = False  # a provider was throttling when it was last released
     first_rung: int = 0  # where on the ladder the next attempt begins
     lease: Lease | None = None
     result: str | None = None  # the very text that was validated
     error_code: ErrorCode | None = None
     usage: Usage = field(default_factory=Usage)
-
-    def as_of(self, now_ms: int) -> "Job":
-        """The job as any reader must see it at `now_ms`: overdue means failed."""
-        if not self.is_overdue(now_ms):
-            return self
-        return replace(
-            self,
-            status=JobStatus.FAILED,
-            error_code=ErrorCode.DEADLINE_EXCEEDED,
-            completed_at_ms=self.deadline_at_ms,
-            lease=None,
-        )
 
     def is_overdue(self, now_ms: int) -> bool:
         return not self.status.is_terminal and now_ms >= self.deadline_at_ms
@@ -141,6 +133,14 @@ class Job:
 
     def is_visible_to(self, user: str) -> bool:
         return self.is_shared or self.owner == user
+
+    def is_wanted_by(self, user: str) -> bool:
+        return mark_of(user) in self.wanted_by
+
+
+def mark_of(user: str) -> str:
+    """What stands for a user in `Job.wanted_by`: of one length, however long ids are."""
+    return fingerprint(user)[:16]
 
 
 def fingerprint(*parts: str | int | Mapping[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """The jobs table. Its methods are the transitions that `simmer.job` draws, one atomic write each.
 
 A conditional write decides every race: two submits of one request, two workers with one message,
-a worker whose lease ran out. No method reads first and writes then.
+a worker whose lease ran out, a cancel and a join. What a method has read before is only what it
+then makes a condition of.
 
 Items, told apart by the prefix of the key `pk`:
 - `job#<job id>`: a job; the attributes are `Job`'s fields, the lease's with `lease_` before them
@@ -9,6 +10,7 @@ Items, told apart by the prefix of the key `pk`:
 - `ledger#…`: see `simmer.ledger`
 """
 
+import contextlib
 import random
 import re
 from collections.abc import Mapping
@@ -27,14 +29,35 @@ from simmer.errors import (
     IdempotencyKeyReused,
     JobNotFound,
     QuotaExceeded,
+    TooManySubscribers,
 )
-from simmer.job import CLOCK_SKEW_MS, LAST_WRITE_MS, ErrorCode, Job, JobStatus, Lease, Usage
+from simmer.job import (
+    CLOCK_SKEW_MS,
+    LAST_WRITE_MS,
+    ErrorCode,
+    Job,
+    JobStatus,
+    Lease,
+    Usage,
+    mark_of,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 # Ours have 32. DynamoDB refuses a key of more than 2,048 bytes, which is no failure of DynamoDB.
 MAX_JOB_ID_CHARACTERS = 100
+
+# Of how many users it is known that they wait for a shared job. When there are more, nobody's
+# cancel ends it: a mark stays that is no user's.
+MAX_WANTED_BY = 100
+_MANY = "many"
+
+# Connections told of one job's end. A client has one; whoever comes in vain polls.
+MAX_SUBSCRIBERS = 20
+
+# How often to look again when a job changed between the look and the write.
+LOOKS = 8
 
 # Two transactions on one item at the same instant: DynamoDB refuses one, which is no answer yet.
 TRANSACTION_TRIES = 8
@@ -83,26 +106,35 @@ class JobStore:
         return cls(boto3.client("dynamodb", config=CLIENT_CONFIG), table)
 
     def get(self, job_id: str, *, task: str, user: str, now_ms: int) -> Job:
-        """The job, or `JobNotFound`: an unknown, an expired and a foreign one look the same."""
-        if len(job_id) > MAX_JOB_ID_CHARACTERS:
-            raise JobNotFound("There is no job of that id here.")
-        try:
-            answer = self._dynamodb.get_item(
-                TableName=self._table, Key=_key(_job_key(job_id)), ConsistentRead=True
-            )
-        except AWS_ERRORS as error:
-            raise _unavailable() from error
-        job = _from_item(answer.get("Item"))
-        if job is None or job.task != task or job.is_expired(now_ms) or not job.is_visible_to(user):
-            raise JobNotFound("There is no job of that id here.")
-        return job
+        """The job, or `JobNotFound`: an unknown, an expired and a foreign one look the same.
+
+        An overdue one has failed, which is written down before it is told: no worker, however
+        late, can complete then what a client has seen as failed.
+        """
+        job = self._read(job_id, now_ms)
+        if job.task != task or not job.is_visible_to(user):
+            raise _not_found()
+        return self._expire(job, now_ms) if job.is_overdue(now_ms) else job
 
     def admit(self, job: Job, *, daily_quota: int, now_ms: int) -> Admission:
-        """Put the new run and count it against its owner's day, or return what stands there.
+        """Put the new run and count it against its owner's day, or join its owner to what stands
+        there.
 
         Raises `QuotaExceeded`, and `IdempotencyKeyReused` when the id is taken by a different
         request, which only an idempotency key can bring about.
         """
+        for _ in range(LOOKS):
+            admission = self._admit(job, daily_quota, now_ms)
+            standing = admission.job
+            if standing.status.is_terminal or job.wanted_by <= standing.wanted_by:
+                return admission
+            try:
+                return Admission(self._join(standing, job.wanted_by), is_new=False)
+            except _Refused:
+                continue  # it has just ended: what stands there now?
+        raise _unavailable()
+
+    def _admit(self, job: Job, daily_quota: int, now_ms: int) -> Admission:
         is_absent = "attribute_not_exists(#pk)"
         is_expired = "#expires_at_seconds <= :now_seconds"
         is_same_request = "#request_hash = :request_hash"
@@ -157,6 +189,54 @@ class JobStore:
             )
         return Admission(job, is_new=True)
 
+    def cancel(self, job_id: str, *, task: str, user: str, now_ms: int) -> Job:
+        """Take the user off the job; when nobody else wants it, it ends. What it is then, or
+        `JobNotFound` as in `get`."""
+        mine = frozenset({mark_of(user)})
+        for _ in range(LOOKS):
+            job = self.get(job_id, task=task, user=user, now_ms=now_ms)
+            if job.status.is_terminal or not mine <= job.wanted_by:
+                return job
+            try:
+                if job.wanted_by == mine:
+                    return self._cancel(job, now_ms)
+                return self._leave(job, mine)
+            except _Refused:
+                continue  # it has just ended, or somebody came or went
+        raise _unavailable()
+
+    def subscribe(self, job_id: str, *, run_id: str, connection_id: str, now_ms: int) -> Job:
+        """Have that connection told when this run ends, and the job as it stands.
+
+        One that is open then has the connection among those that its end is told to; one that has
+        ended tells nobody any more. Raises `JobNotFound`, also when another run stands there, and
+        `TooManySubscribers`.
+        """
+        has_room = "(attribute_not_exists(#subscribers) OR size(#subscribers) < :most)"
+        job = self._read(job_id, now_ms)
+        if job.run_id != run_id:
+            raise _not_found()
+        if job.is_overdue(now_ms):
+            return self._expire(job, now_ms)
+        if job.status.is_terminal or connection_id in job.subscribers:
+            return job  # clients ask again every few seconds: that should cost no write
+        try:
+            return self._update_open(
+                job,
+                # The stream's filter, in template.yaml, cannot look into a set.
+                "SET #has_subscribers = :yes ADD #subscribers :connections",
+                has_room,
+                yes=True,
+                connections={connection_id},
+                most=MAX_SUBSCRIBERS,
+            )
+        except _Refused as refused:
+            if refused.job is None or refused.job.run_id != run_id:
+                raise _not_found() from None
+            if refused.job.status.is_terminal:
+                return refused.job
+            raise TooManySubscribers(f"{MAX_SUBSCRIBERS} may wait for one job.") from None
+
     def claim(
         self,
         job_id: str,
@@ -167,8 +247,8 @@ class JobStore:
     ) -> Job:
         """Take the lease, or `NotClaimed`.
 
-        `durations` is how long jobs take, by task; what the first claim knew of it stays with the
-        job, so that no later one moves its progress back.
+        `durations` is how long jobs take, by task. What was known of it first, at the admission or
+        else at the first claim, stays with the job, so that nothing later moves its progress back.
         """
         is_this_run = "#run_id = :run_id"
         is_waiting = "#status = :pending"
@@ -243,6 +323,95 @@ class JobStore:
             first_rung=first_rung,
             awaits_capacity=awaits_capacity,
             **asdict(usage),
+        )
+
+    def settle(self, job: Job, usage: Usage) -> None:
+        """Add what was spent under a lease that a cancel or the deadline has ended; nothing if
+        that is done already, or if the lease was lost to another worker."""
+        if job.lease is None:
+            return
+        is_unsettled = "#unsettled_lease_token = :lease_token"
+        with contextlib.suppress(_Refused):
+            self._update(
+                job.job_id,
+                f"REMOVE #unsettled_lease_token ADD {_USAGE}",
+                is_unsettled,
+                lease_token=job.lease.token,
+                **asdict(usage),
+            )
+
+    def _read(self, job_id: str, now_ms: int) -> Job:
+        if len(job_id) > MAX_JOB_ID_CHARACTERS:
+            raise _not_found()
+        try:
+            answer = self._dynamodb.get_item(
+                TableName=self._table, Key=_key(_job_key(job_id)), ConsistentRead=True
+            )
+        except AWS_ERRORS as error:
+            raise _unavailable() from error
+        job = _from_item(answer.get("Item"))
+        if job is None or job.is_expired(now_ms):
+            raise _not_found()
+        return job
+
+    def _join(self, job: Job, users: frozenset[str]) -> Job:
+        """They want it, too."""
+        is_full = len(job.wanted_by) >= MAX_WANTED_BY
+        return self._update_open(
+            job, "ADD #wanted_by :users", users={_MANY} if is_full else set(users)
+        )
+
+    def _leave(self, job: Job, users: frozenset[str]) -> Job:
+        """They do not want it any more, but others do."""
+        is_wanted_by_others = "size(#wanted_by) > :one"
+        return self._update_open(
+            job, "DELETE #wanted_by :users", is_wanted_by_others, users=set(users), one=1
+        )
+
+    def _cancel(self, job: Job, now_ms: int) -> Job:
+        """Nobody wants it any more."""
+        is_wanted_by_nobody_else = "#wanted_by = :wanted_by"
+        return self._update_open(
+            job,
+            f"SET #status = :cancelled, #completed_at_ms = :now_ms, {_UNSETTLED} REMOVE {_LEASE}",
+            is_wanted_by_nobody_else,
+            cancelled=JobStatus.CANCELLED,
+            now_ms=now_ms,
+            no_lease="",
+            wanted_by=set(job.wanted_by),
+        )
+
+    def _expire(self, job: Job, now_ms: int) -> Job:
+        """Its deadline has passed; what it is then, which may be something else by now."""
+        is_overdue = "#deadline_at_ms <= :now_ms"
+        try:
+            return self._update_open(
+                job,
+                "SET #status = :failed, #error_code = :error_code,"
+                f" #completed_at_ms = #deadline_at_ms, {_UNSETTLED} REMOVE {_LEASE}",
+                is_overdue,
+                failed=JobStatus.FAILED,
+                error_code=ErrorCode.DEADLINE_EXCEEDED,
+                now_ms=now_ms,
+                no_lease="",
+            )
+        except _Refused as refused:
+            if refused.job is None:
+                raise _not_found() from None
+            return refused.job
+
+    def _update_open(self, job: Job, expression: str, *conditions: str, **values: Any) -> Job:
+        """Write to this run while it has not ended, or `_Refused`."""
+        is_this_run = "#run_id = :run_id"
+        is_open = "#status IN (:pending, :processing)"
+        return self._update(
+            job.job_id,
+            expression,
+            " AND ".join((is_this_run, is_open, *conditions)),
+            run_id=job.run_id,
+            pending=JobStatus.PENDING,
+            processing=JobStatus.PROCESSING,
+            **values,
         )
 
     def _end(
@@ -328,6 +497,13 @@ class JobStore:
         raise _unavailable()
 
 
+def job_of(image: Mapping[str, Any]) -> Job:
+    """The job in an item as the table's stream brings it."""
+    job = _from_item(image)
+    assert job is not None
+    return job
+
+
 def _refused_item(error: ClientError) -> Mapping[str, Any] | None:
     """What `ReturnValuesOnConditionCheckFailure` brought; absent when there was no item."""
     answer: Mapping[str, Any] = error.response
@@ -343,7 +519,13 @@ def _unavailable() -> DependencyUnavailable:
     return DependencyUnavailable("The jobs table did not answer.", retry_after_seconds=1)
 
 
+def _not_found() -> JobNotFound:
+    return JobNotFound("There is no job of that id here.")
+
+
 _LEASE = "#lease_token, #lease_expires_at_ms, #lease_message_id"
+# Whoever ends a job under a worker's hands leaves it a way to say what it has spent.
+_UNSETTLED = "#unsettled_lease_token = if_not_exists(#lease_token, :no_lease)"
 _USAGE = ", ".join(f"#{name} :{name}" for name in asdict(Usage()))
 
 
@@ -361,7 +543,7 @@ def _to_item(job: Job) -> dict[str, Any]:
         **{
             name: value
             for name, value in asdict(job).items()
-            if value is not None and name not in ("lease", "usage")
+            if value not in (None, frozenset()) and name not in ("lease", "usage")
         },
         **asdict(job.usage),
     }
@@ -375,6 +557,7 @@ def _from_item(item: Mapping[str, Any] | None) -> Job | None:
     stored = {
         name: int(value) if name.endswith(_NUMBERS) else value for name, value in stored.items()
     }
+    stored |= {name: frozenset(stored.get(name, ())) for name in ("wanted_by", "subscribers")}
     lease = None
     if "lease_token" in stored:
         lease = Lease(

@@ -7,15 +7,16 @@ The items stand in the jobs table, under the key `ledger#<task>#<model>#<day>`:
   `simmer.durations`' buckets
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 import boto3
 
-from simmer.aws import AWS_ERRORS, CLIENT_CONFIG
-from simmer.durations import bucket
+from simmer.aws import AWS_ERRORS, CLIENT_CONFIG, IMPATIENT_CONFIG
+from simmer.durations import Durations, bucket
 from simmer.errors import DependencyUnavailable
 from simmer.job import Usage
 
@@ -54,8 +55,9 @@ class Ledger:
         self._table = table
 
     @classmethod
-    def connect(cls, table: str) -> Self:
-        return cls(boto3.client("dynamodb", config=CLIENT_CONFIG), table)
+    def connect(cls, table: str, *, is_patient: bool = True) -> Self:
+        config = CLIENT_CONFIG if is_patient else IMPATIENT_CONFIG
+        return cls(boto3.client("dynamodb", config=config), table)
 
     def add(
         self, task: str, model: str, usage: Usage, *, now_ms: int, took_seconds: float | None = None
@@ -94,6 +96,15 @@ class Ledger:
                 if name.startswith(_TOOK)
             },
         )
+
+    def durations(self, task: str, models: Sequence[str], day: date) -> str:
+        """How long the task's jobs took on that day and the one before, on these models, as
+        `simmer.durations` writes it."""
+        took: Counter[int] = Counter()
+        for model in models:
+            for each in (day, day - timedelta(days=1)):
+                took.update(self.read(task, model, each).took)
+        return str(Durations(took))
 
 
 def _key(task: str, model: str, day: date) -> dict[str, dict[str, str]]:

@@ -7,19 +7,24 @@ with its first claim and never again, so a takeover or a re-ask does not move th
 Which share that is, past jobs tell (`simmer.durations`).
 """
 
+import math
 from functools import lru_cache
 
 from simmer.durations import Durations
 from simmer.job import Job, JobStatus
+from simmer.polling import SHORTEST_SECONDS, poll_schedule
 
 # Past this share of all jobs one is told that it takes longer than usual.
 USUAL_SHARE = 0.99
+
+# A poll meant for the deadline must not come before it.
+AFTER_DEADLINE_MS = 100
 
 _parsed = lru_cache(maxsize=256)(Durations.parse)  # one text serves many polls
 
 
 def progress(job: Job, now_ms: int) -> int:
-    """0 to 100, for a job as `Job.as_of` gives it."""
+    """0 to 100, for a job as the store gives it at `now_ms`."""
     if job.status is JobStatus.COMPLETED:
         return 100
     if job.status.is_terminal:
@@ -47,7 +52,18 @@ def takes_longer_than_usual(job: Job, now_ms: int) -> bool:
 
 
 def poll_after_ms(job: Job, now_ms: int) -> int:
-    """When asking again is worth it: 1 s at first, then 2 s, 0.5 s once the bar is at its end."""
+    """When asking again is worth it, and right after the deadline at the latest."""
+    after_deadline_ms = job.deadline_at_ms - now_ms + AFTER_DEADLINE_MS
+    shortest_ms = round(SHORTEST_SECONDS * 1000)
+    return max(shortest_ms, min(_poll_after_ms(job, now_ms), after_deadline_ms))
+
+
+def _poll_after_ms(job: Job, now_ms: int) -> int:
+    if _durations(job).are_known:
+        # One that waits for its first worker may find it the next moment.
+        schedule = poll_schedule(_history(job))
+        return math.ceil(schedule.gap_seconds(_elapsed_seconds(job, now_ms)) * 1000)
+    # What the article wishes for: 1 s at first, then 2 s, 0.5 s once the bar is at its end.
     if progress(job, now_ms) >= 95:
         return 500
     return 1000 if now_ms - job.created_at_ms < 10_000 else 2000
@@ -60,5 +76,10 @@ def _elapsed_seconds(job: Job, now_ms: int) -> float:
 
 
 def _durations(job: Job) -> Durations:
-    """As they were known at the job's first claim: what was learned since must not move its bar."""
-    return _parsed((job.durations or {}).get(job.task, ""))
+    return _parsed(_history(job))
+
+
+def _history(job: Job) -> str:
+    """What was known when the run was admitted, or else at its first claim: what was learned since
+    must not move its bar."""
+    return (job.durations or {}).get(job.task, "")

@@ -7,7 +7,7 @@ first call that needs it and before anything else happens.
 import os
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError
 from pydantic.alias_generators import to_snake
 
 
@@ -37,10 +37,16 @@ class _Settings(BaseModel):
             raise SettingsError(f"missing or unusable: {', '.join(names)}") from None
 
 
-class StatusSettings(_Settings):
-    """Of the function that answers polls."""
+class TableSettings(_Settings):
+    """Of the functions that need nothing but the jobs: status and cancel."""
 
     jobs_table: str
+
+
+class _Rung(BaseModel):
+    """What is to be known of a rung of the ladder outside the worker."""
+
+    model: str
 
 
 class SubmitSettings(_Settings):
@@ -48,10 +54,26 @@ class SubmitSettings(_Settings):
 
     jobs_table: str
     jobs_queue_url: str
+    push_url: str = ""  # where clients subscribe; empty is no push
+    push_key_secret: str = ""
     cache_scope: Literal["user", "shared"] = "user"
     daily_job_quota: Annotated[int, Field(ge=1)] = 100
     job_deadline_seconds: Annotated[int, Field(ge=30)] = 300
     retention_seconds: Annotated[int, Field(ge=60)] = 24 * 3600
+    model_ladder: Json[list[_Rung]] = []
+
+    @property
+    def models(self) -> list[str]:
+        """The models that may answer, each once."""
+        return list(dict.fromkeys(rung.model for rung in self.model_ladder))
+
+
+class PushSettings(_Settings):
+    """Of the function that tells subscribers."""
+
+    jobs_table: str
+    push_endpoint: str  # where API Gateway takes what is for them
+    push_key_secret: str
 
 
 class WorkerSettings(_Settings):

@@ -1,10 +1,12 @@
 """A job as a client sees it: the status document of the wire contract, as JSON text."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
 from simmer import messages
+from simmer.http import Response, json_response, retry_after
 from simmer.job import ErrorCode, Job, JobStatus
 from simmer.progress import (
     estimated_seconds_remaining,
@@ -16,8 +18,7 @@ from simmer.task import Locale, find_task
 
 
 def job_view(job: Job, now_ms: int) -> str:
-    """The status document."""
-    job = job.as_of(now_ms)
+    """The status document of a job as the store gives it at `now_ms`."""
     done = progress(job, now_ms)
     stage = _stage(job, done)
     document: dict[str, Any] = {
@@ -41,16 +42,24 @@ def job_view(job: Job, now_ms: int) -> str:
     return _with_result(document, job)
 
 
-def submitted_view(job: Job) -> str:
-    """What a submit answers when the job is accepted or joined."""
-    return _dump(
-        {
-            "jobId": job.job_id,
-            "status": "submitted",
-            "message": messages.SUBMITTED[_locale(job)],
-            "statusUrl": status_path(job),
-        }
-    )
+def status_response(job: Job, now_ms: int) -> Response:
+    """The status document as an answer, which says when to ask again while the job is open."""
+    is_open = not job.status.is_terminal
+    headers = retry_after(poll_after_ms(job, now_ms)) if is_open else {}
+    return json_response(200, job_view(job, now_ms), headers)
+
+
+def submitted_view(job: Job, push: Mapping[str, str] | None = None) -> str:
+    """What a submit answers when the job is accepted or joined; `push` as in `simmer.push`."""
+    document: dict[str, Any] = {
+        "jobId": job.job_id,
+        "status": "submitted",
+        "message": messages.SUBMITTED[_locale(job)],
+        "statusUrl": status_path(job),
+    }
+    if push is not None:
+        document["push"] = push
+    return _dump(document)
 
 
 def cached_view(job: Job) -> str:

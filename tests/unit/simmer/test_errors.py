@@ -24,7 +24,7 @@ def test_no_two_errors_share_a_code() -> None:
 
 @pytest.mark.parametrize("leaf", LEAVES)
 def test_error_has_a_status_a_code_and_a_title(leaf: type[SimmerError]) -> None:
-    assert leaf.http_status in (400, 404, 413, 415, 422, 429, 500, 503)
+    assert leaf.http_status in (400, 401, 404, 413, 415, 422, 429, 500, 503)
     assert re.fullmatch(r"[a-z]+(_[a-z]+)*", leaf.code)
     assert leaf.title
 

@@ -6,9 +6,25 @@ from typing import Any
 
 import pytest
 
-from simmer.errors import DependencyUnavailable, JobNotFound
-from simmer.job import CLOCK_SKEW_MS, LAST_WRITE_MS, ErrorCode, Job, JobStatus, Lease, Usage
-from simmer.job_store import JobStore, LeaseLost, NotClaimed
+from simmer.errors import DependencyUnavailable, JobNotFound, TooManySubscribers
+from simmer.job import (
+    CLOCK_SKEW_MS,
+    LAST_WRITE_MS,
+    ErrorCode,
+    Job,
+    JobStatus,
+    Lease,
+    Usage,
+    mark_of,
+)
+from simmer.job_store import (
+    MAX_SUBSCRIBERS,
+    MAX_WANTED_BY,
+    JobStore,
+    LeaseLost,
+    NotClaimed,
+    job_of,
+)
 from tests.unit.clock import Clock
 from tests.unit.cloud import LOST_ANSWER, RESULT, RETENTION_SECONDS, TABLE, Cloud, refused
 from tests.unit.jobs import DEADLINE_SECONDS, a_job
@@ -62,6 +78,25 @@ class Walk:
     def release(self, *, first_rung: int = 1, awaits_capacity: bool = True) -> Job:
         return self.store.release(
             self.held, COSTS, first_rung=first_rung, awaits_capacity=awaits_capacity
+        )
+
+    def cancel(self, user: str = "alice") -> Job:
+        return self.store.cancel(
+            self.job.job_id, task="recipe", user=user, now_ms=self.clock.now_ms
+        )
+
+    def subscribe(self, connection_id: str = "phone", run_id: str = "run-1") -> Job:
+        return self.store.subscribe(
+            self.job.job_id,
+            run_id=run_id,
+            connection_id=connection_id,
+            now_ms=self.clock.now_ms,
+        )
+
+    def look(self) -> Job:
+        """As a reader does; at the deadline that is what ends the job."""
+        return self.store.get(
+            self.job.job_id, task="recipe", user="alice", now_ms=self.clock.now_ms
         )
 
     def stored(self) -> dict[str, Any] | None:
@@ -120,8 +155,8 @@ def failed(walk: Walk) -> None:
 
 
 def cancelled(walk: Walk) -> None:
-    walk.admit()
-    walk.cloud.edit_job(walk.job.job_id, status="cancelled", completed_at_ms=walk.clock.now_ms)
+    leased(walk)
+    walk.cancel()
 
 
 def overdue_waiting(walk: Walk) -> None:
@@ -132,6 +167,11 @@ def overdue_waiting(walk: Walk) -> None:
 def overdue_working(walk: Walk) -> None:
     leased(walk)
     walk.clock.advance(DEADLINE_SECONDS)
+
+
+def expired(walk: Walk) -> None:
+    overdue_working(walk)
+    walk.look()
 
 
 def admitted_anew(walk: Walk) -> None:
@@ -154,11 +194,12 @@ STATES = [
     cancelled,
     overdue_waiting,
     overdue_working,
+    expired,
     admitted_anew,
 ]
 
 # Which arrows exist, and where each leads. Heartbeat and release of an overdue job are harmless:
-# it is failed for every reader, and nobody can claim or complete it.
+# it is failed for every reader, and nobody can claim or complete it. Readers walk, too: see below.
 ARROWS: dict[Callable[[Walk], Job], dict[Callable[[Walk], None], JobStatus]] = {
     Walk.claim: dict.fromkeys((waiting, released, abandoned), JobStatus.PROCESSING),
     Walk.complete: dict.fromkeys((leased, abandoned), JobStatus.COMPLETED),
@@ -208,7 +249,9 @@ def test_arrow_that_is_not_in_the_diagram_is_refused_and_changes_nothing(
 # ── admit ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("state", [absent, failed, cancelled, overdue_waiting, overdue_working])
+@pytest.mark.parametrize(
+    "state", [absent, failed, cancelled, overdue_waiting, overdue_working, expired]
+)
 def test_admits_a_run_where_none_is_open_or_answered(
     walk: Walk, store: JobStore, clock: Clock, state: Callable[[Walk], None]
 ) -> None:
@@ -444,22 +487,371 @@ def test_usage_is_summed_over_every_attempt(walk: Walk) -> None:
     )
 
 
-def test_overdue_job_that_is_released_stays_failed_for_every_reader(
-    walk: Walk, store: JobStore, clock: Clock
-) -> None:
+def test_overdue_job_that_is_released_is_failed_for_every_reader(walk: Walk) -> None:
     overdue_working(walk)
     walk.release()
 
-    job = store.get(walk.job.job_id, task="recipe", user="alice", now_ms=clock.now_ms)
-
-    assert job.as_of(clock.now_ms).error_code is ErrorCode.DEADLINE_EXCEEDED
+    assert walk.look().error_code is ErrorCode.DEADLINE_EXCEEDED
     with pytest.raises(NotClaimed):
         walk.claim("lease-2")
 
 
+# ── The deadline ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("state", [overdue_waiting, overdue_working], ids=_name)
+def test_reader_of_an_overdue_job_ends_it(walk: Walk, state: Callable[[Walk], None]) -> None:
+    state(walk)
+
+    job = walk.look()
+
+    stored = walk.stored()
+    assert stored is not None
+    assert (stored["status"], stored["error_code"]) == ("failed", "deadline_exceeded")
+    assert stored["completed_at_ms"] == job.completed_at_ms == job.deadline_at_ms
+    assert "lease_token" not in stored
+
+
+@pytest.mark.parametrize(
+    "state", [waiting, leased, abandoned, released, completed, failed, cancelled], ids=_name
+)
+def test_reader_changes_nothing_else(walk: Walk, state: Callable[[Walk], None]) -> None:
+    state(walk)
+    before = walk.stored()
+
+    walk.look()
+
+    assert walk.stored() == before
+
+
+# ── cancel ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("state", [waiting, leased, abandoned, released], ids=_name)
+def test_open_job_can_be_cancelled(walk: Walk, state: Callable[[Walk], None]) -> None:
+    state(walk)
+
+    job = walk.cancel()
+
+    stored = walk.stored()
+    assert stored is not None
+    assert stored["status"] == job.status == JobStatus.CANCELLED
+    assert stored["completed_at_ms"] == walk.clock.now_ms
+    assert "lease_token" not in stored
+
+
+@pytest.mark.parametrize("state", [completed, failed, cancelled, expired], ids=_name)
+def test_terminal_job_stays_what_it_is_when_it_is_cancelled(
+    walk: Walk, state: Callable[[Walk], None]
+) -> None:
+    state(walk)
+    before = walk.stored()
+
+    job = walk.cancel()
+
+    assert before is not None
+    assert job.status == before["status"]
+    assert walk.stored() == before
+
+
+@pytest.mark.parametrize("state", [overdue_waiting, overdue_working], ids=_name)
+def test_overdue_job_is_failed_not_cancelled(walk: Walk, state: Callable[[Walk], None]) -> None:
+    state(walk)
+
+    assert walk.cancel().error_code is ErrorCode.DEADLINE_EXCEEDED
+
+
+@pytest.mark.parametrize("state", [absent, waiting], ids=_name)
+def test_stranger_finds_nothing_to_cancel(walk: Walk, state: Callable[[Walk], None]) -> None:
+    state(walk)
+    before = walk.stored()
+
+    with pytest.raises(JobNotFound):
+        walk.cancel("bob")
+
+    assert walk.stored() == before
+
+
+def shared(walk: Walk, *users: str) -> None:
+    """A shared job under way that these have asked for, in turn."""
+    for user in users:
+        walk.job = replace(
+            walk.job, is_shared=True, owner=user, wanted_by=frozenset({mark_of(user)})
+        )
+        walk.admit()
+    walk.claim()
+
+
+def test_cancel_of_one_leaves_the_job_to_the_others(walk: Walk) -> None:
+    shared(walk, "alice", "bob")
+
+    assert walk.cancel("alice").status is JobStatus.PROCESSING
+    assert walk.heartbeat().wanted_by == {mark_of("bob")}
+
+
+def test_last_one_to_leave_ends_it(walk: Walk) -> None:
+    shared(walk, "alice", "bob", "carol")
+
+    ends = [walk.cancel(user).status for user in ("alice", "carol", "alice", "bob")]
+
+    assert ends == ["processing", "processing", "processing", "cancelled"]
+
+
+def test_who_only_knows_the_id_of_a_shared_job_cannot_end_it(walk: Walk) -> None:
+    shared(walk, "alice")
+    before = walk.stored()
+
+    assert walk.cancel("bob").status is JobStatus.PROCESSING
+    assert walk.stored() == before
+
+
+def test_who_has_left_can_come_back(walk: Walk) -> None:
+    shared(walk, "alice", "bob")
+    walk.cancel("alice")
+    walk.job = replace(walk.job, owner="alice", wanted_by=frozenset({mark_of("alice")}))
+    walk.admit()
+
+    assert walk.cancel("bob").status is JobStatus.PROCESSING
+
+
+def test_job_that_more_want_than_can_be_told_apart_is_ended_by_nobody(walk: Walk) -> None:
+    users = [f"user {i}" for i in range(MAX_WANTED_BY + 3)]
+    shared(walk, *users)
+
+    assert {walk.cancel(user).status for user in users} == {JobStatus.PROCESSING}
+    stored = walk.stored()
+    assert stored is not None
+    assert len(stored["wanted_by"]) == 1
+
+
+@pytest.mark.parametrize("moment", ["cancel", "leave"])
+def test_join_in_the_moment_of_a_cancel_keeps_the_job(
+    walk: Walk, cloud: Cloud, moment: str
+) -> None:
+    """What the cancel has read of the job is not true any more when it writes."""
+    shared(walk, "alice")
+    alone = walk.stored()
+    assert alone is not None
+    walk.job = replace(walk.job, owner="bob", wanted_by=frozenset({mark_of("bob")}))
+    walk.admit()
+    if moment == "cancel":
+        cloud.dynamodb.answer_next("get_item", alone)
+    else:  # the other has left by then: who would leave is the last
+        both = walk.stored()
+        assert both is not None
+        walk.cancel("bob")
+        cloud.dynamodb.answer_next("get_item", both)
+
+    status = walk.cancel("alice").status
+
+    assert status == ("processing" if moment == "cancel" else "cancelled")
+
+
+def test_cancel_in_the_moment_of_a_join_makes_the_join_a_run_of_its_own(
+    walk: Walk, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared(walk, "alice")
+    join = walk.store._join
+
+    def join_too_late(job: Job, users: frozenset[str]) -> Job:
+        walk.cancel("alice")
+        return join(job, users)
+
+    monkeypatch.setattr(walk.store, "_join", join_too_late)
+    bobs = replace(walk.job, run_id="run-2", owner="bob", wanted_by=frozenset({mark_of("bob")}))
+
+    admission = walk.store.admit(bobs, daily_quota=9, now_ms=walk.clock.now_ms)
+
+    assert admission.is_new
+    assert walk.cloud.job(walk.job.job_id)["run_id"] == "run-2"
+
+
+# ── subscribe ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("state", [waiting, leased, abandoned, taken_over, released], ids=_name)
+def test_open_job_takes_subscribers_and_stays_as_it_is(
+    walk: Walk, state: Callable[[Walk], None]
+) -> None:
+    state(walk)
+    before = walk.look()
+
+    job = walk.subscribe()
+
+    assert job.subscribers == {"phone"}
+    assert replace(job, subscribers=frozenset()) == before
+    assert walk.look() == job
+    assert walk.subscribe("tablet").subscribers == {"phone", "tablet"}
+
+
+@pytest.mark.parametrize("state", [completed, failed, cancelled, expired], ids=_name)
+def test_job_that_has_ended_is_shown_and_takes_no_subscriber(
+    walk: Walk, state: Callable[[Walk], None]
+) -> None:
+    state(walk)
+    before = walk.stored()
+
+    assert walk.subscribe() == walk.look()
+    assert walk.stored() == before
+
+
+@pytest.mark.parametrize("state", [overdue_waiting, overdue_working], ids=_name)
+def test_subscriber_to_an_overdue_job_ends_it(walk: Walk, state: Callable[[Walk], None]) -> None:
+    state(walk)
+
+    job = walk.subscribe()
+
+    assert (job.status, job.error_code) == (JobStatus.FAILED, ErrorCode.DEADLINE_EXCEEDED)
+    assert job.subscribers == frozenset()
+    assert walk.look() == job
+
+
+@pytest.mark.parametrize("state", [absent, admitted_anew], ids=_name)
+def test_there_is_no_subscribing_to_a_run_that_is_not_there(
+    walk: Walk, state: Callable[[Walk], None]
+) -> None:
+    state(walk)
+    before = walk.stored()
+
+    with pytest.raises(JobNotFound):
+        walk.subscribe()
+    assert walk.stored() == before
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "outcome"),
+    [
+        (Walk.complete, JobStatus.COMPLETED),
+        (Walk.fail, JobStatus.FAILED),
+        (Walk.cancel, JobStatus.CANCELLED),
+    ],
+)
+def test_end_in_the_moment_of_a_subscription_is_shown(
+    walk: Walk,
+    monkeypatch: pytest.MonkeyPatch,
+    meanwhile: Callable[[Walk], Job],
+    outcome: JobStatus,
+) -> None:
+    leased(walk)
+    _once_after_the_look(walk, monkeypatch, lambda: meanwhile(walk))
+
+    job = walk.subscribe()
+
+    assert (job.status, job.subscribers) == (outcome, frozenset())
+
+
+def test_run_that_is_replaced_in_the_moment_of_a_subscription_is_not_found(
+    walk: Walk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leased(walk)
+
+    def replaced() -> None:
+        walk.fail()
+        walk.job = replace(walk.job, run_id="run-2")
+        walk.admit()
+
+    _once_after_the_look(walk, monkeypatch, replaced)
+
+    with pytest.raises(JobNotFound):
+        walk.subscribe()
+    assert walk.look().subscribers == frozenset()
+
+
+def test_subscribers_are_counted_and_those_within_may_ask_again(walk: Walk) -> None:
+    walk.admit()
+    for number in range(MAX_SUBSCRIBERS):
+        walk.subscribe(f"phone-{number}")
+
+    with pytest.raises(TooManySubscribers):
+        walk.subscribe("late")
+    assert len(walk.subscribe("phone-0").subscribers) == MAX_SUBSCRIBERS
+
+
+@pytest.mark.parametrize("end", [Walk.complete, Walk.fail, Walk.cancel, Walk.look], ids=_name)
+def test_end_of_a_job_keeps_its_subscribers_for_the_stream(
+    walk: Walk, end: Callable[[Walk], Job]
+) -> None:
+    leased(walk)
+    walk.subscribe()
+    if end is Walk.look:
+        walk.clock.advance(DEADLINE_SECONDS)
+    end(walk)
+
+    image = walk.cloud.image(walk.job.job_id)
+
+    assert job_of(image) == walk.look()
+    assert job_of(image).subscribers == {"phone"}
+    assert image["has_subscribers"] == {"BOOL": True}  # the stream's filter asks for it
+
+
+def _once_after_the_look(
+    walk: Walk, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]
+) -> None:
+    """Let that happen between the next read and the write that follows it."""
+    read = walk.cloud.dynamodb.get_item
+
+    def read_and_then(**key: Any) -> Any:
+        item = read(**key)
+        monkeypatch.delattr(walk.cloud.dynamodb, "get_item")
+        meanwhile()
+        return item
+
+    monkeypatch.setattr(walk.cloud.dynamodb, "get_item", read_and_then, raising=False)
+
+
+# ── settle ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("state", [cancelled, expired], ids=_name)
+def test_worker_whose_job_was_ended_can_still_say_what_it_has_spent_once(
+    walk: Walk, state: Callable[[Walk], None]
+) -> None:
+    state(walk)
+    walk.store.settle(walk.held, COSTS)
+    walk.store.settle(walk.held, COSTS)
+
+    job = walk.look()
+    assert (job.status.is_terminal, job.usage) == (True, COSTS)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [absent, waiting, leased, taken_over, released, completed, failed, admitted_anew],
+    ids=_name,
+)
+def test_nothing_is_settled_where_nothing_is_open(
+    walk: Walk, state: Callable[[Walk], None]
+) -> None:
+    state(walk)
+    before = walk.stored()
+
+    walk.store.settle(walk.held, COSTS)
+    walk.store.settle(replace(walk.held, lease=None), COSTS)
+
+    assert walk.stored() == before
+
+
+def test_job_that_nobody_worked_on_has_nothing_to_settle(walk: Walk) -> None:
+    walk.admit()
+    walk.cancel()
+    before = walk.stored()
+
+    walk.store.settle(walk.held, COSTS)
+
+    assert walk.stored() == before
+
+
 # ── When DynamoDB fails ───────────────────────────────────────────────────────────────────────────
 
-WRITES = [Walk.claim, Walk.heartbeat, Walk.complete, Walk.fail, Walk.release]
+WRITES = [
+    Walk.claim,
+    Walk.heartbeat,
+    Walk.complete,
+    Walk.fail,
+    Walk.release,
+    Walk.cancel,
+    Walk.subscribe,
+]
 
 
 @pytest.mark.parametrize(

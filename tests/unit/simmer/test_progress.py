@@ -1,10 +1,12 @@
 """How far a job seems to be."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from simmer.job import CLOCK_SKEW_MS, Job, JobStatus
+from simmer.durations import Durations, bucket
+from simmer.job import CLOCK_SKEW_MS, Job, JobStatus, Lease
 from simmer.progress import (
     estimated_seconds_remaining,
     poll_after_ms,
@@ -81,7 +83,7 @@ def test_bar_of_a_job_that_ended_without_a_result_stands_still_where_it_was_seen
     ("age_ms", "expected"),
     [(0, 1000), (9_999, 1000), (10_000, 2000), (89_999, 2000), (90_000, 500)],
 )
-def test_poll_interval_is_a_second_then_two_then_a_half(
+def test_poll_interval_without_history_is_a_second_then_two_then_a_half(
     clock: Clock, age_ms: int, expected: int
 ) -> None:
     assert poll_after_ms(_started(clock), clock.now_ms + age_ms) == expected
@@ -89,6 +91,91 @@ def test_poll_interval_is_a_second_then_two_then_a_half(
 
 def test_poll_interval_of_a_job_that_waits_long_stays_at_two_seconds(clock: Clock) -> None:
     assert poll_after_ms(a_job(clock), clock.now_ms + 200_000) == 2000
+
+
+def _known(clock: Clock, jobs: int = 500, **fields: Any) -> Job:
+    """Of a task whose past jobs all took 40 s."""
+    history = str(Durations({bucket(40.0): jobs}))
+    return a_job(clock, durations={"recipe": history}, **fields)
+
+
+def _known_started(clock: Clock, jobs: int = 500, **fields: Any) -> Job:
+    return _known(clock, jobs, status=JobStatus.PROCESSING, started_at_ms=clock.now_ms, **fields)
+
+
+def test_poll_interval_with_history_is_long_at_first_and_short_when_the_end_is_near(
+    clock: Clock,
+) -> None:
+    job = _known_started(clock)
+
+    at_s = (0, 10, 38, 40, 200)
+    gaps = [poll_after_ms(job, clock.now_ms + seconds * 1000) for seconds in at_s]
+    assert gaps[:2] == [15_000, 15_000]
+    assert gaps[2] < 1000
+    assert gaps[3] < 1000
+    assert gaps[4] == 2000
+
+
+def test_few_past_jobs_are_no_history_to_poll_by(clock: Clock) -> None:
+    assert poll_after_ms(_known_started(clock, 9), clock.now_ms) == 1000
+    assert poll_after_ms(_known_started(clock, 10), clock.now_ms) > 1000
+
+
+def test_another_tasks_history_is_none_to_poll_by(clock: Clock) -> None:
+    job = replace(_known_started(clock), task="other")
+
+    assert poll_after_ms(job, clock.now_ms) == 1000
+
+
+def test_job_in_the_queue_may_begin_any_moment_however_long_it_waits(clock: Clock) -> None:
+    quick = replace(_known(clock), durations={"recipe": str(Durations({bucket(4.0): 500}))})
+
+    gaps = {poll_after_ms(quick, clock.now_ms + seconds * 1000) for seconds in range(0, 200, 7)}
+
+    assert len(gaps) == 1
+    assert 2500 < gaps.pop() < 5000
+
+
+def test_takeover_does_not_start_the_clock_of_the_polls_again(clock: Clock) -> None:
+    job = _known_started(clock)
+    lease = Lease(token="t", expires_at_ms=clock.now_ms + 60_000, message_id="m")
+    released = replace(job, status=JobStatus.PENDING, awaits_capacity=True)
+    taken_over = replace(job, lease=lease)
+
+    for seconds in (0, 30, 38, 39, 40, 60):
+        now_ms = clock.now_ms + seconds * 1000
+        gaps = {poll_after_ms(each, now_ms) for each in (job, released, taken_over)}
+        assert len(gaps) == 1
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+@pytest.mark.parametrize("deadline_seconds", [20.7, 22.0, 36.0])
+def test_deadline_is_not_slept_through(
+    clock: Clock, is_known: bool, deadline_seconds: float
+) -> None:
+    job = _known_started(clock) if is_known else _started(clock)
+    job = replace(job, deadline_at_ms=clock.now_ms + round(deadline_seconds * 1000))
+    now_ms = clock.now_ms
+    while not job.is_overdue(now_ms):
+        now_ms += poll_after_ms(job, now_ms)
+
+    assert 0 <= now_ms - job.deadline_at_ms <= 250
+
+
+def test_poll_for_the_deadline_comes_right_after_it_and_not_before(clock: Clock) -> None:
+    job = _known_started(clock, deadline_at_ms=clock.now_ms + 12_000)
+
+    assert 12_000 < poll_after_ms(job, clock.now_ms) <= 12_250
+
+
+def test_poll_interval_is_never_below_a_quarter_of_a_second(clock: Clock) -> None:
+    job = _known_started(clock)
+    until_deadline_ms = job.deadline_at_ms - clock.now_ms
+
+    gaps = [poll_after_ms(job, clock.now_ms + ms) for ms in range(0, until_deadline_ms, 97)]
+
+    assert min(gaps) == 250
+    assert max(gaps) == 15_000
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from simmer.settings import SettingsError, StatusSettings, SubmitSettings, WorkerSettings
+from simmer.settings import SettingsError, SubmitSettings, TableSettings, WorkerSettings
 
 SUBMIT = {"JOBS_TABLE": "jobs", "JOBS_QUEUE_URL": "https://queue"}
 WORKER = SUBMIT | {"MODEL_LADDER": "[]", "MODEL_KEYS_SECRET": "arn"}
@@ -16,14 +16,14 @@ def _set(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("settings", "variables", "missing"),
     [
-        (StatusSettings, {}, "JOBS_TABLE"),
+        (TableSettings, {}, "JOBS_TABLE"),
         *((SubmitSettings, SUBMIT, missing) for missing in SUBMIT),
         *((WorkerSettings, WORKER, missing) for missing in WORKER),
     ],
 )
 def test_missing_variable_is_an_error_that_names_it(
     monkeypatch: pytest.MonkeyPatch,
-    settings: type[StatusSettings | SubmitSettings | WorkerSettings],
+    settings: type[TableSettings | SubmitSettings | WorkerSettings],
     variables: dict[str, str],
     missing: str,
 ) -> None:
@@ -73,7 +73,7 @@ def test_error_quotes_nothing_of_the_environment(monkeypatch: pytest.MonkeyPatch
     _set(monkeypatch, {"AWS_SECRET_ACCESS_KEY": "hunter2", "AAA": "hunter2", "ZZZ": "hunter2"})
 
     with pytest.raises(SettingsError) as error:
-        StatusSettings.from_env()
+        TableSettings.from_env()
 
     assert "hunter2" not in str(error.value)
 

@@ -180,7 +180,7 @@ def test_job_with_another_rung_to_ask_keeps_its_place_on_the_bar(
 
 
 @pytest.mark.parametrize("is_claimed", [False, True])
-def test_open_job_past_its_deadline_is_failed_whatever_is_stored(
+def test_open_job_past_its_deadline_is_failed_and_stored_so_before_it_is_told(
     api: Api, cloud: Cloud, clock: Clock, worker: WorkerSide, job_id: str, is_claimed: bool
 ) -> None:
     if is_claimed:
@@ -190,7 +190,7 @@ def test_open_job_past_its_deadline_is_failed_whatever_is_stored(
     response = api.status(job_id)
 
     seen = document(response)
-    assert cloud.job(job_id)["status"] == ("processing" if is_claimed else "pending")
+    assert cloud.job(job_id)["status"] == "failed"
     assert (seen["status"], seen["errorCode"]) == ("failed", "deadline_exceeded")
     assert seen["retryable"] is True
     assert seen["completedAt"] == "2026-11-22T09:35:00.000Z"
@@ -213,6 +213,29 @@ def test_document_of_an_overdue_job_never_changes(
     clock.advance(3600)
 
     assert api.status(job_id) == first
+
+
+def test_failure_that_cannot_be_written_down_is_not_told(
+    api: Api, cloud: Cloud, clock: Clock, worker: WorkerSide, job_id: str
+) -> None:
+    """Or a worker could still complete what a client has seen as failed."""
+    worker.claim(job_id)
+    clock.advance(300)
+    cloud.dynamodb.fail("update_item", LOST_ANSWER)
+
+    assert api.status(job_id)["statusCode"] == 503
+    assert document(api.status(job_id))["errorCode"] == "deadline_exceeded"
+
+
+def test_job_that_ends_while_its_deadline_is_written_is_told_as_it_is(
+    api: Api, cloud: Cloud, clock: Clock, worker: WorkerSide, job_id: str
+) -> None:
+    stale = cloud.job(job_id)
+    worker.complete(job_id)
+    clock.advance(300)
+    cloud.dynamodb.answer_next("get_item", stale)
+
+    assert document(api.status(job_id))["status"] == "completed"
 
 
 # ── Languages ─────────────────────────────────────────────────────────────────────────────────────

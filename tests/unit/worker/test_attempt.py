@@ -452,6 +452,80 @@ def test_a_worker_that_cannot_beat_until_its_lease_is_over_gives_up(scene: Scene
     assert asyncio.run(run()) == [message["messageId"]]
 
 
+# --- Cancelled, or out of time, under a worker's hands --------------------------------------------
+
+
+def _cancel(scene: Scene) -> None:
+    scene.store.cancel(f"{0:032}", task="recipe", user="alice", now_ms=scene.clock.now_ms)
+
+
+def _expire(scene: Scene) -> None:
+    scene.clock.advance(DEADLINE_SECONDS)
+    scene.store.get(f"{0:032}", task="recipe", user="alice", now_ms=scene.clock.now_ms)
+
+
+@pytest.mark.parametrize("end", [_cancel, _expire])
+def test_a_beat_that_finds_the_job_ended_breaks_the_call_off_and_says_what_was_spent(
+    scene: Scene, end: Callable[[Scene], None]
+) -> None:
+    scene.admit()
+    message = scene.message()
+    provider = FakeProvider(["nonsense", Hang()])
+
+    async def run() -> list[str]:
+        running = asyncio.create_task(scene.running(provider, message))
+        await until(lambda: len(provider.asked) == 2)
+        end(scene)
+        async with asyncio.timeout(10):
+            return await running
+
+    assert asyncio.run(run()) == []
+    assert (provider.in_flight, provider.aborted) == (0, 1)
+    stored = scene.stored()
+    assert stored["status"] in ("cancelled", "failed")
+    assert (stored["calls"], stored["unreported_calls"]) == (1, 1)
+    assert stored["input_tokens"] == USAGE.input_tokens
+
+
+def test_an_answer_that_comes_after_the_cancel_is_paid_for_and_not_delivered(
+    scene: Scene,
+) -> None:
+    scene.admit()
+
+    def cancel_and_answer() -> str:
+        _cancel(scene)
+        return VALID
+
+    assert scene.run(FakeProvider([cancel_and_answer]), scene.message()) == []
+    stored = scene.stored()
+    assert (stored["status"], stored["calls"]) == ("cancelled", 1)
+    assert "result" not in stored
+
+
+def test_what_was_spent_on_a_cancelled_job_is_said_again_when_the_table_fails_once(
+    scene: Scene,
+) -> None:
+    scene.admit()
+
+    def cancel_and_answer() -> str:
+        _cancel(scene)
+        # The end of the job, and its first settling.
+        scene.cloud.dynamodb.fail("update_item", THROTTLED_DYNAMODB, times=2)
+        return VALID
+
+    assert scene.run(FakeProvider([cancel_and_answer]), scene.message()) == []
+    assert scene.stored()["calls"] == 1
+
+
+def test_a_message_of_a_cancelled_job_is_dropped(scene: Scene) -> None:
+    scene.admit()
+    message = scene.message()
+    _cancel(scene)
+    provider = FakeProvider([])
+    assert scene.run(provider, message) == []
+    assert provider.asked == []
+
+
 # --- Throttling -----------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from climb import Climb
 from ladder import Ladder
 from prices import Price, known_price, priced
 from prompt import first_ask
-from provider import Down, Misconfigured, Provider, Throttled
+from provider import UNREPORTED, Down, Misconfigured, Provider, Throttled
 from simmer.job import Usage
 from simmer.tasks.recipe import TASK, RecipeRequest
 from tests.unit.clock import Clock
@@ -199,7 +199,7 @@ def test_a_day_of_jobs_adds_up_to_its_ledger(shop: Workshop) -> None:
         ["nonsense", "nonsense", VALID],
         ["nonsense", "nonsense", "nonsense", "nonsense"],
         [refusal(), refusal()],
-        [Down("timeout"), truncated(), VALID],
+        [Down("timeout", UNREPORTED), truncated(), VALID],
     ]
     for answers in lots * 3:
         shop.clock.advance(7)

@@ -396,6 +396,7 @@ def test_a_provider_that_hangs_is_given_up_at_the_time_out(run: Run, stand_in: S
     started = time.monotonic()
     failure = run.failure(stand_in, timeout_seconds=0.3)
     assert (type(failure), failure.kind) == (Down, "timeout")
+    assert failure.usage == Usage(unreported_calls=1)
     assert 0.25 < time.monotonic() - started < 1.5
     eventually(lambda: stand_in.calls()[0]["closedEarly"])
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
@@ -113,3 +113,9 @@ class Context:
 
     def get_remaining_time_in_millis(self) -> int:
         return 200_000
+
+
+async def until(holds: Callable[[], object], within_seconds: float = 5) -> None:
+    async with asyncio.timeout(within_seconds):
+        while not holds():
+            await asyncio.sleep(0.01)

@@ -1,0 +1,59 @@
+"""How long jobs take, as the benches of progress and polling have it; all from a seed."""
+
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from simmer.durations import Durations, bucket
+from simmer.job import Job
+
+type Draw = Callable[[random.Random], float]  # one duration, in seconds
+
+
+def _one_model(chance: random.Random) -> float:
+    return chance.lognormvariate(math.log(42), 0.2)
+
+
+def _ladder(chance: random.Random) -> float:
+    return max(1.0, chance.gauss(8, 1) if chance.random() < 0.8 else chance.gauss(40, 5))
+
+
+def _scattered(chance: random.Random) -> float:
+    return chance.lognormvariate(math.log(12), 0.6)
+
+
+DRAWS: dict[str, Draw] = {
+    "one model": _one_model,
+    "ladder": _ladder,
+    "scattered": _scattered,
+}
+ONE_MODEL, LADDER, SCATTERED = DRAWS
+MEANINGS = {
+    ONE_MODEL: "30 to 60 s (lognormal, median 42 s)",
+    LADDER: "8 s for 80 % of the jobs, 40 s for the others",
+    SCATTERED: "4 to 40 s (lognormal, median 12 s)",
+}
+
+
+def learned(past_seconds: Iterable[float]) -> str:
+    """What is known after jobs that took so long, as a job carries it."""
+    return str(Durations(Counter(bucket(each) for each in past_seconds)))
+
+
+def a_job(durations: str) -> Job:
+    """Just admitted, at 0 ms, with the template's default deadline."""
+    return Job(
+        job_id="0" * 32,
+        run_id="run",
+        task="recipe",
+        owner="alice",
+        is_shared=False,
+        request="{}",
+        request_hash="",
+        locale="en",
+        created_at_ms=0,
+        deadline_at_ms=300_000,
+        expires_at_seconds=100_000,
+        durations={"recipe": durations},
+    )

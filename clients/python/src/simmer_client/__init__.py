@@ -1,0 +1,42 @@
+"""A client for Simmer: submit a slow job, follow it, receive JSON that is valid.
+
+    with Client("https://…", token) as client:
+        job = client.job("recipe", {"ingredients": ["egg", "rice"]})
+        for update in job.updates():
+            print(update.progress, update.message)
+
+`AsyncClient` is the same for asyncio. What can go wrong is drawn in `simmer_client.errors`.
+"""
+
+from simmer_client.aio import AsyncClient, AsyncJob
+from simmer_client.client import Client, Job
+from simmer_client.errors import (
+    ApiProblem,
+    FieldError,
+    JobCancelled,
+    JobFailed,
+    ProtocolError,
+    SimmerError,
+    Unreachable,
+    WaitTimeout,
+)
+from simmer_client.rules import Timing
+from simmer_client.update import State, Update
+
+__all__ = [
+    "ApiProblem",
+    "AsyncClient",
+    "AsyncJob",
+    "Client",
+    "FieldError",
+    "Job",
+    "JobCancelled",
+    "JobFailed",
+    "ProtocolError",
+    "SimmerError",
+    "State",
+    "Timing",
+    "Unreachable",
+    "Update",
+    "WaitTimeout",
+]

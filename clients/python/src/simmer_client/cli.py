@@ -1,0 +1,225 @@
+"""The command `simmer`."""
+
+import argparse
+import dataclasses
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from rich.console import Console
+
+from simmer_client.client import Client, Job
+from simmer_client.errors import ApiProblem, JobCancelled, JobFailed, SimmerError
+from simmer_client.recipe import recipes
+from simmer_client.terminal import Bar, card, plain
+from simmer_client.update import State, Update
+
+_EPILOG = """\
+exit codes:
+  0    done
+  1    the job failed or was cancelled
+  2    wrong usage, or the server refused the request (invalid, no valid token, no such job, quota)
+  3    the server cannot be reached, is in trouble or answers nonsense, or the time is over
+  130  interrupted; the server was asked to cancel the job
+
+environment:
+  SIMMER_URL, SIMMER_TOKEN  stand for --url and --token; a token on a command line can be seen
+                            by other users of the machine, one in the environment cannot
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no Korean
+    options = _parser().parse_args(arguments)
+    try:
+        client = Client(
+            options.url, options.token, push=options.push, deadline_seconds=options.timeout
+        )
+        with client:
+            run: Callable[[Client, argparse.Namespace], int] = options.run
+            return run(client, options)
+    except ValueError as error:  # an address, a token or a text that cannot be one
+        return _say_wrong(options, {"error": "Usage", "message": str(error)}, 2)
+    except SimmerError as error:
+        return _say_wrong(options, _as_fields(error), _exit_code(error))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _recipe(client: Client, options: argparse.Namespace) -> int:
+    given = {
+        "ingredients": options.ingredients,
+        "count": options.count,
+        "servings": options.servings,
+        "maxCookingTime": options.max_cooking_time,
+        "difficulty": options.difficulty,
+        "dietary": options.dietary,
+        "locale": options.locale,
+    }
+    body = {name: value for name, value in given.items() if value is not None}
+    return _follow(client.job(options.task, body, fresh=options.fresh), options)
+
+
+def _wait(client: Client, options: argparse.Namespace) -> int:
+    return _follow(client.resume(options.task, options.job), options)
+
+
+def _follow(job: Job, options: argparse.Namespace) -> int:
+    errors = Console(stderr=True, quiet=options.json)
+    try:
+        with Bar(errors) as bar:
+            completed = job.wait(on_update=bar.show)
+    except KeyboardInterrupt:
+        completed = _interrupted(job, options)
+    _show_result(completed, options)
+    return 0
+
+
+def _interrupted(job: Job, options: argparse.Namespace) -> Update:
+    """The completed job, if that was faster than our cancel; else the end of this program."""
+    said: dict[str, Any] = {"error": "Interrupted", "jobId": job.job_id}
+    if job.job_id is None:
+        _stop(options, said | {"message": "interrupted before the server had accepted the job"})
+    try:
+        ended = job.cancel()
+        if ended.result is not None:
+            return ended
+        _stop(options, said | {"message": f"the job is {ended.state.value}"})
+    except SimmerError as error:
+        message = f"interrupted; the job could not be cancelled and goes on. {error}"
+        _stop(options, said | {"message": message})
+
+
+def _stop(options: argparse.Namespace, said: dict[str, Any]) -> NoReturn:
+    raise SystemExit(_say_wrong(options, said, 130))
+
+
+def _show_result(completed: Update, options: argparse.Namespace) -> None:
+    if options.json or options.task != "recipe":
+        print(json.dumps(completed.result))  # ASCII: nothing in it can steer a terminal
+        return
+    console = Console()
+    for recipe in recipes(completed):
+        console.print(card(recipe))
+    if completed.cached:
+        console.print("Answered before; --fresh asks for new ones.", style="dim")
+
+
+def _status(client: Client, options: argparse.Namespace) -> int:
+    return _show_update(client.get(options.task, options.job), options)
+
+
+def _cancel(client: Client, options: argparse.Namespace) -> int:
+    return _show_update(client.cancel(options.task, options.job), options)
+
+
+def _show_update(update: Update, options: argparse.Namespace) -> int:
+    if options.json:
+        print(json.dumps(dataclasses.asdict(update)))
+        return 0
+    words = plain(update.error or update.message)
+    state = "under way" if update.state is State.POLLING else update.state.value
+    print("  ".join(part for part in (state, f"{update.progress} %", words) if part))
+    if update.result is not None:
+        _show_result(update, options)
+    return 0
+
+
+def _exit_code(error: SimmerError) -> int:
+    if isinstance(error, JobFailed | JobCancelled):
+        return 1
+    return 2 if isinstance(error, ApiProblem) and error.status < 500 else 3
+
+
+def _as_fields(error: SimmerError) -> dict[str, Any]:
+    fields = {
+        "error": type(error).__name__,
+        "message": str(error),
+        "jobId": error.job.job_id,
+        **{
+            name: getattr(error, attribute)
+            for name, attribute in (
+                ("status", "status"),
+                ("code", "code"),
+                ("errors", "errors"),
+                ("errorCode", "error_code"),
+                ("retryable", "retryable"),
+            )
+            if hasattr(error, attribute)
+        },
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _say_wrong(options: argparse.Namespace, fields: dict[str, Any], code: int) -> int:
+    """On standard error: one line of JSON with --json, else sentences."""
+    if options.json:
+        print(json.dumps(fields), file=sys.stderr)
+        return code
+    lines = [fields["message"]]
+    lines += [f"{each['field']}: {each['message']}" for each in fields.get("errors", [])]
+    if code == 3 and fields.get("jobId"):
+        lines.append(f"to go on waiting: simmer wait {fields['jobId']}")
+    for line in lines:
+        print(f"simmer: {plain(line)}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    api = common.add_argument_group("the API")
+    api.add_argument("--url", default=os.environ.get("SIMMER_URL", "http://127.0.0.1:3000"))
+    api.add_argument("--token", default=os.environ.get("SIMMER_TOKEN"))
+    api.add_argument("--task", default="recipe", help=argparse.SUPPRESS)
+    api.add_argument("--json", action="store_true", help="for programs: JSON and nothing else")
+    api.add_argument("--no-push", dest="push", action="store_false", help="ask again and again")
+    api.add_argument("--timeout", type=_positive, default=330.0, metavar="SECONDS")
+
+    parser = argparse.ArgumentParser(
+        prog="simmer",
+        description="Submit slow jobs to Simmer and follow them.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[..., int], words: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(
+            name,
+            help=words,
+            description=words,
+            parents=[common],
+            epilog=_EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        added.set_defaults(run=run)
+        return added
+
+    recipe = command("recipe", _recipe, "Recommend recipes for what there is. Ctrl-C cancels.")
+    recipe.add_argument("ingredients", nargs="+", metavar="INGREDIENT")
+    recipe.add_argument("--count", type=int, help="how many recipes, 1 to 5")
+    recipe.add_argument("--servings", type=int)
+    recipe.add_argument("--max-cooking-time", type=int, metavar="MINUTES")
+    recipe.add_argument("--difficulty", choices=("easy", "medium", "hard"))
+    recipe.add_argument("--dietary", action="append", metavar="DIET", help="may be repeated")
+    recipe.add_argument("--locale", choices=("ko", "en"))
+    recipe.add_argument("--fresh", action="store_true", help="new ones, even if answered before")
+    for name, run, words in (
+        ("status", _status, "Where a job stands."),
+        ("wait", _wait, "Go on waiting for a job. Ctrl-C cancels it."),
+        ("cancel", _cancel, "Cancel a job."),
+    ):
+        command(name, run, words).add_argument("job", metavar="JOB", help="its id")
+    return parser
+
+
+def _positive(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError("must be more than 0")
+    return seconds

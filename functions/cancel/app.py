@@ -1,0 +1,26 @@
+"""POST /{task}/cancel/{jobId}: the caller wants the job no more; it ends unless others do."""
+
+from functools import cache
+from typing import Any
+
+from simmer import clock
+from simmer.http import Event, Response, caller, http_endpoint, path_parameter
+from simmer.job_store import JobStore
+from simmer.settings import TableSettings
+from simmer.task import find_task
+from simmer.view import status_response
+
+
+@cache
+def _store() -> JobStore:
+    return JobStore.connect(TableSettings.from_env().jobs_table)
+
+
+@http_endpoint
+def handler(event: Event, context: Any) -> Response:
+    task = find_task(path_parameter(event, "task"))
+    now_ms = clock.now_ms()
+    job = _store().cancel(
+        path_parameter(event, "jobId"), task=task.name, user=caller(event), now_ms=now_ms
+    )
+    return status_response(job, now_ms)

@@ -1,0 +1,46 @@
+"""Jobs that have ended, told to those who subscribed to them."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from connections import Connections
+from frame import job_frame
+from simmer.http import logger, whereabouts
+from simmer.job_store import job_of
+
+# A connection that hangs holds up few others.
+_THREADS = 10
+
+
+def announce(
+    records: Sequence[Mapping[str, Any]], connections: Connections, now_ms: int
+) -> list[str]:
+    """Tell each job in these records of the table's stream to its subscribers.
+
+    The template's filter lets through only the write that ended a job somebody subscribed to.
+    Returns the sequence numbers of records that somebody could not be told of; told again, the
+    others hear it twice.
+    """
+
+    def tell(connection_id: str, frame: str) -> bool:
+        try:
+            connections.send(connection_id, frame)
+        except Exception as error:
+            cause = error.__cause__ or error
+            logger.warning("subscriber not told", extra=whereabouts(cause))
+            return False
+        return True
+
+    failed = []
+    with ThreadPoolExecutor(_THREADS) as threads:
+        telling = []
+        for record in records:
+            job = job_of(record["dynamodb"]["NewImage"])
+            frame = job_frame(job, now_ms)
+            told = [threads.submit(tell, each, frame) for each in sorted(job.subscribers)]
+            telling.append((record["dynamodb"]["SequenceNumber"], told))
+        for sequence_number, told in telling:
+            if not all(each.result() for each in told):
+                failed.append(sequence_number)
+    return failed

@@ -1,0 +1,35 @@
+"""Push: clients on a WebSocket subscribe to jobs, and are told how these end.
+
+API Gateway brings what the clients say, the jobs table's stream which jobs have ended. One function
+for both: whoever subscribes has it warm for the moment when the end is to be told.
+"""
+
+from functools import cache
+from typing import Any
+
+from announcement import announce
+from connections import Connections
+from simmer import clock
+from simmer.http import Event, Response
+from simmer.job_store import JobStore
+from simmer.push import PushTokens
+from simmer.settings import PushSettings
+from subscription import answer
+
+
+@cache
+def _wiring() -> tuple[JobStore, PushTokens, Connections]:
+    settings = PushSettings.from_env()
+    store = JobStore.connect(settings.jobs_table)
+    tokens = PushTokens.connect(settings.push_key_secret)
+    return store, tokens, Connections.connect(settings.push_endpoint)
+
+
+def handler(event: Event, context: Any) -> Response:
+    store, tokens, connections = _wiring()
+    if "Records" in event:
+        failed = announce(event["Records"], connections, clock.now_ms())
+        return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
+    connection_id = event["requestContext"]["connectionId"]
+    connections.send(connection_id, answer(event, store, tokens, clock.now_ms()))
+    return {"statusCode": 200}

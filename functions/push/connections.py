@@ -1,0 +1,39 @@
+"""The clients' open WebSockets, as API Gateway keeps them."""
+
+from typing import TYPE_CHECKING, Self
+
+import boto3
+from botocore.exceptions import ClientError
+
+from simmer.aws import AWS_ERRORS, CLIENT_CONFIG
+from simmer.errors import DependencyUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
+
+
+class Connections:
+    """The connections of the WebSocket API at `endpoint`; safe to use from several threads."""
+
+    def __init__(self, api: "ApiGatewayManagementApiClient") -> None:
+        self._api = api
+
+    @classmethod
+    def connect(cls, endpoint: str) -> Self:
+        return cls(
+            boto3.client("apigatewaymanagementapi", endpoint_url=endpoint, config=CLIENT_CONFIG)
+        )
+
+    def send(self, connection_id: str, frame: str) -> None:
+        """Send the text; a client that has gone gets nothing, and that is no error.
+
+        Throttles are waited out for a moment; then, and for everything else, it raises
+        `DependencyUnavailable`.
+        """
+        try:
+            self._api.post_to_connection(ConnectionId=connection_id, Data=frame.encode())
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "GoneException":
+                raise DependencyUnavailable("API Gateway did not take the frame.") from error
+        except AWS_ERRORS as error:
+            raise DependencyUnavailable("API Gateway did not take the frame.") from error

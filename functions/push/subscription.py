@@ -1,0 +1,72 @@
+"""What a client says on its WebSocket, and what it is answered."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from frame import job_frame
+from simmer import strict_json
+from simmer.errors import InternalError, InvalidRequest, MalformedJson, SimmerError
+from simmer.http import Event, logger, problem_document, whereabouts
+from simmer.job_store import JobStore
+from simmer.push import PushTokens
+
+
+class Subscription(BaseModel):
+    """The one thing a client may say."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+
+    action: Literal["subscribe"]
+    job_id: Annotated[str, Field(max_length=100)]
+    token: Annotated[str, Field(max_length=1000)]
+
+
+def answer(event: Event, store: JobStore, tokens: PushTokens, now_ms: int) -> str:
+    """The frame to send back: the status document, or a problem document.
+
+    Logs one line a message: the route, the status, the code. Tokens and jobs stay out.
+    """
+    status, code = 200, None
+    try:
+        frame = _subscribe(event, store, tokens, now_ms)
+    except SimmerError as error:
+        frame, status, code = problem_document(error), error.http_status, error.code
+    except Exception as error:
+        logger.error("unexpected error", extra=whereabouts(error))
+        problem = InternalError("Please poll.")
+        frame, status, code = problem_document(problem), problem.http_status, problem.code
+    context = event["requestContext"]
+    logger.info(
+        "message",
+        extra={
+            "route": context.get("routeKey"),
+            "status": status,
+            "code": code,
+            "requestId": context.get("requestId"),
+        },
+    )
+    return frame
+
+
+def _subscribe(event: Event, store: JobStore, tokens: PushTokens, now_ms: int) -> str:
+    said = _parse(event.get("body") or "")
+    job = store.subscribe(
+        said.job_id,
+        run_id=tokens.run_id(said.token, said.job_id, now_ms),
+        connection_id=event["requestContext"]["connectionId"],
+        now_ms=now_ms,
+    )
+    return job_frame(job, now_ms)
+
+
+def _parse(body: str) -> Subscription:
+    try:
+        return Subscription.model_validate(strict_json.loads(body))
+    except strict_json.NotStrictJson as error:
+        raise MalformedJson(f"The message is not JSON: {error}.") from None
+    except ValidationError:
+        raise InvalidRequest(
+            'Send {"action": "subscribe", "jobId": …, "token": …}, as the 202 has them.'
+        ) from None

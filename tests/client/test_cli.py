@@ -1,0 +1,266 @@
+"""The command `simmer`, against a server over real sockets."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from simmer_client import State, Update, cli
+from simmer_client.terminal import Bar, plain
+from tests.client.driving import JOB
+from tests.client.misbehaving import MisbehavingServer
+
+EVIL = "\x1b[2J\x9b31m\u202e[bold red]red[/bold red]\r:bomb:"
+RECIPE = {
+    "name": "Kimchi fried rice",
+    "description": f"Hot. {EVIL}",
+    "ingredients": ["kimchi", "밥"],
+    "additionalIngredients": ["soy sauce"],
+    "instructions": "1. Fry the kimchi.\n2. Add the rice.",
+    "cookingTime": 15,
+    "difficulty": "easy",
+    "servings": 2,
+}
+RESULT = {"recipes": [RECIPE]}
+
+
+@dataclass
+class Said:
+    code: int
+    out: str
+    err: str
+
+
+Simmer = Callable[..., Said]
+
+
+@pytest.fixture
+def simmer(capsys: pytest.CaptureFixture[str]) -> Simmer:
+    def run(server: MisbehavingServer, *arguments: str) -> Said:
+        try:
+            code = cli.main([*arguments, "--url", server.url])
+        except SystemExit as stop:
+            code = int(str(stop.code))
+        out, err = capsys.readouterr()
+        return Said(code, out, err)
+
+    return run
+
+
+def is_harmless(text: str) -> bool:
+    return not set("\x1b\x9b\u202e\r") & set(text)
+
+
+@pytest.mark.parametrize("how", [[], ["--no-push"]])
+def test_recipes_are_shown_as_cards(simmer: Simmer, how: list[str]) -> None:
+    with MisbehavingServer(status=["10", "done"], push=["10,done"], result=RESULT) as server:
+        said = simmer(server, "recipe", "kimchi", "밥", "--count", "1", *how)
+
+    assert said.code == 0
+    for words in ("Kimchi fried rice", "15 min · easy · 2 servings", "kimchi, 밥", "soy sauce"):
+        assert words in said.out
+    assert "[bold red]red[/bold red]" in said.out
+    assert is_harmless(said.out + said.err)
+    assert server.count("push") == (0 if how else 1)
+
+
+def test_json_is_the_result_and_nothing_else(simmer: Simmer) -> None:
+    with MisbehavingServer(status=["10", "done"], result=RESULT) as server:
+        said = simmer(server, "recipe", "kimchi", "--json")
+
+    assert (said.code, said.err) == (0, "")
+    assert json.loads(said.out) == RESULT
+    assert said.out.count("\n") == 1
+    assert is_harmless(said.out)
+
+
+def test_the_options_become_the_request(simmer: Simmer) -> None:
+    with MisbehavingServer(submit=["422"]) as server:
+        simmer(
+            server,
+            *("recipe", "egg", "rice", "--count", "2", "--servings", "3", "--difficulty", "easy"),
+            *("--max-cooking-time", "20", "--dietary", "vegan", "--dietary", "no nuts"),
+            *("--locale", "en", "--fresh", "--token", "secret"),
+        )
+
+    (_, request) = server.met[0]
+    assert request.headers["authorization"] == "Bearer secret"
+    assert request.headers["cache-control"] == "no-cache"
+    assert server.bodies == [
+        {
+            "ingredients": ["egg", "rice"],
+            "count": 2,
+            "servings": 3,
+            "difficulty": "easy",
+            "maxCookingTime": 20,
+            "dietary": ["vegan", "no nuts"],
+            "locale": "en",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("orders", "code", "name"),
+    [
+        ({"status": ["failed"]}, 1, "JobFailed"),
+        ({"status": ["cancelled"]}, 1, "JobCancelled"),
+        ({"submit": ["422"]}, 2, "ApiProblem"),
+        ({"submit": ["401"]}, 2, "ApiProblem"),
+        ({"status": ["404"]}, 2, "ApiProblem"),
+        ({"status": ["html"]}, 3, "ProtocolError"),
+        ({"status": ["10"]}, 3, "WaitTimeout"),
+        ({"result": {"recipes": [{"name": 7}]}}, 3, "ProtocolError"),
+    ],
+)
+def test_every_failure_has_its_exit_code(
+    simmer: Simmer, orders: dict[str, Any], code: int, name: str
+) -> None:
+    arguments = ["recipe", "egg", "--timeout", "2"]
+    with MisbehavingServer(**orders) as server:
+        people = simmer(server, *arguments)
+        program = simmer(server, *arguments, "--json")
+
+    assert (people.code, people.out) == (code, "")
+    assert people.err.startswith("simmer: ")
+    assert is_harmless(people.err)
+    if "result" in orders:  # JSON of any shape is for programs to judge
+        assert program.code == 0
+        return
+    assert (program.code, program.out) == (code, "")
+    said = json.loads(program.err)
+    assert (said["error"], program.err.count("\n")) == (name, 1)
+    assert said.get("jobId") == (None if "submit" in orders else JOB)
+
+
+def test_an_invalid_request_names_its_fields_to_people_and_programs(simmer: Simmer) -> None:
+    with MisbehavingServer(submit=["422"]) as server:
+        people = simmer(server, "recipe", "egg")
+        program = simmer(server, "recipe", "egg", "--json")
+
+    assert "simmer: ingredients.1: must" in people.err
+    assert "[bold]not[/bold]" in people.err
+    assert json.loads(program.err)["errors"][0]["field"] == "ingredients.1"
+    assert json.loads(program.err)["code"] == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["recipe"],
+        ["recipe", "egg", "--count", "x"],
+        ["status"],
+        ["recipe", "egg", "--timeout", "0"],
+    ],
+)
+def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+
+    assert stop.value.code == 2
+
+
+def test_an_address_or_token_that_is_none_is_2(simmer: Simmer) -> None:
+    with MisbehavingServer() as server:
+        said = simmer(server, "recipe", "egg", "--token", "a\x1bb")
+    assert (said.code, is_harmless(said.err)) == (2, True)
+    assert cli.main(["status", JOB, "--url", "nowhere"]) == 2
+
+
+def test_a_job_can_be_looked_at_waited_for_and_cancelled(simmer: Simmer) -> None:
+    with MisbehavingServer(status=["40", "done"], cancel=["10"], result=RESULT) as server:
+        looked = simmer(server, "status", JOB)
+        waited = simmer(server, "wait", JOB)
+        cancelled = simmer(server, "cancel", JOB)
+        program = simmer(server, "cancel", JOB, "--json")
+
+    assert (looked.code, looked.out) == (0, "under way  40 %\n")
+    assert (waited.code, "Kimchi fried rice" in waited.out) == (0, True)
+    assert (cancelled.code, cancelled.out) == (0, "cancelled  10 %\n")
+    assert json.loads(program.out)["state"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("cancel", "code", "words"),
+    [
+        ("cancelled", 130, "cancelled"),
+        ("10", 130, "cancelled"),
+        ("404", 130, "could not be cancelled"),
+        ("done", 0, ""),
+    ],
+)
+def test_ctrl_c_cancels_the_job(cancel: str, code: int, words: str) -> None:
+    with MisbehavingServer(status=["10"], cancel=[cancel], result=RESULT) as server:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "simmer_client", "recipe", "egg", "--url", server.url],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "SIMMER_TOKEN": "token", "PYTHONIOENCODING": "utf-8"},
+        )
+        assert server.polled.wait(60)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+
+    assert process.returncode == code
+    assert server.count("cancel") == 1
+    assert words in err
+    assert "Traceback" not in err
+    assert ("Kimchi" in out) == (cancel == "done")
+
+
+def test_ctrl_c_before_the_server_has_accepted_it_only_ends() -> None:
+    with MisbehavingServer(submit=["slow"]) as server:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "simmer_client", "recipe", "egg", "--json", "--url", server.url],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert server.submitted.wait(60)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert json.loads(err)["error"] == "Interrupted"
+
+
+def test_it_is_installed_as_simmer() -> None:
+    (script,) = entry_points(group="console_scripts", name="simmer")
+
+    assert script.load() is cli.main
+
+
+def test_the_bar_shows_what_the_server_said_as_plain_text() -> None:
+    screen = io.StringIO()
+    update = Update(
+        task="recipe",
+        state=State.POLLING,
+        progress=42,
+        message=f"{EVIL} cooking",
+        estimated_seconds_remaining=21,
+    )
+    with Bar(Console(file=screen, force_terminal=True, width=120)) as bar:
+        bar.show(update)
+
+    shown = screen.getvalue()
+    assert "42%" in shown
+    assert "about 21 s left" in shown
+    assert "[bold red]red[/bold red]" in shown
+    assert ":bomb:" in shown
+    assert "\x1b[2J" not in shown
+    assert not set("\x9b\u202e") & set(shown)
+
+
+def test_plain_keeps_what_people_write() -> None:
+    assert plain("김치볶음밥 – 👩\u200d🍳 ½ cup é") == "김치볶음밥 – 👩\u200d🍳 ½ cup é"
+    assert plain("a\nb") == "a\N{REPLACEMENT CHARACTER}b"
+    assert plain("a\nb\x00", keep="\n") == "a\nb\N{REPLACEMENT CHARACTER}"

@@ -1,0 +1,319 @@
+"""monitoring.yaml: what is logged is what its filters wait for, and every alarm hears of it.
+
+The lines are those that the code itself prints in the trouble that each is about, so that a renamed
+message breaks a test and not, silently, an alarm.
+"""
+
+import io
+import json
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import subscription
+from provider import Misconfigured
+from simmer import durations
+from simmer.job_store import JobStore
+from simmer.push import PushTokens
+from tests.lint_template import MONITORING, TEMPLATE, findings, translated
+from tests.unit.api import Api
+from tests.unit.clock import Clock
+from tests.unit.cloud import PUSH_KEY_SECRET, TABLE, Cloud, refused
+from tests.unit.worker.fakes import VALID, FakeProvider
+from tests.unit.worker.workshop import SMALL_MICROUSD, Workshop, until
+
+PARENT = translated(TEMPLATE.read_text())
+NESTED = translated(MONITORING.read_text())
+
+type Line = dict[str, Any]
+type Printed = Callable[[], list[Line]]
+
+
+def _of_type(kind: str) -> dict[str, Any]:
+    resources = NESTED["Resources"].items()
+    return {name: each["Properties"] for name, each in resources if each["Type"] == kind}
+
+
+FILTERS = _of_type("AWS::Logs::MetricFilter")
+ALARMS = _of_type("AWS::CloudWatch::Alarm")
+API_FUNCTIONS = ["Submit", "Status", "Cancel", "Push"]
+
+
+def test_nested_template_is_clean() -> None:
+    assert findings(MONITORING.read_text()) == []
+
+
+def test_lint_of_the_nested_template_catches_a_broken_reference() -> None:
+    broken = MONITORING.read_text().replace("!Ref WorkerLogGroup", "!Ref WorkersLogGroup", 1)
+
+    assert [finding for finding in findings(broken) if "WorkersLogGroup" in finding]
+
+
+# ── How CloudWatch reads a pattern ────────────────────────────────────────────────────────────────
+
+
+def matches(pattern: str, line: Line) -> bool:
+    """The part of CloudWatch's JSON filter patterns that we use: `=`, `&&`, `||`."""
+    inner = re.fullmatch(r"\{ (.*) \}", pattern)
+    assert inner, pattern
+    return any(
+        all(_equals(term, line) for term in either.split(" && "))
+        for either in inner[1].split(" || ")
+    )
+
+
+def _equals(term: str, line: Line) -> bool:
+    parsed = re.fullmatch(r'\$\.(\w+) = "([^"]*)"', term)
+    assert parsed, f"{term}: not a form that this test can judge"
+    return bool(line.get(parsed[1]) == parsed[2])
+
+
+def heard_by(line: Line) -> set[str]:
+    """The metrics that count a line."""
+    return {
+        properties["MetricTransformations"][0]["MetricName"]
+        for properties in FILTERS.values()
+        if matches(properties["FilterPattern"], line)
+    }
+
+
+# ── What the code really prints ───────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch) -> Printed:
+    """The lines that the functions would have printed so far."""
+    stream = io.StringIO()
+    for handler in logging.getLogger("simmer").handlers:
+        monkeypatch.setattr(handler, "stream", stream)
+    return lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def _a_spent_budget(cloud: Cloud, clock: Clock) -> None:
+    shop = Workshop(cloud, clock, SMALL_MICROUSD / 1_000_000)
+    shop.job(FakeProvider([VALID]))
+    shop.job(FakeProvider([]))
+
+
+def _a_ledger_that_takes_nothing(cloud: Cloud, clock: Clock) -> None:
+    shop = Workshop(cloud, clock)
+    add = shop.ledger.add
+
+    def fails(*arguments: Any, **options: Any) -> None:
+        cloud.dynamodb.fail("update_item", refused("ProvisionedThroughputExceededException"))
+        add(*arguments, **options)
+
+    shop.ledger.add = fails  # type: ignore[method-assign]
+    shop.job(FakeProvider([VALID]))
+
+
+def _a_wrong_key(cloud: Cloud, clock: Clock) -> None:
+    wrong = Misconfigured("status 401")
+    Workshop(cloud, clock).job(FakeProvider([wrong, wrong]))
+
+
+def _a_bug_in_the_climb(cloud: Cloud, clock: Clock) -> None:
+    Workshop(cloud, clock).job(FakeProvider([KeyError("x")]))
+
+
+def _a_bug_around_it(cloud: Cloud, clock: Clock) -> None:
+    cloud.dynamodb.fail("update_item", KeyError("x"))
+    Workshop(cloud, clock).job(FakeProvider([]))
+
+
+def _a_message_of_somebody_else(cloud: Cloud, clock: Clock) -> None:
+    cloud.sqs.send_message(QueueUrl=cloud.queue_url, MessageBody="nonsense")
+    Workshop(cloud, clock).run(FakeProvider([]))
+
+
+def _a_slow_job(cloud: Cloud, clock: Clock) -> None:
+    shop = Workshop(cloud, clock)
+
+    class Slow(FakeProvider):
+        async def ask(self, *arguments: Any, **options: Any) -> Any:
+            clock.advance(durations.PRIOR_LONGEST_SECONDS)
+            for _ in range(3):
+                beats = cloud.calls.count("change_message_visibility")
+                await until(
+                    lambda: cloud.calls.count("change_message_visibility") > beats  # noqa: B023
+                )
+            return await super().ask(*arguments, **options)
+
+    shop.job(Slow([VALID]))
+
+
+TROUBLES: list[tuple[Callable[[Cloud, Clock], None], str, str]] = [
+    (_a_spent_budget, "daily budget spent", "JobsWithoutBudget"),
+    (_a_ledger_that_takes_nothing, "ledger not written", "LedgerEntriesLost"),
+    (_a_wrong_key, "model call", "MisconfiguredModelCalls"),
+    (_a_bug_in_the_climb, "attempt failed", "Bugs"),
+    (_a_bug_around_it, "message failed", "Bugs"),
+    (_a_message_of_somebody_else, "unreadable message", "UnreadableMessages"),
+    (_a_slow_job, "job slow", "SlowJobs"),
+]
+
+
+@pytest.mark.parametrize(("trouble", "message", "metric"), TROUBLES)
+def test_trouble_of_the_worker_is_counted_by_its_metric_and_by_no_other(
+    cloud: Cloud,
+    clock: Clock,
+    printed: Printed,
+    trouble: Callable[[Cloud, Clock], None],
+    message: str,
+    metric: str,
+) -> None:
+    trouble(cloud, clock)
+    lines = [line for line in printed() if line["message"] == message]
+    in_the_workers_log = {
+        properties["MetricTransformations"][0]["MetricName"]
+        for properties in FILTERS.values()
+        if properties["LogGroupName"] == {"Ref": "WorkerLogGroup"}
+    }
+
+    assert metric in in_the_workers_log
+    assert metric in set().union(*(heard_by(line) for line in lines))
+    assert {heard for line in printed() for heard in heard_by(line)} == {metric}
+
+
+def test_a_job_is_called_slow_once_an_attempt_however_often_its_heart_beats(
+    cloud: Cloud, clock: Clock, printed: Printed
+) -> None:
+    _a_slow_job(cloud, clock)
+    slow = [line for line in printed() if line["message"] == "job slow"]
+
+    assert [line["level"] for line in slow] == ["WARNING"]
+
+
+def _a_bug_in_an_http_function(cloud: Cloud, api: Api) -> None:
+    cloud.dynamodb.fail("get_item", KeyError("x"))
+    assert api.status("0" * 32)["statusCode"] == 500
+
+
+def _a_bug_in_push(cloud: Cloud, api: Api) -> None:
+    event = {"requestContext": {"connectionId": "phone"}, "body": 7}
+    store = JobStore(cloud.dynamodb, TABLE)  # type: ignore[arg-type]
+    tokens = PushTokens(cloud.secrets, PUSH_KEY_SECRET)  # type: ignore[arg-type]
+    assert json.loads(subscription.answer(event, store, tokens, 0))["status"] == 500
+
+
+@pytest.mark.parametrize("trouble", [_a_bug_in_an_http_function, _a_bug_in_push])
+def test_a_bug_behind_the_apis_is_counted_in_the_log_of_every_function_that_serves_them(
+    api: Api, cloud: Cloud, printed: Printed, trouble: Callable[[Cloud, Api], None]
+) -> None:
+    trouble(cloud, api)
+    [line] = [line for line in printed() if heard_by(line)]
+    listening = [
+        properties["LogGroupName"]["Ref"]
+        for properties in FILTERS.values()
+        if matches(properties["FilterPattern"], line)
+    ]
+
+    assert heard_by(line) == {"Bugs"}
+    assert sorted(listening) == sorted(f"{function}LogGroup" for function in API_FUNCTIONS)
+
+
+def test_a_job_without_trouble_is_counted_by_nothing(
+    api: Api, cloud: Cloud, clock: Clock, printed: Printed
+) -> None:
+    job_id = json.loads(api.submit({"ingredients": ["egg"]})["body"])["jobId"]
+    Workshop(cloud, clock).run(FakeProvider([VALID, VALID, VALID, VALID]))
+    api.status(job_id)
+    api.status("no such job")
+
+    assert {"job claimed", "model call", "request"} <= {line["message"] for line in printed()}
+    assert [line for line in printed() if heard_by(line)] == []
+
+
+def test_every_function_has_a_filter_for_its_bugs() -> None:
+    functions = {
+        resource["Properties"]["LoggingConfig"]["LogGroup"]["Ref"]
+        for resource in PARENT["Resources"].values()
+        if resource["Type"] == "AWS::Lambda::Function"
+    }
+    watched = {
+        properties["LogGroupName"]["Ref"]
+        for properties in FILTERS.values()
+        if properties["MetricTransformations"][0]["MetricName"] == "Bugs"
+    }
+
+    assert watched == functions
+
+
+# ── What is counted is looked at ──────────────────────────────────────────────────────────────────
+
+
+def test_every_metric_of_a_filter_has_one_alarm_and_every_alarm_of_ours_a_filter() -> None:
+    counted = {
+        (str(made["MetricNamespace"]), made["MetricName"])
+        for properties in FILTERS.values()
+        for made in properties["MetricTransformations"]
+    }
+    watched = [(str(alarm["Namespace"]), alarm["MetricName"]) for alarm in ALARMS.values()]
+    ours = [pair for pair in watched if not pair[0].startswith("AWS/")]
+
+    assert sorted(ours) == sorted(counted)
+
+
+def test_every_trouble_of_the_list_above_has_its_metric() -> None:
+    counted = {each["MetricTransformations"][0]["MetricName"] for each in FILTERS.values()}
+
+    assert {metric for _, _, metric in TROUBLES} == counted
+
+
+def test_nothing_is_counted_that_did_not_happen() -> None:
+    """A default value would be a custom metric in every hour of the month, which is billed."""
+    for properties in FILTERS.values():
+        [made] = properties["MetricTransformations"]
+        assert (made["MetricValue"], "DefaultValue" in made) == ("1", False)
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_alarm_says_what_to_do_is_silent_without_data_and_tells_the_topic(name: str) -> None:
+    alarm = ALARMS[name]
+
+    assert len(alarm["AlarmDescription"]) > 100
+    assert len(alarm["AlarmDescription"]) <= 1024
+    assert alarm["TreatMissingData"] == "notBreaching"
+    assert alarm["AlarmActions"] == {
+        "Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]
+    }
+
+
+def test_file_says_what_the_alarms_cost() -> None:
+    said = re.search(r"\$0\.10 a month, the \w+ here \$(\d\.\d\d)\.", MONITORING.read_text())
+
+    assert said
+    assert float(said[1]) == pytest.approx(len(ALARMS) * 0.10)
+
+
+def test_oldest_message_may_be_as_old_as_a_workers_run_and_no_older_than_the_deadline() -> None:
+    threshold = ALARMS["WaitingJobsAlarm"]["Threshold"]
+    function_timeout = PARENT["Resources"]["WorkerFunction"]["Properties"]["Timeout"]
+    deadline = PARENT["Parameters"]["JobDeadlineSeconds"]["Default"]
+
+    assert function_timeout < threshold < deadline
+
+
+# ── The way in ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_nested_stack_is_given_every_parameter_it_has() -> None:
+    given = PARENT["Resources"]["Monitoring"]["Properties"]["Parameters"]
+
+    assert set(given) == set(NESTED["Parameters"])
+    assert {name: value for name, value in given.items() if name.endswith("LogGroup")} == {
+        name: {"Ref": name} for name in given if name.endswith("LogGroup")
+    }
+
+
+def test_alarms_tell_nobody_until_a_topic_is_given() -> None:
+    assert PARENT["Parameters"]["AlarmTopicArn"]["Default"] == ""
+
+
+def test_every_parameter_is_described_and_nothing_has_a_physical_name() -> None:
+    assert all(each["Description"] for each in NESTED["Parameters"].values())
+    assert not [name for name, each in FILTERS.items() if "FilterName" in each]
+    assert not [name for name, each in ALARMS.items() if "AlarmName" in each]
