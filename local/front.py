@@ -9,6 +9,7 @@ anything else            the deployed HTTP API, byte for byte
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from pathlib import Path
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, web
 from multidict import CIMultiDict
@@ -20,6 +21,7 @@ from local.toolchain import REPOSITORY
 UPSTREAM_CONCURRENCY = 6
 
 _PAGE = REPOSITORY / "local" / "page"
+_CLIENT = REPOSITORY / "clients" / "web" / "simmer.js"  # which the page is built on
 _LARGEST_BODY_BYTES = 10 * 1024**2  # API Gateway's
 _UPSTREAM_TIMEOUT = ClientTimeout(total=35)  # API Gateway gives up after 30 s
 _USER = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -56,8 +58,11 @@ def application(api_url: str, token_of: Callable[[str], str], model: str) -> web
 
     app.add_routes(
         [
-            web.get("/", _page_file("index.html")),
-            *(web.get(f"/{file.name}", _page_file(file.name)) for file in sorted(_PAGE.iterdir())),
+            web.get("/", _page_file(_PAGE / "index.html")),
+            *(
+                web.get(f"/{file.name}", _page_file(file))
+                for file in (*sorted(_PAGE.iterdir()), _CLIENT)
+            ),
             web.get("/dev/token", dev_token),
             web.get("/dev/info", dev_info),
             web.route("*", "/{path:.*}", proxy),
@@ -67,9 +72,9 @@ def application(api_url: str, token_of: Callable[[str], str], model: str) -> web
     return app
 
 
-def _page_file(name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _page_file(path: Path) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def serve(_: web.Request) -> web.StreamResponse:
-        return web.FileResponse(_PAGE / name, headers={"Cache-Control": "no-cache"})
+        return web.FileResponse(path, headers={"Cache-Control": "no-cache"})
 
     return serve
 

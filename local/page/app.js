@@ -1,182 +1,358 @@
-// The demo page: submit, poll as often as the server says, show what came of it.
+// The demo page: one screen at a time (form, job, recipes or what went wrong), on simmer.js.
 
-const TEXTS = {
-  ko: {
-    ingredients: "재료 (쉼표로 구분)", example: "두부, 김치, 대파", count: "레시피 수", locale: "언어",
-    user: "사용자", fresh: "저장된 답을 쓰지 않고 새로 만들기", submit: "레시피 추천받기", cancel: "취소",
-    submitting: "보내는 중…", cancelled: "취소했습니다.", cached: "저장된 답",
-    unreachable: "서버에 연결할 수 없습니다. 잠시 후 다시 시도해 주세요.",
-    refused: "요청이 받아들여지지 않았습니다", failed: "실패했습니다.", retry: "다시 시도할 수 있습니다.",
-    nonsense: "작은 실제 모델(SmolLM2-135M)이 답합니다. 레시피는 엉터리이고, 실패하는 일도 많습니다.",
-    minutes: (n) => `${n}분`, servings: (n) => `${n}인분`,
-    easy: "쉬움", medium: "보통", hard: "어려움",
-  },
-  en: {
-    ingredients: "Ingredients, separated by commas", example: "tofu, kimchi, spring onion",
-    count: "Recipes", locale: "Language", user: "User",
-    fresh: "Make it anew, without a stored answer", submit: "Recommend recipes", cancel: "Cancel",
-    submitting: "Sending…", cancelled: "Cancelled.", cached: "Stored answer",
-    unreachable: "The server cannot be reached. Please try again in a moment.",
-    refused: "The request was not accepted", failed: "That failed.", retry: "You can try again.",
-    nonsense: "A real but tiny model (SmolLM2-135M) answers. Its recipes are nonsense, and many requests fail.",
-    minutes: (n) => `${n} min`, servings: (n) => `serves ${n}`,
-    easy: "easy", medium: "medium", hard: "hard",
-  },
-};
+import { checkIngredients, ingredients, renderChips, setIngredients } from "./chips.js";
+import { announce, byId, element } from "./dom.js";
+import { SimmerClient } from "./simmer.js";
+import { currentLanguage, speak, texts } from "./texts.js";
+import { WatchedWebSocket, clearWire, watchedFetch } from "./wire.js";
 
-// A poll may fail for a moment, on a train; this many in a row are an error.
-const MOST_FAILED_POLLS = 5;
-const FALLBACK_POLL_MS = 2000;
+const SCREENS = ["form", "job", "outcome", "results"];
+const MINUTES = [10, 15, 20, 30, 45, 60, 90, 120];
+const USER = "simmer.user";
+const PUSH = "simmer.push";
 
-const form = document.querySelector("#form");
-const byId = (id) => document.getElementById(id);
-let job = null; // {url, cancelUrl, token} of the job being followed
+const form = byId("form");
+const user = byId("user");
 
-const texts = () => TEXTS[form.locale.value];
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+let following; // an AbortController, of the job on the screen
+let job;
+let request; // of the job on the screen; kept in the history, so that a reload knows it
+let tokenOfUser; // {user, token}
+let until; // when the job is expected to be done, in ms
+let screen = "form";
 
-function translate() {
-  document.documentElement.lang = form.locale.value;
-  for (const node of document.querySelectorAll("[data-text]")) {
-    node.textContent = texts()[node.dataset.text];
+// --- Talking to the API ----------------------------------------------------------------------
+
+async function token({ renew }) {
+  if (renew || tokenOfUser?.user !== user.value) {
+    const name = user.value;
+    const answer = await watchedFetch(`/dev/token?user=${encodeURIComponent(name)}`);
+    if (!answer.ok) throw new Error(`no token: ${answer.status}`);
+    tokenOfUser = { user: name, token: await answer.text() };
   }
-  form.ingredients.placeholder = texts().example;
+  return tokenOfUser.token;
 }
 
-form.locale.addEventListener("change", translate);
-translate();
-
-fetch("/dev/info").then((answer) => answer.json()).then(({ model }) => {
-  byId("nonsense").hidden = model !== "local";
-}).catch(() => {});
-
-form.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  byId("submit").disabled = true;
-  byId("recipes").replaceChildren();
-  say(texts().submitting);
-  try {
-    await recommend();
-  } catch (error) {
-    say(error instanceof Refusal ? error.message : texts().unreachable, true);
-  } finally {
-    job = null;
-    byId("submit").disabled = false;
-    byId("cancel").hidden = true;
-    byId("progress").hidden = true;
-  }
-});
-
-byId("cancel").addEventListener("click", async () => {
-  if (!job) return;
-  byId("cancel").disabled = true;
-  // What comes of it is seen by the next poll.
-  await fetch(job.cancelUrl, { method: "POST", headers: job.headers }).catch(() => {});
-});
-
-/** What the API said in its own words, for the user to read. */
-class Refusal extends Error {}
-
-async function recommend() {
-  const user = encodeURIComponent(form.user.value);
-  const token = await (await fetch(`/dev/token?user=${user}`)).text();
-  const headers = { Authorization: `Bearer ${token}` };
-  const answer = await call("/recipe/generate", {
-    method: "POST",
-    headers: {
-      ...headers,
-      "Content-Type": "application/json",
-      ...(form.fresh.checked ? { "Cache-Control": "no-cache" } : {}),
-    },
-    body: JSON.stringify({
-      ingredients: form.ingredients.value.split(",").map((each) => each.trim()).filter(Boolean),
-      count: Number(form.count.value),
-      locale: form.locale.value,
-    }),
+function newJob() {
+  following?.abort();
+  following = new AbortController();
+  const client = new SimmerClient({
+    baseUrl: "",
+    token,
+    fetch: watchedFetch,
+    WebSocket: WatchedWebSocket,
+    push: byId("push").checked,
   });
-  if (answer.status === "completed") {
-    say("");
-    showRecipes(answer.result, answer.cached);
-    return;
-  }
-  const url = new URL(answer.statusUrl, location.href);
-  job = { cancelUrl: `/recipe/cancel/${encodeURIComponent(answer.jobId)}`, headers };
-  byId("cancel").hidden = false;
+  job = client.job({ onUpdate: showJob, signal: following.signal });
+  until = undefined;
   byId("cancel").disabled = false;
-  // The path alone: behind a proxy, the API may not know its own address.
-  await follow(url.pathname + url.search, headers);
+  byId("wanted").textContent = request ? wanted(request) : "";
+  return job;
 }
 
-async function follow(url, headers) {
-  say("");
-  byId("progress").hidden = false;
-  for (let failedPolls = 0; ; ) {
-    let status;
-    try {
-      status = await call(url, { headers });
-      failedPolls = 0;
-    } catch (error) {
-      if (error instanceof Refusal || ++failedPolls >= MOST_FAILED_POLLS) throw error;
-      await sleep(FALLBACK_POLL_MS);
-      continue;
-    }
-    byId("bar").value = status.progress;
-    byId("stage").textContent = status.message ?? "";
-    byId("percent").textContent = `${Math.floor(status.progress)} %`;
-    switch (status.status) {
-      case "completed":
-        return showRecipes(status.result, false);
-      case "cancelled":
-        return say(texts().cancelled);
-      case "failed":
-        return say(`${status.error ?? texts().failed} ${status.retryable ? texts().retry : ""}`, true);
-    }
-    await sleep(status.pollAfterMs ?? FALLBACK_POLL_MS);
+function submit() {
+  const { fresh, ...body } = request;
+  newJob().submit(body, { fresh }).catch(() => {});
+  showScreen("job");
+}
+
+function resume(jobId) {
+  newJob().resume(jobId).catch(() => {});
+  showScreen("job");
+}
+
+/** The job's id stands in the address, so that a reload finds it again. */
+function follow() {
+  const id = new URLSearchParams(location.hash.slice(1)).get("job");
+  if (id && id === job?.id && !following.signal.aborted) return;
+  if (id) {
+    request = history.state?.request;
+    return resume(id);
+  }
+  following?.abort();
+  showScreen("form");
+}
+
+function setAddress(jobId) {
+  const hash = jobId ? `#job=${encodeURIComponent(jobId)}` : "";
+  if (location.hash === hash) return;
+  const url = location.pathname + location.search + hash;
+  // Back leads from a job to the form, not from the end of a job to itself.
+  if (jobId && !location.hash) history.pushState({ request }, "", url);
+  else history.replaceState(jobId ? { request } : null, "", url);
+}
+
+// --- Screens ---------------------------------------------------------------------------------
+
+function showScreen(name) {
+  const isNew = screen !== name;
+  screen = name;
+  for (const each of SCREENS) byId(each).hidden = each !== name;
+  if (name !== "job") document.title = "Simmer";
+  document.body.classList.toggle("busy", name === "job");
+  if (!isNew) return;
+  const title = byId(name).querySelector("h2");
+  if (name === "form") byId("ingredient").focus({ preventScroll: true });
+  else title.focus({ preventScroll: true });
+  window.scrollTo(0, 0);
+}
+
+/** Called by the client with every change of the job. */
+function showJob(changed) {
+  if (changed !== job) return;
+  switch (job.state) {
+    case "submitting":
+    case "polling":
+      if (job.id) setAddress(job.id);
+      return showProgress();
+    case "completed":
+      setAddress(job.id);
+      return showResults();
+    case "cancelled":
+    case "failed":
+      setAddress(undefined);
+      return showOutcome();
   }
 }
 
-/** Fetch JSON. A Refusal says what the API found wrong; other errors are of the network. */
-async function call(url, options) {
-  const response = await fetch(url, options);
-  const body = await response.json().catch(() => ({}));
-  if (response.ok) return body;
-  if (response.status >= 500) throw new Error(`status ${response.status}`);
-  const faults = (body.errors ?? []).map((each) => `${each.field}: ${each.message}`);
-  const reason = body.detail ?? body.title ?? body.message ?? `HTTP ${response.status}`;
-  throw new Refusal([`${texts().refused}: ${reason}`, ...faults].join("\n"));
+function showProgress() {
+  const waiting = job.state === "submitting" ? texts().submitting : texts().resuming;
+  const message = byId("cancel").disabled ? texts().cancelling : (job.message ?? waiting);
+  byId("stage").textContent = message;
+  announce(message);
+  const percent = Math.floor(job.progress);
+  byId("bar").ariaValueNow = `${percent}`;
+  byId("bar").firstElementChild.style.width = `${percent}%`;
+  byId("percent").textContent = `${percent}%`;
+  byId("trouble").hidden = job.failures === 0;
+  document.title = `${percent}% · Simmer`;
+  const seconds = job.estimatedSecondsRemaining;
+  until = seconds === undefined ? undefined : Date.now() + seconds * 1000;
+  showRemaining();
 }
 
-function say(message, isWrong = false) {
-  byId("status").textContent = message;
-  byId("status").classList.toggle("wrong", isWrong);
+function showRemaining() {
+  const seconds = until === undefined ? 0 : Math.max(1, Math.round((until - Date.now()) / 1000));
+  byId("remaining").textContent = seconds && screen === "job" ? texts().remaining(seconds) : "";
 }
 
-function showRecipes(result, isCached) {
-  const cards = result.recipes.map(card);
-  if (isCached) cards.unshift(element("p", "badge", texts().cached));
-  byId("recipes").replaceChildren(...cards);
+// Between two answers the seconds go on.
+setInterval(showRemaining, 1000);
+
+function showResults() {
+  const recipes = job.result?.recipes ?? [];
+  byId("results-title").textContent = texts().found(recipes.length);
+  byId("cached").hidden = !job.cached;
+  byId("recipes").replaceChildren(...recipes.map(card));
+  showScreen("results");
+  announce(texts().found(recipes.length) + (job.cached ? ` (${texts().cached})` : ""));
+}
+
+function showOutcome() {
+  const { error } = job;
+  const isCancelled = job.state === "cancelled";
+  const title = isCancelled ? texts().cancelledTitle : texts().failedTitle;
+  const words = isCancelled ? texts().cancelledText : explain(error);
+  byId("outcome-title").textContent = title;
+  byId("outcome-text").textContent = words;
+  byId("outcome-faults").replaceChildren(
+    ...(error.errors ?? []).map(({ field, message }) => element("li", {}, `${field}: ${message}`)),
+  );
+  byId("outcome-code").textContent = isCancelled ? "" : (error.code ?? error.name);
+  byId("outcome").classList.toggle("wrong", !isCancelled);
+  byId("retry").hidden = !request || !(isCancelled || error.retryable || error.code === "client_deadline");
+  showScreen("outcome");
+  announce(`${title}. ${words}`);
+}
+
+function explain({ code, message, retryAfterMs }) {
+  const words = texts().errors[code] ?? message;
+  if (code !== "quota_exceeded" || !retryAfterMs) return words;
+  const time = new Date(Date.now() + retryAfterMs);
+  const short = { dateStyle: "medium", timeStyle: "short" };
+  return `${words} ${texts().until(time.toLocaleString(currentLanguage(), short))}`;
 }
 
 function card(recipe) {
-  const node = element("article", "recipe");
-  const facts = [
-    texts().minutes(recipe.cookingTime), texts()[recipe.difficulty], texts().servings(recipe.servings),
-  ];
-  const list = element("ul", "");
-  list.append(
-    ...recipe.ingredients.map((each) => element("li", "", each)),
-    ...(recipe.additionalIngredients ?? []).map((each) => element("li", "extra", each)),
+  const facts = [texts().minutes(recipe.cookingTime), texts()[recipe.difficulty], texts().servingsOf(recipe.servings)];
+  return element(
+    "article",
+    { className: "recipe" },
+    element("h3", {}, recipe.name),
+    element("ul", { className: "facts" }, ...facts.map((each) => element("li", {}, each))),
+    recipe.description && element("p", {}, recipe.description),
+    ...listed(texts().have, "have", recipe.ingredients),
+    ...listed(texts().need, "need", recipe.additionalIngredients ?? []),
+    element("h4", {}, texts().steps),
+    steps(recipe.instructions),
   );
-  node.append(element("h2", "", recipe.name), element("p", "facts", facts.join(" · ")));
-  if (recipe.description) node.append(element("p", "", recipe.description));
-  node.append(list, element("p", "steps", recipe.instructions));
-  return node;
 }
 
-// Text nodes only: what a model wrote never becomes markup.
-function element(tag, className, text = "") {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  node.textContent = text;
-  return node;
+const listed = (title, className, names) =>
+  names.length === 0
+    ? []
+    : [
+        element("h4", {}, title),
+        element("ul", { className: `names ${className}` }, ...names.map((each) => element("li", {}, each))),
+      ];
+
+/** A numbered text as a list, any other as it is. */
+function steps(text) {
+  const lines = text.split("\n").filter((line) => line.trim());
+  const numbered = lines.map((line) => /^\s*\d+[.)]\s+(.*)$/.exec(line)?.[1]);
+  if (lines.length < 2 || numbered.includes(undefined)) return element("p", { className: "steps" }, text);
+  return element("ol", { className: "steps" }, ...numbered.map((line) => element("li", {}, line)));
 }
+
+// --- The form --------------------------------------------------------------------------------
+
+function read() {
+  const data = new FormData(form);
+  const servings = Math.round(form.servings.valueAsNumber);
+  const wishes = data.getAll("diet").map((at) => texts().diets[at]);
+  return {
+    ingredients: [...ingredients()],
+    servings: Math.min(20, Math.max(1, servings || 2)),
+    count: Number(data.get("count")),
+    locale: currentLanguage(),
+    ...(data.get("time") ? { maxCookingTime: Number(data.get("time")) } : {}),
+    ...(data.get("difficulty") ? { difficulty: data.get("difficulty") } : {}),
+    ...(wishes.length ? { dietary: wishes } : {}),
+    fresh: form.fresh.checked,
+  };
+}
+
+const terms = ({ servings, count, maxCookingTime, difficulty, dietary = [] }) => [
+  texts().servingsOf(servings),
+  texts().countOf(count),
+  ...(maxCookingTime ? [texts().within(maxCookingTime)] : []),
+  ...(difficulty ? [texts()[difficulty]] : []),
+  ...dietary,
+];
+
+const wanted = (what) => `${what.ingredients.join(", ")} · ${terms(what).join(" · ")}`;
+
+function renderForm() {
+  const { time } = form;
+  const chosenTime = time.value;
+  time.replaceChildren(
+    element("option", { value: "" }, texts().anyTime),
+    ...MINUTES.map((n) => element("option", { value: n }, texts().within(n))),
+  );
+  time.value = chosenTime;
+  choices("counts", "radio", "count", [1, 2, 3, 4, 5].map((n) => [n, `${n}`]), "3");
+  const levels = ["easy", "medium", "hard"].map((level) => [level, texts()[level]]);
+  choices("difficulties", "radio", "difficulty", [["", texts().any], ...levels], "");
+  choices("diets", "checkbox", "diet", texts().diets.map((diet, at) => [at, diet]));
+  summarise();
+}
+
+/** Radios or checkboxes, with those checked that were before. */
+function choices(id, type, name, pairs, fallback) {
+  const box = byId(id);
+  const before = [...box.querySelectorAll(":checked")].map((each) => each.value);
+  const checked = before.length || fallback === undefined ? before : [fallback];
+  box.replaceChildren(
+    ...pairs.map(([value, text]) =>
+      element(
+        "label",
+        {},
+        element("input", { type, name, value, checked: checked.includes(`${value}`) }),
+        element("span", {}, text),
+      ),
+    ),
+  );
+}
+
+const summarise = () => (byId("options-summary").textContent = terms(read()).join(" · "));
+
+form.addEventListener("input", summarise);
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (!checkIngredients()) return;
+  form.servings.value = read().servings;
+  request = read();
+  submit();
+});
+
+for (const button of document.querySelectorAll("[data-step]")) {
+  button.addEventListener("click", () => {
+    const { servings } = form;
+    servings.value = Math.min(20, Math.max(1, (servings.valueAsNumber || 2) + Number(button.dataset.step)));
+    announce(texts().servingsOf(servings.value));
+    summarise();
+  });
+}
+
+// --- Buttons ---------------------------------------------------------------------------------
+
+byId("cancel").addEventListener("click", async () => {
+  const cancelled = job;
+  byId("cancel").disabled = true;
+  showProgress();
+  byId("job-title").focus(); // the button that had the focus is disabled
+  try {
+    await cancelled.cancel();
+  } catch {
+    if (cancelled !== job) return;
+    byId("cancel").disabled = false;
+    byId("stage").textContent = texts().cancelFailed;
+    announce(texts().cancelFailed);
+  }
+});
+
+byId("retry").addEventListener("click", submit);
+
+for (const id of ["edit", "again"]) {
+  byId(id).addEventListener("click", () => {
+    if (request && !ingredients().length) setIngredients(request.ingredients);
+    setAddress(undefined);
+    showScreen("form");
+  });
+}
+
+// --- Language, user, drawer ------------------------------------------------------------------
+
+function translate(language) {
+  speak(language);
+  renderChips();
+  renderForm();
+  if (request) byId("wanted").textContent = wanted(request);
+  if (screen === "results") showResults();
+  if (screen === "outcome") showOutcome();
+  if (screen === "job") showProgress();
+}
+
+for (const radio of document.querySelectorAll("[name=language]")) {
+  radio.checked = radio.value === currentLanguage();
+  radio.addEventListener("change", () => translate(radio.value));
+}
+
+user.value = sessionStorage.getItem(USER) ?? "alice";
+user.addEventListener("change", () => {
+  sessionStorage.setItem(USER, user.value);
+  // A job is its user's: the other one would meet a 404.
+  setAddress(undefined);
+  follow();
+});
+
+byId("push").checked = sessionStorage.getItem(PUSH) !== "off";
+byId("push").addEventListener("change", ({ target }) =>
+  sessionStorage.setItem(PUSH, target.checked ? "on" : "off"),
+);
+
+byId("clear").addEventListener("click", clearWire);
+byId("wire").open = matchMedia("(min-width: 68rem)").matches;
+
+// --- Start -----------------------------------------------------------------------------------
+
+translate(currentLanguage());
+window.addEventListener("popstate", follow);
+follow();
+if (request) setIngredients(request.ingredients);
+
+fetch("/dev/info")
+  .then((answer) => answer.json())
+  .then(({ model }) => (byId("nonsense").hidden = model !== "local"))
+  .catch(() => {});

@@ -1,6 +1,6 @@
 """OpenAPI Generator makes clients of openapi.json, and docs/mobile.md speaks of what they have.
 
-It is a Java program. Without Java these tests are skipped, but not where `CI` is set.
+It is a Java program. Without Java these tests are skipped, but not where `TEST_EVERYTHING` is set.
 """
 
 import os
@@ -23,8 +23,8 @@ NOISE = ("OpenAPI 3.1 support is still in beta", "Failed to get the schema name:
 @pytest.fixture(scope="session")
 def generator() -> Path:
     if not shutil.which("java"):
-        if os.environ.get("CI"):
-            pytest.fail("there is no Java here, and CI must generate the clients")
+        if os.environ.get("TEST_EVERYTHING"):
+            pytest.fail("there is no Java here, and TEST_EVERYTHING is set")
         pytest.skip("there is no Java here: no clients are generated")
     venv = BUILD / "generators-venv"
     environment = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}

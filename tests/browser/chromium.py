@@ -1,0 +1,62 @@
+"""Where the browser is, and the page's address, for the tests and the screenshots."""
+
+import asyncio
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+from playwright.sync_api import Browser, sync_playwright
+
+from local import front
+from local.stack import Deployment
+
+HOW_TO_INSTALL = "no Chromium on PATH; on Debian: apt-get install chromium fonts-noto-cjk"
+
+
+def path() -> str | None:
+    """The system's own: Playwright's is a download that many networks do not allow."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return next((found for name in names if (found := shutil.which(name))), None)
+
+
+@contextmanager
+def launched(executable: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        # Without its sandbox, which containers and root do not have; it only sees this page.
+        # Nor with a proxy of this machine's: all is on 127.0.0.1.
+        browser = playwright.chromium.launch(
+            executable_path=executable,
+            args=["--no-sandbox", "--no-proxy-server"],
+            env={**os.environ, "LANGUAGE": "en"},
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def served(deployment: Deployment, model: str = "stand-in") -> Iterator[str]:
+    """The front of a deployment, as `make run` has it; its URL."""
+    deployment.invoke("PushFunction", {"Records": []})  # a slow start would look like no push
+    app = front.application(deployment.api_url, deployment.token, model)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=0.5)
+
+    async def start() -> str:
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+    try:
+        yield asyncio.run_coroutine_threadsafe(start(), loop).result(60)
+    finally:
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(60)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(60)
+        loop.close()

