@@ -30,7 +30,7 @@ const SHORTEST_POLL_MS = 250;
 const LONGEST_BACKOFF_MS = 10_000;
 const TRIES = 4; // of a submit or a cancel; a status is asked until the deadline
 const LONGEST_RETRY_AFTER_MS = 30_000; // a person waits for a submit: past this it is refused
-const PUSH_EVERY_MS = 5000; // subscribed again this often: moves the bar, finds a dead socket
+const PUSH_EVERY_MS = 10_000; // subscribed again this often: moves the bar, finds a dead socket
 const PUSH_TIMEOUT_MS = 4000; // a socket that is silent for this long is dead
 const PUSH_TIMEOUT_ON_RETURN_MS = 1500; // while asleep, most do die
 
@@ -323,7 +323,7 @@ export class Job {
         if (isLast) return this.#exceed();
         this.failures += 1;
         this.#tell();
-        await this.#pause(answer.retryAfterMs ?? backoffMs(this.failures));
+        await this.#pause(Math.max(answer.retryAfterMs ?? 0, backoffMs(this.failures)));
         continue;
       }
       if (answer.status !== 200) throw refused(answer);
@@ -453,7 +453,7 @@ export class Job {
         if (answer.status >= 300) throw refused(answer);
         return answer;
       }
-      const waitMs = answer.retryAfterMs ?? backoffMs(tries);
+      const waitMs = Math.max(answer.retryAfterMs ?? 0, backoffMs(tries));
       const isTooLong = this.#platform.clock.now() + waitMs >= this.#deadlineAt;
       const isUnwanted = () => isSubmit && this.#cancelRequested;
       if (!isUnwanted()) {

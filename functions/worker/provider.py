@@ -11,7 +11,6 @@ type and status.
 
 import asyncio
 import json
-import logging
 import math
 import random
 from collections.abc import Mapping
@@ -34,9 +33,6 @@ MAX_TOKENS = 10**9
 
 # The model was at work, and nobody told what that took.
 UNREPORTED = Usage(unreported_calls=1)
-
-# At DEBUG, which an operator may well turn on for a function, it logs the keys and every job.
-logging.getLogger("botocore").setLevel(logging.INFO)
 
 
 @dataclass(frozen=True, slots=True)

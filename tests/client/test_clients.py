@@ -222,9 +222,10 @@ def test_a_failure_of_the_function_for_the_token_is_the_callers_own(follows: Fol
         follows(server, token=no_token)
 
 
-def test_a_token_that_cannot_be_one_is_not_shown(follows: Follow) -> None:
+@pytest.mark.parametrize("token", ["geh\neim", "geheim ", " geheim", "geh\teim", "gehëim"])
+def test_a_token_that_cannot_be_one_is_not_shown(follows: Follow, token: str) -> None:
     with MisbehavingServer() as server, pytest.raises(ValueError, match="the token") as caught:
-        follows(server, token="geh\neim")
+        follows(server, token=token)
 
     assert "eim" not in str(caught.value)
 

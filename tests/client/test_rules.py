@@ -201,6 +201,17 @@ def test_a_quota_that_opens_after_the_deadline_is_an_error_at_once() -> None:
     assert trace.sleeps == []
 
 
+@pytest.mark.parametrize("operation", ["submit", "get", "cancel"])
+def test_a_retry_after_of_nothing_is_still_a_pause(operation: str) -> None:
+    world = World(answer(503, retry_after="0"), answer(429, retry_after="0"))
+    following = world.before(operation)
+
+    trace = world.run(getattr(following, operation)())
+
+    assert len(trace.sleeps) >= 2
+    assert all(pause > 0 for pause in trace.sleeps)
+
+
 def test_a_job_that_is_gone_in_the_middle_is_an_error_that_names_it() -> None:
     world = World(submitted(), ANSWERS["10"], ANSWERS["404"])
 
@@ -259,7 +270,7 @@ def test_while_push_works_nobody_asks_for_the_status() -> None:
     assert [update.progress for update in trace.updates] == [0, 0, 10, 40, 100]
     sent = [json.loads(each.text) for each in trace.effects if isinstance(each, Send)]
     assert sent == [{"action": "subscribe", "jobId": JOB, "token": "push-token"}] * 3
-    assert trace.seconds == 10  # subscribed again every five seconds
+    assert trace.seconds == 20  # subscribed again every ten seconds
 
 
 def test_a_socket_that_does_not_answer_in_time_is_dead() -> None:
@@ -267,7 +278,7 @@ def test_a_socket_that_does_not_answer_in_time_is_dead() -> None:
 
     trace = world.run(world.following().follow())
 
-    assert trace.seconds == 10
+    assert trace.seconds == 15
     assert len(trace.status_requests) == 1
     assert trace.sleeps == []
 

@@ -93,6 +93,7 @@ class Run:
     created_at_ms: int
     admitted_at_ms: float
     is_shared: bool
+    is_cancelled: bool = False
     claims: int = 0
     completions: int = 0
     holder: Process | None = None  # who has the lease, or had it last if it ran out
@@ -180,6 +181,7 @@ class History:
             run.holder = writer
 
     def _check_cancelled(self, run: Run) -> None:
+        run.is_cancelled = True
         cancelled = self.cancelled.get(run.job_id, set())
         others = [
             user
@@ -275,15 +277,17 @@ class History:
         """The last that any client knows of each run."""
         return [seen[-1][1] for seen in self.documents.values()]
 
-    def was_promised(self, document: dict[str, Any]) -> bool:
-        """Whether anybody had a 202 for that very run. A request that was answered with a 503 may
-        reach the table late, and begin a run that nobody waits for and no message speaks of."""
+    def is_promised(self, document: dict[str, Any]) -> bool:
+        """Whether anybody had a 202 for that very run, and nobody cancelled it. A request that was
+        answered with a 503 may reach the table late, and begin a run that nobody waits for and no
+        message speaks of."""
         created_ms = datetime.fromisoformat(document["createdAt"]).timestamp() * 1000
         told = self.accepted[document["jobId"]].values()
         return any(
             told_at_ms >= run.admitted_at_ms
             for run in self.runs.values()
             if run.job_id == document["jobId"] and run.created_at_ms == round(created_ms)
+            if not run.is_cancelled
             for times in told
             for _, told_at_ms in times
         )
@@ -345,9 +349,7 @@ def _is_replaceable(item: Any, now_ms: float) -> bool:
     status = _text(item, "status")
     if status in ("failed", "cancelled"):
         return True
-    if latest_ms >= _number(item, "expires_at_seconds") * 1000:
-        return True
-    return status in OPEN and latest_ms >= _number(item, "deadline_at_ms")
+    return latest_ms >= _number(item, "expires_at_seconds") * 1000
 
 
 def _text(item: Any, name: str) -> str:

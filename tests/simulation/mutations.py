@@ -86,7 +86,7 @@ MUTATIONS = (
         "admit over a live run",
         STORE,
         'has_failed = "#status IN (:failed, :cancelled)"',
-        'has_failed = "#status IN (:failed, :cancelled, :processing)"',
+        'has_failed = "(#status IN (:failed, :cancelled) OR attribute_exists(#started_at_ms))"',
     ),
     Mutation(
         "count a join against the quota",

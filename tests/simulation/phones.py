@@ -41,13 +41,16 @@ class Phone:
             if random.random() < 0.1 and not self._schedule.is_shared:
                 await self._poll_as_stranger(job_id)
             is_fickle = random.random() < 0.3
-            patience = random.choice((30.0, 400.0, 400.0))
+            patience = random.choice((10.0, 30.0, 400.0, 400.0))
             while patience > 0:
                 document = await poll(self._schedule, self._user, job_id)
                 if document is not None and document["status"] in TERMINAL:
                     break
                 if is_fickle and random.random() < 0.3:
-                    await self._cancel(job_id)
+                    if self._schedule.is_shared and random.random() < 0.5:
+                        await asyncio.gather(self._cancel(job_id), self._join(ingredient))
+                    else:
+                        await self._cancel(job_id)
                     break
                 pause = random.choice((1.0, 5.0, 30.0, 60.0))
                 patience -= pause
@@ -64,6 +67,7 @@ class Phone:
         body = json.dumps({"ingredients": [ingredient], "count": 1, "locale": "en"})
         for _ in range(3):
             asked_at_ms = self._schedule.now_ms()
+            self._schedule.posting[ingredient] += 1
             answer = await _call(
                 self._schedule,
                 submit_app.handler,
@@ -72,6 +76,7 @@ class Phone:
                 body=body,
                 headers=headers,
             )
+            self._schedule.posting[ingredient] -= 1
             document = json.loads(answer["body"])
             job_id: str = document.get("jobId", "")
             self._world.record(
@@ -90,8 +95,21 @@ class Phone:
             told_at_ms=self._schedule.now_ms(),
         )
         if answer["statusCode"] == 202:
-            self._schedule.check_durable(job_id)
+            self._schedule.check_durable(job_id, ingredient)
         return job_id
+
+    async def _join(self, ingredient: str) -> None:
+        """In the moment of a cancel, somebody else asks for the same."""
+        random = self._world.random
+        other = Phone(self._schedule)
+        other._user = next(user for user in USERS if user != self._user)
+        await asyncio.sleep(random.uniform(0, 0.06))
+        job_id = await other._submit(ingredient)
+        while job_id is not None:
+            document = await poll(self._schedule, other._user, job_id)
+            if document is not None and document["status"] in TERMINAL:
+                break
+            await asyncio.sleep(random.choice((5.0, 30.0)))
 
     async def _cancel(self, job_id: str) -> None:
         self._history.cancels(job_id, self._user)

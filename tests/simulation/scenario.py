@@ -150,6 +150,7 @@ class Schedule:
         self.weather = weather
         self.broken = world.loop.create_future()
         self.history = History(on_violation=lambda: self.broken.set_result(None))
+        self.posting: Counter[str] = Counter()  # requests under way, by ingredient
         self.exposed: set[str] = set()  # jobs whose message only the queue's own timeout shows
         self.worker_count = 0
         random, is_mild = world.random, weather.trouble.is_mild
@@ -250,13 +251,15 @@ class Schedule:
             now_ms=self.now_ms(),
         )
 
-    def check_durable(self, job_id: str) -> None:
+    def check_durable(self, job_id: str, ingredient: str) -> None:
         """A 202 means that the job is stored and that something will bring a worker to it."""
         job = self.dynamodb.item(f"job#{job_id}")
         if job is None:
             raise Violation("a 202 is durable", f"{job_id} is not stored")
         if job["status"]["S"] != "pending" or "started_at_ms" in job:
             return
+        if self.posting[ingredient]:
+            return  # what stands there may be that one's, which has not been answered yet
         is_waiting = any(
             job["run_id"]["S"] in message.body
             for url in (self.queue_url, self.buried_url)
@@ -290,7 +293,7 @@ class Schedule:
         only: the queue's own timeout has to pass, and what is left then may be too short.
         """
         for document in self.history.last_documents:
-            if document["jobId"] in self.exposed or not self.history.was_promised(document):
+            if document["jobId"] in self.exposed or not self.history.is_promised(document):
                 continue
             if document["status"] not in ("completed", "cancelled"):
                 raise Violation(self.weather.trouble.value, f"it ended as {document}")

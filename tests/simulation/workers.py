@@ -69,6 +69,8 @@ class EventSourceMapping:
             return
         if random.random() < self._duplicates:
             schedule.sqs.duplicate(schedule.queue_url, messages[0]["MessageId"])
+        # One that died between two invocations is not asked again: Lambda starts another.
+        self._idle = [worker for worker in self._idle if worker.is_alive]
         is_warm = self._idle and random.random() < 0.7
         worker = self._idle.pop() if is_warm else WorkerProcess(schedule)
         self._busy += 1
@@ -103,6 +105,10 @@ class WorkerProcess:
             settings=WorkerSettings.model_construct(retention_seconds=3600),
             books=Books(schedule.ledger, models),
         )
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.alive
 
     async def run(self, messages: list[Any]) -> bool:
         """One invocation; what it does not report as failed is deleted. Whether it lives on."""

@@ -383,7 +383,6 @@ def test_stream_brings_the_one_write_that_ends_a_job_with_subscribers(
         "StreamViewType": "NEW_AND_OLD_IMAGES"
     }
     assert json.loads(pattern["Pattern"]) == {
-        "eventName": ["MODIFY"],
         "dynamodb": {
             "OldImage": {"status": {"S": open_}},
             "NewImage": {"status": {"S": terminal}, "has_subscribers": {"BOOL": [True]}},

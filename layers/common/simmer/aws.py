@@ -1,5 +1,7 @@
 """How Simmer's AWS clients behave."""
 
+import logging
+
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -12,6 +14,9 @@ CLIENT_CONFIG = Config(
 
 # For what is nice to know: without it the caller goes on.
 IMPATIENT_CONFIG = Config(connect_timeout=0.5, read_timeout=0.5, retries={"total_max_attempts": 1})
+
+# At DEBUG, which an operator may well turn on for a function, it logs keys and every job.
+logging.getLogger("botocore").setLevel(logging.INFO)
 
 # What a call raises when the service refused it, was out of reach, or its answer got lost: in the
 # last case the call may well have taken effect.

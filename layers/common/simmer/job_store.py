@@ -13,7 +13,7 @@ Items, told apart by the prefix of the key `pk`:
 import contextlib
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
@@ -59,7 +59,8 @@ MAX_SUBSCRIBERS = 20
 # How often to look again when a job changed between the look and the write.
 LOOKS = 8
 
-# Two transactions on one item at the same instant: DynamoDB refuses one, which is no answer yet.
+# Two writes to one item at the same instant, one of them a transaction: DynamoDB refuses one, which
+# is no answer yet.
 TRANSACTION_TRIES = 8
 
 _serialize = TypeSerializer().serialize
@@ -126,6 +127,9 @@ class JobStore:
         for _ in range(LOOKS):
             admission = self._admit(job, daily_quota, now_ms)
             standing = admission.job
+            if standing.is_overdue(now_ms):
+                self._expire(standing, now_ms)  # who waits for that run is told how it ended
+                continue
             if standing.status.is_terminal or job.wanted_by <= standing.wanted_by:
                 return admission
             try:
@@ -139,22 +143,17 @@ class JobStore:
         is_expired = "#expires_at_seconds <= :now_seconds"
         is_same_request = "#request_hash = :request_hash"
         has_failed = "#status IN (:failed, :cancelled)"
-        is_overdue = "(#status IN (:pending, :processing) AND #deadline_at_ms <= :now_ms)"
         has_quota = "attribute_not_exists(#jobs) OR #jobs < :daily_quota"
         put_job = {
             "Put": {
                 "TableName": self._table,
                 "Item": _to_item(job),
                 **_condition(
-                    f"{is_absent} OR {is_expired}"
-                    f" OR ({is_same_request} AND ({has_failed} OR {is_overdue}))",
+                    f"{is_absent} OR {is_expired} OR ({is_same_request} AND {has_failed})",
                     now_seconds=now_ms // 1000,
-                    now_ms=now_ms,
                     request_hash=job.request_hash,
                     failed=JobStatus.FAILED,
                     cancelled=JobStatus.CANCELLED,
-                    pending=JobStatus.PENDING,
-                    processing=JobStatus.PROCESSING,
                 ),
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
@@ -217,7 +216,10 @@ class JobStore:
         if job.run_id != run_id:
             raise _not_found()
         if job.is_overdue(now_ms):
-            return self._expire(job, now_ms)
+            job = self._expire(job, now_ms)
+            if job.run_id != run_id:
+                raise _not_found()
+            return job
         if job.status.is_terminal or connection_id in job.subscribers:
             return job  # clients ask again every few seconds: that should cost no write
         try:
@@ -454,29 +456,32 @@ class JobStore:
             raise LeaseLost(refused.job) from None
 
     def _update(self, job_id: str, expression: str, condition: str, **values: Any) -> Job:
-        try:
-            answer = self._dynamodb.update_item(
-                TableName=self._table,
-                Key=_key(_job_key(job_id)),
-                **_update(expression, condition, **values),
-                ReturnValues="ALL_NEW",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                raise _Refused(_from_item(_refused_item(error))) from None
-            raise _unavailable() from error
-        except AWS_ERRORS as error:
-            raise _unavailable() from error
-        job = _from_item(answer["Attributes"])
-        assert job is not None
-        return job
+        for _ in _tries():
+            try:
+                answer = self._dynamodb.update_item(
+                    TableName=self._table,
+                    Key=_key(_job_key(job_id)),
+                    **_update(expression, condition, **values),
+                    ReturnValues="ALL_NEW",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            except ClientError as error:
+                code = error.response["Error"]["Code"]
+                if code == "TransactionConflictException":  # an admission's, on the same item
+                    continue
+                if code == "ConditionalCheckFailedException":
+                    raise _Refused(_from_item(_refused_item(error))) from None
+                raise _unavailable() from error
+            except AWS_ERRORS as error:
+                raise _unavailable() from error
+            job = _from_item(answer["Attributes"])
+            assert job is not None
+            return job
+        raise _unavailable()
 
     def _transact(self, writes: list[Any]) -> list[Mapping[str, Any] | None]:
         """Write all or nothing; for each write the reason for which its condition refused it."""
-        for attempt in range(TRANSACTION_TRIES):
-            if attempt:
-                clock.sleep(random.uniform(0.01, 0.03) * 2 ** min(attempt, 4))
+        for _ in _tries():
             try:
                 self._dynamodb.transact_write_items(TransactItems=writes)
                 return [None] * len(writes)
@@ -495,6 +500,14 @@ class JobStore:
             except AWS_ERRORS as error:
                 raise _unavailable() from error
         raise _unavailable()
+
+
+def _tries() -> Iterator[None]:
+    """Again after a pause that grows, for as long as a write may meet another one's transaction."""
+    for tried in range(TRANSACTION_TRIES):
+        if tried:
+            clock.sleep(random.uniform(0.01, 0.03) * 2 ** min(tried, 4))
+        yield
 
 
 def job_of(image: Mapping[str, Any]) -> Job:

@@ -281,6 +281,19 @@ def test_returns_the_job_that_stands_there_instead_of_admitting(
     assert list(cloud.quota_counts().values()) == [1]
 
 
+@pytest.mark.parametrize("state", [overdue_waiting, overdue_working], ids=_name)
+def test_overdue_run_ends_before_another_takes_its_place(
+    walk: Walk, store: JobStore, clock: Clock, state: Callable[[Walk], None], cloud: Cloud
+) -> None:
+    """So that those who subscribed to it are told."""
+    state(walk)
+    cloud.calls.clear()
+
+    store.admit(a_job(clock, run_id="run-2"), daily_quota=9, now_ms=clock.now_ms)
+
+    assert cloud.calls == ["transact_write_items", "update_item", "transact_write_items"]
+
+
 def test_worker_of_an_earlier_run_cannot_claim_the_new_one(walk: Walk) -> None:
     failed(walk)
     walk.job = replace(walk.job, run_id="run-2")
@@ -869,6 +882,25 @@ def test_failure_of_the_table_is_not_taken_for_a_refusal(
         step(walk)
 
     assert walk.stored() == before
+
+
+@pytest.mark.parametrize("step", WRITES, ids=_name)
+def test_write_that_meets_a_transaction_is_tried_again(
+    walk: Walk, cloud: Cloud, step: Callable[[Walk], Job]
+) -> None:
+    """An admission that is refused is one, too: joiners meet each other, and the worker."""
+    (waiting if step is Walk.claim else leased)(walk)
+    cloud.dynamodb.fail("update_item", refused("TransactionConflictException"), times=3)
+
+    step(walk)
+
+
+def test_write_that_keeps_meeting_transactions_is_unavailable(walk: Walk, cloud: Cloud) -> None:
+    leased(walk)
+    cloud.dynamodb.fail("update_item", refused("TransactionConflictException"), times=99)
+
+    with pytest.raises(DependencyUnavailable):
+        walk.heartbeat()
 
 
 def test_completing_again_after_the_answer_got_lost_shows_the_completed_job(

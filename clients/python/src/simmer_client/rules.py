@@ -109,7 +109,7 @@ class Timing:
     default_poll: float = 2.0  # where the server does not say
     shortest_poll: float = 0.2
     longest_poll: float = 30.0
-    resubscribe: float = 5.0  # moves the bar, and notices a deadline that nobody wrote down
+    resubscribe: float = 10.0  # moves the bar, and notices a deadline that nobody wrote down
     answer_within: float = 5.0  # a socket that is silent for longer is dead
     first_backoff: float = 0.5  # doubles
     longest_backoff: float = 8.0
@@ -408,8 +408,7 @@ class Following:
             self._must_be_open()
             failures += 1
             malformed += isinstance(error, ProtocolError)
-            if pause is None:
-                pause = self._backoff(failures)
+            pause = max(pause or 0.0, self._backoff(failures))  # 0 would be no pause at all
             is_enough = failures >= tries or malformed >= self._timing.malformed_tries
             if is_enough or self._clock() + pause >= give_up_at:
                 raise error

@@ -1,6 +1,7 @@
 """What the blocking and the asyncio client have in common: all that is no input or output."""
 
 import logging
+import re
 import time
 from typing import Any, Generic, TypeVar
 
@@ -41,7 +42,7 @@ class Caller(Generic[GiveToken]):
         self._token = token if isinstance(token, str) else None
         self._policy = Policy(
             push=push,
-            secure=base_url.startswith("https://"),
+            secure=httpx2.URL(base_url).scheme == "https",
             can_refresh_token=self._give_token is not None,
             deadline_seconds=deadline_seconds,
             timing=timing or Timing(),
@@ -56,7 +57,7 @@ class Caller(Generic[GiveToken]):
     def _headers(self, call: Call) -> dict[str, str]:
         headers = {"accept": "application/json", **call.headers}
         if self._token:
-            if not (self._token.isascii() and self._token.isprintable()):
+            if not re.fullmatch(r"[\x21-\x7e]+", self._token):  # or h11 quotes it in its complaint
                 raise ValueError("the token has characters that no token has")
             headers["authorization"] = f"Bearer {self._token}"
         return headers
@@ -96,4 +97,7 @@ def _checked(base_url: str) -> str:
 
 
 def reason_of(error: Exception) -> str:
+    """Without the text of what was wrong with our own request, which may quote it."""
+    if isinstance(error, httpx2.LocalProtocolError):
+        return type(error).__name__
     return str(error) or type(error).__name__
