@@ -7,7 +7,7 @@ from typing import Any
 from connections import Connections
 from frame import job_frame
 from simmer.http import logger, whereabouts
-from simmer.job_store import job_of
+from simmer.job_item import job_of
 
 # A connection that hangs holds up few others.
 _THREADS = 10

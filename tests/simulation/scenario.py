@@ -22,7 +22,7 @@ import provider
 from functions.cancel import app as cancel_app
 from functions.status import app as status_app
 from functions.submit import app as submit_app
-from simmer import admission, clock, job_queue, job_store
+from simmer import admission, clock, job_item, job_queue, job_store
 from simmer.history import History as PastDurations
 from simmer.ledger import Ledger
 from simmer.settings import SubmitSettings
@@ -89,8 +89,8 @@ def schedule_of(seed: int) -> "Iterator[Schedule]":
             (provider, "random", world.random),
             (admission, "uuid", uuids),
             (attempt, "uuid", uuids),
-            (job_store, "_serialize", expressions.from_python),
-            (job_store, "_deserialize", expressions.to_python),
+            (job_item, "_serialize", expressions.from_python),
+            (job_item, "_deserialize", expressions.to_python),
             (submit_app, "_wiring", schedule.wiring),
             (submit_app, "_history", lambda: schedule.past_durations),
             (status_app, "_store", lambda: schedule.store),

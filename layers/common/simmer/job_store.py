@@ -12,14 +12,12 @@ Items, told apart by the prefix of the key `pk`:
 
 import contextlib
 import random
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 import boto3
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from simmer import clock
@@ -41,6 +39,7 @@ from simmer.job import (
     Usage,
     mark_of,
 )
+from simmer.job_item import conditional, conditional_update, item_of, job_key, job_of, key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -62,9 +61,6 @@ LOOKS = 8
 # Two writes to one item at the same instant, one of them a transaction: DynamoDB refuses one, which
 # is no answer yet.
 TRANSACTION_TRIES = 8
-
-_serialize = TypeSerializer().serialize
-_deserialize = TypeDeserializer().deserialize
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +143,8 @@ class JobStore:
         put_job = {
             "Put": {
                 "TableName": self._table,
-                "Item": _to_item(job),
-                **_condition(
+                "Item": item_of(job),
+                **conditional(
                     f"{is_absent} OR {is_expired} OR ({is_same_request} AND {has_failed})",
                     now_seconds=now_ms // 1000,
                     request_hash=job.request_hash,
@@ -162,8 +158,8 @@ class JobStore:
         count_job = {
             "Update": {
                 "TableName": self._table,
-                "Key": _key(f"quota#{job.owner}#{day}"),
-                **_update(
+                "Key": key(f"quota#{job.owner}#{day}"),
+                **conditional_update(
                     "SET #expires_at_seconds = :expires_at_seconds ADD #jobs :one",
                     has_quota,
                     one=1,
@@ -174,9 +170,7 @@ class JobStore:
         }
         refused_job, refused_quota = self._transact([put_job, count_job])
         if refused_job is not None:
-            existing = _from_item(refused_job["Item"])
-            if existing is None:  # pragma: no cover: DynamoDB returns what it refused for
-                raise _unavailable()
+            existing = job_of(refused_job["Item"])
             if existing.request_hash != job.request_hash:
                 raise IdempotencyKeyReused("Use a new Idempotency-Key for another request.")
             return Admission(existing, is_new=False)
@@ -347,12 +341,14 @@ class JobStore:
             raise _not_found()
         try:
             answer = self._dynamodb.get_item(
-                TableName=self._table, Key=_key(_job_key(job_id)), ConsistentRead=True
+                TableName=self._table, Key=key(job_key(job_id)), ConsistentRead=True
             )
         except AWS_ERRORS as error:
             raise _unavailable() from error
-        job = _from_item(answer.get("Item"))
-        if job is None or job.is_expired(now_ms):
+        if "Item" not in answer:
+            raise _not_found()
+        job = job_of(answer["Item"])
+        if job.is_expired(now_ms):
             raise _not_found()
         return job
 
@@ -460,8 +456,8 @@ class JobStore:
             try:
                 answer = self._dynamodb.update_item(
                     TableName=self._table,
-                    Key=_key(_job_key(job_id)),
-                    **_update(expression, condition, **values),
+                    Key=key(job_key(job_id)),
+                    **conditional_update(expression, condition, **values),
                     ReturnValues="ALL_NEW",
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
@@ -470,13 +466,11 @@ class JobStore:
                 if code == "TransactionConflictException":  # an admission's, on the same item
                     continue
                 if code == "ConditionalCheckFailedException":
-                    raise _Refused(_from_item(_refused_item(error))) from None
+                    raise _Refused(_refused_job(error)) from None
                 raise _unavailable() from error
             except AWS_ERRORS as error:
                 raise _unavailable() from error
-            job = _from_item(answer["Attributes"])
-            assert job is not None
-            return job
+            return job_of(answer["Attributes"])
         raise _unavailable()
 
     def _transact(self, writes: list[Any]) -> list[Mapping[str, Any] | None]:
@@ -510,17 +504,11 @@ def _tries() -> Iterator[None]:
         yield
 
 
-def job_of(image: Mapping[str, Any]) -> Job:
-    """The job in an item as the table's stream brings it."""
-    job = _from_item(image)
-    assert job is not None
-    return job
-
-
-def _refused_item(error: ClientError) -> Mapping[str, Any] | None:
-    """What `ReturnValuesOnConditionCheckFailure` brought; absent when there was no item."""
+def _refused_job(error: ClientError) -> Job | None:
+    """What `ReturnValuesOnConditionCheckFailure` brought; nothing when there was no item."""
     answer: Mapping[str, Any] = error.response
-    return answer.get("Item")
+    item = answer.get("Item")
+    return job_of(item) if item else None
 
 
 class _Refused(Exception):
@@ -540,83 +528,3 @@ _LEASE = "#lease_token, #lease_expires_at_ms, #lease_message_id"
 # Whoever ends a job under a worker's hands leaves it a way to say what it has spent.
 _UNSETTLED = "#unsettled_lease_token = if_not_exists(#lease_token, :no_lease)"
 _USAGE = ", ".join(f"#{name} :{name}" for name in asdict(Usage()))
-
-
-def _job_key(job_id: str) -> str:
-    return f"job#{job_id}"
-
-
-def _key(pk: str) -> dict[str, Any]:
-    return {"pk": {"S": pk}}
-
-
-def _to_item(job: Job) -> dict[str, Any]:
-    attributes = {
-        "pk": _job_key(job.job_id),
-        **{
-            name: value
-            for name, value in asdict(job).items()
-            if value not in (None, frozenset()) and name not in ("lease", "usage")
-        },
-        **asdict(job.usage),
-    }
-    return {name: _serialize(_plain(value)) for name, value in attributes.items()}
-
-
-def _from_item(item: Mapping[str, Any] | None) -> Job | None:
-    if not item:
-        return None
-    stored: dict[str, Any] = {name: _deserialize(value) for name, value in item.items()}
-    stored = {
-        name: int(value) if name.endswith(_NUMBERS) else value for name, value in stored.items()
-    }
-    stored |= {name: frozenset(stored.get(name, ())) for name in ("wanted_by", "subscribers")}
-    lease = None
-    if "lease_token" in stored:
-        lease = Lease(
-            token=stored["lease_token"],
-            expires_at_ms=stored["lease_expires_at_ms"],
-            message_id=stored["lease_message_id"],
-        )
-    error_code = stored.get("error_code")
-    return Job(
-        lease=lease,
-        usage=Usage(**{name: stored[name] for name in asdict(Usage()) if name in stored}),
-        status=JobStatus(stored["status"]),
-        error_code=ErrorCode(error_code) if error_code else None,
-        **{name: stored[name] for name in _SAME if name in stored},
-    )
-
-
-_NUMBERS = ("_ms", "_seconds", "_tokens", "calls", "_microusd", "_rung")
-_SAME = frozenset(Job.__dataclass_fields__) - {"lease", "usage", "status", "error_code"}
-
-
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, str) else value  # a StrEnum is no DynamoDB type
-
-
-def _condition(condition: str, **values: Any) -> dict[str, Any]:
-    return {
-        "ConditionExpression": condition,
-        "ExpressionAttributeNames": _names(condition),
-        "ExpressionAttributeValues": _values(values),
-    }
-
-
-def _update(expression: str, condition: str, **values: Any) -> dict[str, Any]:
-    return {
-        "UpdateExpression": expression,
-        "ConditionExpression": condition,
-        "ExpressionAttributeNames": _names(expression + condition),
-        "ExpressionAttributeValues": _values(values),
-    }
-
-
-def _names(expressions: str) -> dict[str, str]:
-    """Every attribute is written `#name`, so that no name can be one of DynamoDB's 573 words."""
-    return {f"#{name}": name for name in re.findall(r"#(\w+)", expressions)}
-
-
-def _values(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {f":{name}": _serialize(_plain(value)) for name, value in values.items()}

@@ -17,13 +17,13 @@ from simmer.job import (
     Usage,
     mark_of,
 )
+from simmer.job_item import job_of
 from simmer.job_store import (
     MAX_SUBSCRIBERS,
     MAX_WANTED_BY,
     JobStore,
     LeaseLost,
     NotClaimed,
-    job_of,
 )
 from tests.unit.clock import Clock
 from tests.unit.cloud import LOST_ANSWER, RESULT, RETENTION_SECONDS, TABLE, Cloud, refused
