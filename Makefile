@@ -32,7 +32,7 @@ run: setup  ## Serve everything on this machine: PORT=3000 MODEL_DELAY=4; MODEL=
 
 .PHONY: test
 test: setup  ## Every test: units, the simulation, the deployed template
-	@UV='$(UV)' $(PYTHON) -m pytest
+	@UV='$(UV)' $(PYTHON) -m pytest -n 2 --dist loadfile  # most of the time they wait
 
 .PHONY: check
 check: setup  ## What CI runs: format, lint, types, template, lock, tests

@@ -456,7 +456,8 @@ def test_a_screen_reader_hears_stages_and_not_every_percent(
     heard: list[str] = page.evaluate("window.heard")
     assert len(heard) == len(set(heard))
     assert heard[-1] == "Found 3 recipes"
-    assert "Analysing your ingredients..." in heard
+    # Which of the two stages it catches depends on how fast the jobs before it were.
+    assert {"Analysing your ingredients...", "Writing recipes..."} & set(heard)
     assert not any("%" in each for each in heard)
 
 

@@ -82,7 +82,7 @@ def test_refusals_carry_the_servers_words(client: Client, deployment: Deployment
         client.get("recipe", "0" * 32)
     assert (caught.value.status, caught.value.code) == (404, "job_not_found")
 
-    with Client(deployment.api_url, "no token") as nobody, pytest.raises(ApiProblem) as caught:
+    with Client(deployment.api_url, "no-token") as nobody, pytest.raises(ApiProblem) as caught:
         nobody.submit("recipe", asking_for("egg"))
     assert caught.value.status == 401
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 CHUNK = 20
+POLITE = 10  # how far back to stand, for tests of real time that run beside
 HUNTED = 2000  # schedules within which a seeded bug must be caught
 
 # What is slow to import and knows nothing of Simmer: the interpreters of seeded bugs start with it.
@@ -68,7 +69,7 @@ def run_all(first: int, count: int) -> "Iterator[tuple[list[Finished], list[Fail
     find_shipped_code()  # here too, for what comes back is made of it
     starts = range(first, first + count, CHUNK)
     chunks = [range(start, min(start + CHUNK, first + count)) for start in starts]
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), os.nice, (POLITE,)) as pool:
         yield from pool.map(run_chunk, chunks)
 
 
@@ -108,5 +109,7 @@ def hunt_all(first: int, count: int) -> Iterator[Caught | None]:
     context = get_context("forkserver")
     context.set_forkserver_preload([*THIRD_PARTY])
     bugs = range(len(MUTATIONS))
-    with ProcessPoolExecutor(os.cpu_count(), context, max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(
+        os.cpu_count(), context, os.nice, (POLITE,), max_tasks_per_child=1
+    ) as pool:
         yield from pool.map(hunt, bugs, [first] * len(bugs), [count] * len(bugs))
