@@ -84,7 +84,8 @@ def _interrupted(job: Job, options: argparse.Namespace) -> Update:
     """The completed job, if that was faster than our cancel; else the end of this program."""
     said: dict[str, Any] = {"error": "Interrupted", "jobId": job.job_id}
     if job.job_id is None:
-        _stop(options, said | {"message": "interrupted before the server had accepted the job"})
+        message = "interrupted before the server had answered; a job may go on"
+        _stop(options, said | {"message": message})
     try:
         ended = job.cancel()
         if ended.result is not None:
