@@ -11,6 +11,9 @@ from local.stand_in import StandIn
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.screen import Screen
 
+# Which of the two stages one catches depends on how fast the jobs before were.
+UNDER_WAY = re.compile(r"(Analysing your ingredients|Writing recipes)\.\.\.")
+
 
 def unique(name: str) -> str:
     """An ingredient nobody else asks for, so that scripts and counts are this test's own."""
@@ -100,10 +103,10 @@ def test_a_job_under_way_shows_its_stage_and_its_bar(
     screen.ask_for(egg)
 
     expect(screen.heading("Your recipes are on the stove")).to_be_focused()
-    expect(page.get_by_text("Analysing your ingredients...").first).to_be_visible()
-    expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", re.compile("1."))
+    expect(page.get_by_text(UNDER_WAY).first).to_be_visible()
+    expect(page.get_by_role("progressbar")).to_have_attribute("aria-valuenow", re.compile(r"\d\d"))
     expect(page.locator("#remaining")).to_have_text(re.compile(r"about \d+ s left"))
-    expect(page).to_have_title(re.compile(r"1\d% · Simmer"))
+    expect(page).to_have_title(re.compile(r"\d\d% · Simmer"))
     screen.button("Cancel").click()
 
 
@@ -111,7 +114,7 @@ def test_a_job_can_be_cancelled(screen: Screen, page: Page, model: StandIn) -> N
     egg = unique("egg")
     model.script("slow:120", match=egg)
     screen.ask_for(egg)
-    expect(page.get_by_text("Analysing your ingredients...").first).to_be_visible()
+    expect(page.get_by_text(UNDER_WAY).first).to_be_visible()
 
     screen.button("Cancel").click()
 
@@ -220,7 +223,7 @@ def test_a_reload_in_mid_job_goes_on_with_it(screen: Screen, page: Page, model: 
     egg = unique("egg")
     model.script("slow:4", match=egg)
     screen.ask_for(egg)
-    expect(page.get_by_text("Analysing your ingredients...").first).to_be_visible()
+    expect(page).to_have_url(re.compile("#."))
 
     page.reload()
 
@@ -388,7 +391,7 @@ def test_it_works_by_keyboard_alone(screen: Screen, page: Page, model: StandIn) 
     keyboard.type(egg)
     keyboard.press("Enter")
     keyboard.press("Enter")  # with nothing typed, it sends the form
-    expect(page.get_by_text("Analysing your ingredients...").first).to_be_visible()
+    expect(page.get_by_text(UNDER_WAY).first).to_be_visible()
     tab_to("Cancel")
     keyboard.press("Enter")
     expect(screen.heading("Cancelled")).to_be_focused()
@@ -456,8 +459,7 @@ def test_a_screen_reader_hears_stages_and_not_every_percent(
     heard: list[str] = page.evaluate("window.heard")
     assert len(heard) == len(set(heard))
     assert heard[-1] == "Found 3 recipes"
-    # Which of the two stages it catches depends on how fast the jobs before it were.
-    assert {"Analysing your ingredients...", "Writing recipes..."} & set(heard)
+    assert [each for each in heard if UNDER_WAY.fullmatch(each)]
     assert not any("%" in each for each in heard)
 
 
