@@ -18,12 +18,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from openai.types.chat import ChatCompletionMessageParam
-from rich import box
 from rich.progress import track
 from rich.table import Table
 
 from bench.meter import Meter, o200k
-from bench.terminal import console
+from bench.terminal import console, side_by_side
 from bench.workload import admitted, raw_requests, recipes_for
 from climb import Climb, Completed, Failed
 from ladder import Ladder, Rung
@@ -206,9 +205,6 @@ def template_ladder() -> tuple[Rung, Rung]:
 
 
 def _table(results: Mapping[str, Result], n: int) -> Table:
-    table = Table("", box=box.SIMPLE_HEAD)
-    for name in results:
-        table.add_column(name, justify="right")
     rows: list[tuple[str, Callable[[Result], str]]] = [
         ("valid answers", lambda each: f"{each.valid:,}"),
         ("failed, by name", lambda each: f"{each.failed.total():,}"),
@@ -220,9 +216,7 @@ def _table(results: Mapping[str, Result], n: int) -> Table:
         ("USD per 1,000 jobs", lambda each: f"{1000 * each.usd / n:.2f}"),
         ("USD per 1,000 valid answers", lambda each: f"{1000 * each.usd / max(1, each.valid):.2f}"),
     ]
-    for name, cell in rows:
-        table.add_row(name, *(cell(each) for each in results.values()))
-    return table
+    return side_by_side(results, rows)
 
 
 if __name__ == "__main__":

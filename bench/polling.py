@@ -13,11 +13,10 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from rich import box
 from rich.table import Table
 
 from bench.durations import DRAWS, LADDER, MEANINGS, ONE_MODEL, Draw, a_job, learned
-from bench.terminal import console
+from bench.terminal import console, side_by_side
 from simmer.job import Job, JobStatus
 from simmer.progress import poll_after_ms
 
@@ -109,9 +108,6 @@ def main() -> int:
 
 
 def _table(watched: dict[str, Watched]) -> Table:
-    table = Table("", box=box.SIMPLE_HEAD)
-    for name in watched:
-        table.add_column(name, justify="right")
     fixed = watched[FIXED]
     rows: list[tuple[str, Callable[[Watched], str]]] = [
         ("polls a job", lambda each: f"{each.polls_a_job:.1f}"),
@@ -120,9 +116,7 @@ def _table(watched: dict[str, Watched]) -> Table:
         ("done to seen, mean", lambda each: f"{each.mean_ms / 1000:.2f} s"),
         ("done to seen, 95 of 100", lambda each: f"{each.p95_ms / 1000:.2f} s"),
     ]
-    for name, cell in rows:
-        table.add_row(name, *(cell(each) for each in watched.values()))
-    return table
+    return side_by_side(watched, rows)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,18 @@ def deploy(
     return deployment
 
 
+def changed_template(folder: Path, old: str, new: str, *, times: int | None = 1) -> Path:
+    """A copy of the template in that folder with `old`, which stands so many times (None: any
+    number), replaced; what it names beside itself is still found."""
+    text = TEMPLATE.read_text()
+    assert old in text if times is None else text.count(old) == times
+    for name in ("functions/", "layers/", "monitoring.yaml"):
+        text = text.replace(f" {name}", f" {TEMPLATE.parent}/{name}")
+    path = folder / "template.yaml"
+    path.write_text(text.replace(old, new))
+    return path
+
+
 @pytest.fixture(scope="session")
 def deployment(emulator: Emulator, model: StandIn) -> Deployment:
     return deploy(emulator, model, "simmer", WorkerMaximumConcurrency=4)

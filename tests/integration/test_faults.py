@@ -12,7 +12,7 @@ from typing import Any
 from local.stack import Deployment, Emulator
 from local.stand_in import StandIn
 from tests.integration.api import Api
-from tests.integration.conftest import TEMPLATE, deploy
+from tests.integration.conftest import changed_template, deploy
 from tests.integration.refusing import RefusingProxy
 
 
@@ -143,15 +143,8 @@ def test_jobs_survive_some_seconds_without_dynamodb_and_sqs(
 
 def _behind(proxy: RefusingProxy, folder: Path) -> Path:
     """The template with the functions' AWS calls sent through the proxy."""
-    text = TEMPLATE.read_text()
-    for code in ("functions", "layers"):
-        text = text.replace(f" {code}/", f" {TEMPLATE.parent}/{code}/")
-    text = text.replace(" monitoring.yaml", f" {TEMPLATE.parent}/monitoring.yaml")
     anchor = "    LoggingConfig:\n      LogFormat: JSON\n"
-    assert text.count(anchor) == 1
     environment = (
         f"    Environment:\n      Variables:\n        AWS_ENDPOINT_URL: {json.dumps(proxy.url)}\n"
     )
-    path = folder / "template.yaml"
-    path.write_text(text.replace(anchor, anchor + environment))
-    return path
+    return changed_template(folder, anchor, anchor + environment)

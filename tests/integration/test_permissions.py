@@ -8,7 +8,7 @@ import pytest
 from local.stack import Emulator
 from local.stand_in import StandIn
 from tests.integration.api import Api
-from tests.integration.conftest import TEMPLATE, deploy
+from tests.integration.conftest import changed_template, deploy
 
 WithoutAction = Callable[[str], Path]
 
@@ -18,14 +18,7 @@ def template_without(tmp_path: Path) -> WithoutAction:
     """A copy of the template in which an action is misspelt, so that nobody has it."""
 
     def write(action: str) -> Path:
-        text = TEMPLATE.read_text()
-        assert text.count(action) >= 1
-        for folder in ("functions", "layers"):
-            text = text.replace(f" {folder}/", f" {TEMPLATE.parent}/{folder}/")
-        text = text.replace(" monitoring.yaml", f" {TEMPLATE.parent}/monitoring.yaml")
-        path = tmp_path / "template.yaml"
-        path.write_text(text.replace(action, action.replace(":", ":List")))
-        return path
+        return changed_template(tmp_path, action, action.replace(":", ":List"), times=None)
 
     return write
 

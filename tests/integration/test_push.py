@@ -14,7 +14,7 @@ from websockets.sync.client import ClientConnection, connect
 from local.stack import Deployment, Emulator
 from local.stand_in import StandIn
 from tests.integration.api import TERMINAL, Api
-from tests.integration.conftest import TEMPLATE, deploy
+from tests.integration.conftest import changed_template, deploy
 from tests.integration.test_permissions import WithoutAction, template_without
 
 __all__ = ["template_without"]  # a fixture
@@ -232,13 +232,8 @@ def test_without_the_right_to_read_the_key_a_job_runs_without_push(
     emulator: Emulator, model: StandIn, tmp_path: Path
 ) -> None:
     """The other side of the same word in the template: only submit's statement is broken."""
-    text = TEMPLATE.read_text()
-    for name in ("functions/", "layers/", "monitoring.yaml"):
-        text = text.replace(f" {name}", f" {TEMPLATE.parent}/{name}")
     statement = "- Effect: Allow # sign push tokens\n              Action: secretsmanager:"
-    assert text.count(statement) == 1
-    changed = tmp_path / "template.yaml"
-    changed.write_text(text.replace(statement, statement + "List"))
+    changed = changed_template(tmp_path, statement, statement + "List")
     deployment = deploy(emulator, model, "no-push-key", template=changed)
     alice = Api(deployment.api_url, deployment.token("alice"))
 

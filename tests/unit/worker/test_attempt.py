@@ -25,6 +25,7 @@ from tests.unit.clock import Clock
 from tests.unit.cloud import TABLE, Cloud, refused
 from tests.unit.jobs import DEADLINE_SECONDS, a_job
 from tests.unit.worker.fakes import REQUEST, USAGE, VALID, FakeProvider, Hang
+from tests.unit.worker.workshop import until
 
 LEASE_SECONDS = 30
 # Until when the message of a job with a fresh lease is hidden: then the job may be claimed.
@@ -154,12 +155,6 @@ class Context:
 @pytest.fixture
 def scene(cloud: Cloud, clock: Clock) -> Scene:
     return Scene(cloud, clock)
-
-
-async def until(holds: Callable[[], object], within_seconds: float = 5) -> None:
-    async with asyncio.timeout(within_seconds):
-        while not holds():
-            await asyncio.sleep(0.01)
 
 
 # --- A job that ends ------------------------------------------------------------------------------
