@@ -1,6 +1,7 @@
 """Jobs in the real store, and workers that run them on a ladder with prices."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,6 +31,9 @@ LADDER = [
 ]
 SMALL_MICROUSD, LARGE_MICROUSD = 60 + 4 + 50, 600 + 40 + 500
 
+# Counted over all workshops: two of them may share a table.
+_numbers = itertools.count(1)
+
 
 class Workshop:
     """One worker process, which lives on from batch to batch."""
@@ -41,14 +45,12 @@ class Workshop:
         self.queue = JobQueue(cloud.sqs, cloud.queue_url)  # type: ignore[arg-type]
         self.ledger = Ledger(cloud.dynamodb, TABLE)  # type: ignore[arg-type]
         self.books = Books(self.ledger, ["small", "large"], daily_budget_usd)
-        self._jobs = 0
 
     def admit(self) -> Job:
         """A new job and its message."""
-        self._jobs += 1
         job = a_job(
             self.clock,
-            job_id=f"{id(self)}-{self._jobs}",
+            job_id=f"job-{next(_numbers)}",
             request=json.dumps(REQUEST, ensure_ascii=False),
         )
         admitted = self.store.admit(job, daily_quota=10_000, now_ms=self.clock.now_ms).job
