@@ -58,8 +58,7 @@ def handler(event: Event, context: Any) -> Response:
         wants_fresh="no-cache" in (header(event, "cache-control") or "").lower(),
     )
     store, queue, settings = _wiring()
-    durations = _history().durations(task.name)
-    job = submit(submission, store, queue, settings, now_ms, durations).job
+    job = submit(submission, store, queue, settings, now_ms, _history().durations).job
     if job.status is JobStatus.COMPLETED:
         return json_response(200, cached_view(job))
     headers = {"location": status_path(job), **retry_after(poll_after_ms(job, now_ms))}

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
@@ -43,11 +43,12 @@ def submit(
     queue: JobQueue,
     settings: SubmitSettings,
     now_ms: int,
-    durations: Mapping[str, str] | None = None,
+    durations_of: Callable[[str], Mapping[str, str]],
 ) -> Admission:
     """Admit the request as a new run, or join it to the job that stands for it already.
 
-    `durations` is how long jobs take, by task; a new run is measured by it to its end.
+    `durations_of` a task's name is how long jobs take; a new run is measured by it to its end. It
+    may have to be read, so a request that is refused anyway does not ask for it.
 
     When this returns an open job, the job and a message for it are durable. Raises the errors of
     `simmer.errors`; after `DependencyUnavailable` the same call again is harmless.
@@ -55,7 +56,7 @@ def submit(
     task = find_task(submission.task)
     request = _parse(task, submission)
     job = _new_job(task, request, submission, settings, now_ms)
-    if durations:  # else the first claim may know
+    if durations := durations_of(task.name):  # else the first claim may know
         job = replace(job, durations=durations)
     admission = store.admit(job, daily_quota=settings.daily_job_quota, now_ms=now_ms)
     # A job that no worker has claimed yet may be one whose first message was never sent: whoever

@@ -124,6 +124,12 @@ def test_history_is_read_once_a_minute(
     assert cloud.calls.count("get_item") == 2 * 4
 
 
+def test_request_that_is_refused_reads_no_history(api: Api, cloud: Cloud) -> None:
+    assert api.submit({"ingredients": []})["statusCode"] == 422
+
+    assert cloud.calls == []
+
+
 @pytest.mark.parametrize("error", [refused("AccessDeniedException"), LOST_ANSWER])
 def test_ledger_that_cannot_be_read_is_asked_once_a_minute_and_stops_no_submit(
     api: Api, cloud: Cloud, clock: Clock, ledger: Ledger, error: Exception
