@@ -57,6 +57,7 @@ ANSWERS: dict[str, Answer | Lost] = {
 
 # What a socket may bring; None is silence.
 FRAMES: dict[str, str | bytes | Lost | None] = {
+    "queued": json.dumps(status("pending", 3, stage="queued")),
     "10": json.dumps(status("processing", 10)),
     "40": json.dumps(status("processing", 40)),
     "silence": None,

@@ -8,7 +8,7 @@ from simmer_client import ApiProblem, ProtocolError
 from simmer_client.rules import Connect, Disconnect, Lost, Policy, Receive, Send, Sleep
 from tests.client.driving import ANSWERS, FRAMES, OFFER, RESULT, Trace, World, submitted
 
-TRUSTED = ("10", "40", "silence")
+TRUSTED = ("queued", "10", "40", "silence")
 ENDS = {"done": "completed", "failed": "failed", "cancelled": "cancelled"}
 
 

@@ -273,6 +273,17 @@ def test_while_push_works_nobody_asks_for_the_status() -> None:
     assert trace.seconds == 20  # subscribed again every ten seconds
 
 
+def test_while_a_job_is_queued_push_is_asked_sooner_and_then_less_and_less() -> None:
+    frames = [FRAMES[name] for name in (*["queued", "silence"] * 6, "10", "silence", "done")]
+    world = World(submitted(push=OFFER), frames=frames)
+
+    trace = world.run(world.following().follow())
+
+    pauses = [each.timeout_seconds for each in trace.effects if isinstance(each, Receive)][1::2]
+    assert pauses == [1, 2, 4, 8, 10, 10, 10]
+    assert trace.status_requests == []
+
+
 def test_a_socket_that_does_not_answer_in_time_is_dead() -> None:
     world = World(submitted(push=OFFER), frames=[FRAMES["10"], None, None])
 

@@ -606,6 +606,25 @@ test("while push works no status is asked for", async (t) => {
   assert.equal(clock.heldCount, 0);
 });
 
+test("while a job is queued push is asked sooner, and then less and less", async (t) => {
+  const { server, clock, job } = await setUp(t);
+  server.answers(SUBMIT, accepted({ push: server.push }));
+  const queued = (progress) => document({ status: "pending", stage: "queued", progress });
+  const answers = [...[1, 2, 3, 4, 5].map(queued), document({ progress: 10 }), COMPLETED];
+  server.onFrame = (socket) => socket.send(answers.shift());
+  const result = job.submit(REQUEST);
+  await until(() => job.progress === 3);
+  await clock.fire(4000); // as long as an answer may take, so the clock holds it
+  await until(() => job.progress === 5);
+  await clock.fire(10_000); // not 16
+  await until(() => job.progress === 10);
+  await clock.fire(10_000);
+
+  assert.deepEqual(await result, RESULT);
+  assert.deepEqual(clock.pauses, [1000, 2000, 8000]);
+  assert.deepEqual(server.routes, [SUBMIT]);
+});
+
 test("a job that is done when it is subscribed to is delivered at once", async (t) => {
   const { server, job } = await setUp(t);
   server.answers(SUBMIT, accepted({ push: server.push }));

@@ -110,6 +110,7 @@ class Timing:
     shortest_poll: float = 0.2
     longest_poll: float = 30.0
     resubscribe: float = 10.0  # moves the bar, and notices a deadline that nobody wrote down
+    resubscribe_queued: float = 1.0  # doubles up to that: nobody tells when a job's turn comes
     answer_within: float = 5.0  # a socket that is silent for longer is dead
     first_backoff: float = 0.5  # doubles
     longest_backoff: float = 8.0
@@ -329,18 +330,20 @@ class Following:
         job_id = self.update.job_id
         subscribe = json.dumps({"action": "subscribe", "jobId": job_id, "token": offer.token})
         is_trusted = True
+        if_queued = self._timing.resubscribe_queued
         while is_trusted:
             self._must_be_open()
             if isinstance((yield Send(subscribe)), Lost):
                 return
-            is_trusted = yield from self._hear(give_up_at)
+            is_trusted = yield from self._hear(if_queued, give_up_at)
+            if_queued *= 2
 
-    def _hear(self, give_up_at: float) -> Steps[bool]:
+    def _hear(self, if_queued: float, give_up_at: float) -> Steps[bool]:
         """Take what comes until it is time to subscribe again. False if it has to be polled."""
-        timing, asked_at, answered = self._timing, self._clock(), False
+        timing, asked_at, patience = self._timing, self._clock(), self._timing.answer_within
+        answered = False
         while True:
-            due = asked_at + (timing.resubscribe if answered else timing.answer_within)
-            seconds = due - self._clock()
+            seconds = asked_at + patience - self._clock()
             if seconds <= 0:
                 return answered
             frame = yield Receive(min(seconds, self._remaining(give_up_at)))
@@ -358,6 +361,9 @@ class Following:
             answered = True
             self._take(document.update)
             self._must_be_open()
+            patience = timing.resubscribe
+            if self.update.stage == "queued":
+                patience = min(if_queued, patience)
             yield from self._show()
 
     # ── One request, as often as it takes ─────────────────────────────────────────────────────────
