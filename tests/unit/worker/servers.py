@@ -144,7 +144,7 @@ def completion(**changes: Any) -> dict[str, Any]:
     }
 
 
-def eventually(holds: Callable[[], object], within_seconds: float = 5) -> None:
+def eventually(holds: Callable[[], object], within_seconds: float = 30) -> None:
     """What another thread is about to bring about."""
     ends_at = time.monotonic() + within_seconds
     while not holds():

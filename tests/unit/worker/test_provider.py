@@ -390,6 +390,10 @@ def test_a_delay_is_never_before_the_providers_word_and_spread_out(
 
 # --- Time -----------------------------------------------------------------------------------------
 
+# Seconds. Far more than anything here takes, also on a busy machine, and far less than without a
+# time-out.
+LONG = 30
+
 
 def test_a_provider_that_hangs_is_given_up_at_the_time_out(run: Run, stand_in: StandIn) -> None:
     stand_in.script("hang")
@@ -397,16 +401,16 @@ def test_a_provider_that_hangs_is_given_up_at_the_time_out(run: Run, stand_in: S
     failure = run.failure(stand_in, timeout_seconds=0.3)
     assert (type(failure), failure.kind) == (Down, "timeout")
     assert failure.usage == Usage(unreported_calls=1)
-    assert 0.25 < time.monotonic() - started < 1.5
+    assert 0.25 < time.monotonic() - started < LONG
     eventually(lambda: stand_in.calls()[0]["closedEarly"])
 
 
 def test_a_provider_that_trickles_is_given_up_at_the_time_out(run: Run, crude: Crude) -> None:
-    crude.answer = trickles(" " * 1000 + json.dumps(completion()), seconds_a_byte=0.02)
+    crude.answer = trickles(" " * 3000 + json.dumps(completion()), seconds_a_byte=0.02)
     started = time.monotonic()
     failure = run.failure(crude, timeout_seconds=0.4)
     assert (type(failure), failure.kind) == (Down, "timeout")
-    assert 0.35 < time.monotonic() - started < 1.5
+    assert 0.35 < time.monotonic() - started < LONG
     eventually(lambda: crude.closed_early)
 
 
@@ -430,14 +434,16 @@ def test_cancelling_a_call_closes_its_connection(run: Run, stand_in: StandIn) ->
 
 
 def test_calls_of_one_batch_overlap(run: Run, stand_in: StandIn) -> None:
-    stand_in.script(*["slow:0.3"] * 10)
+    stand_in.script(*["hang"] * 10)
 
-    async def ask_all() -> list[Answer]:
-        return await asyncio.gather(*(run.asking(stand_in) for _ in range(10)))
+    async def ask_all() -> None:
+        calls = [asyncio.create_task(run.asking(stand_in, 60)) for _ in range(10)]
+        await asyncio.to_thread(eventually, lambda: len(stand_in.calls()) == 10)
+        for call in calls:
+            call.cancel()
+        await asyncio.wait(calls)
 
-    started = time.monotonic()
-    assert len(run.run(ask_all())) == 10
-    assert time.monotonic() - started < 1.5
+    run.run(ask_all())
 
 
 def test_a_connection_is_kept_for_the_next_call(run: Run, crude: Crude) -> None:

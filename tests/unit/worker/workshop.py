@@ -117,7 +117,7 @@ class Context:
         return 200_000
 
 
-async def until(holds: Callable[[], object], within_seconds: float = 5) -> None:
+async def until(holds: Callable[[], object], within_seconds: float = 30) -> None:
     async with asyncio.timeout(within_seconds):
         while not holds():
             await asyncio.sleep(0.01)
