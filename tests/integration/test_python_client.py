@@ -15,7 +15,7 @@ import pytest
 
 from local.stack import Deployment
 from local.stand_in import StandIn
-from simmer_client import ApiProblem, AsyncClient, Client, JobFailed, State, Update
+from simmer_client import ApiProblem, AsyncClient, Client, JobFailed, State, Timing, Update
 from simmer_client.recipe import recipes
 
 SIMMER = Path(sys.executable).with_name("simmer")
@@ -113,7 +113,9 @@ def test_while_push_works_the_status_is_not_asked_for(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    with Client(deployment.api_url, deployment.token("alice")) as client:
+    # The machine is shared: a function that starts slowly must not look like a dead socket.
+    patient = Timing(answer_within=60)
+    with Client(deployment.api_url, deployment.token("alice"), timing=patient) as client:
         send = client._http.send
 
         def counted(request, **options):  # type: ignore[no-untyped-def]
