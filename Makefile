@@ -14,6 +14,7 @@ MODEL_DELAY ?= 4
 # `local` is a real but tiny model, downloaded when it is first asked for.
 MODEL ?=
 # Parameters of template.yaml; empty means its own default.
+ALLOWED_ORIGINS ?=
 CACHE_SCOPE ?=
 DAILY_JOB_QUOTA ?=
 JOB_DEADLINE_SECONDS ?=
@@ -23,6 +24,7 @@ MODEL_LADDER ?=
 run: setup  ## Serve everything on this machine: PORT=3000 MODEL_DELAY=4; MODEL=local is a real small model
 	@UV='$(UV)' exec $(PYTHON) -m local.run --port '$(PORT)' --model-delay '$(MODEL_DELAY)' \
 	  $(if $(MODEL),--model '$(MODEL)') \
+	  $(if $(ALLOWED_ORIGINS),--parameter 'AllowedOrigins=$(ALLOWED_ORIGINS)') \
 	  $(if $(CACHE_SCOPE),--parameter 'CacheScope=$(CACHE_SCOPE)') \
 	  $(if $(DAILY_JOB_QUOTA),--parameter 'DailyJobQuota=$(DAILY_JOB_QUOTA)') \
 	  $(if $(JOB_DEADLINE_SECONDS),--parameter 'JobDeadlineSeconds=$(JOB_DEADLINE_SECONDS)') \

@@ -1,12 +1,13 @@
 """Reads a SAM template, and turns it into the plain CloudFormation that the emulator can deploy.
 
-The translation is AWS's own (aws-sam-translator). Five things are then said in other words,
+The translation is AWS's own (aws-sam-translator). Six things are then said in other words,
 since the emulator takes them otherwise than CloudFormation:
 
 - an HTTP API's routes, which SAM leaves in an OpenAPI `Body`, are written out as the resources
   that API Gateway would make of it;
 - a number that comes from a parameter reaches it as text, which its Lambda cannot compare;
 - `Ref` of a secret is the secret's name instead of its ARN;
+- a condition cannot join a list; there, a parameter that is one is still the text given for it;
 - the address of an API, as functions are told it, is a name that only AWS resolves;
 - a WebSocket API without `$connect` and `$disconnect` hands these to its `$default` route, which
   on AWS gets messages only.
@@ -94,6 +95,19 @@ def with_locations(template: Template, locations: dict[str, str]) -> Template:
     return located
 
 
+def parameter_values(template: Template, given: Mapping[str, str]) -> dict[str, Any]:
+    """The parameters as CloudFormation hands them to SAM, which writes some of them out: those
+    given and the others' defaults, a list as a list."""
+    values: dict[str, Any] = {}
+    for name, parameter in template.get("Parameters", {}).items():
+        value = given.get(name, parameter.get("Default"))
+        if value is None:
+            continue
+        is_list = parameter["Type"] == "CommaDelimitedList"
+        values[name] = [member.strip() for member in value.split(",")] if is_list else value
+    return values
+
+
 def expand(
     template: Template, region: str, parameters: Mapping[str, str], endpoint: str
 ) -> Template:
@@ -109,13 +123,16 @@ def expand(
     before = os.environ.get("AWS_DEFAULT_REGION")
     os.environ["AWS_DEFAULT_REGION"] = region
     try:
-        expanded: Template = transform(copy.deepcopy(template), {}, _NO_MANAGED_POLICIES)
+        expanded: Template = transform(
+            copy.deepcopy(template), parameter_values(template, parameters), _NO_MANAGED_POLICIES
+        )
     finally:
         if before is None:
             del os.environ["AWS_DEFAULT_REGION"]
         else:
             os.environ["AWS_DEFAULT_REGION"] = before
 
+    expanded["Conditions"] = _unjoined(expanded.get("Conditions", {}))
     resources: Template = expanded["Resources"]
     for logical_id, kind, properties in list(_resources(expanded)):
         if kind == "AWS::ApiGatewayV2::Api" and "Body" in properties:
@@ -148,6 +165,18 @@ def _resolvable(value: Any, endpoint: str) -> Any:
             return {"Fn::Sub": f"{scheme}://{host}{path}{text[found.end() :]}"}
         case dict():
             return {key: _resolvable(child, endpoint) for key, child in value.items()}
+    return value
+
+
+def _unjoined(value: Any) -> Any:
+    """`Join` of a list parameter, with nothing between, as the parameter."""
+    match value:
+        case {"Fn::Join": ["", {"Ref": str()} as parameter]}:
+            return parameter
+        case dict():
+            return {key: _unjoined(child) for key, child in value.items()}
+        case list():
+            return [_unjoined(child) for child in value]
     return value
 
 

@@ -17,14 +17,17 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
+from local.sam import parameter_values
+
 TEMPLATE = Path(__file__).parent.parent / "template.yaml"
 MONITORING = TEMPLATE.with_name("monitoring.yaml")  # nested in it
 REGION = "us-east-1"
 
-# With a user pool of the template's own, and with an issuer given.
+# With a user pool of the template's own, with an issuer given, and with web apps elsewhere.
 PARAMETER_SETS: dict[str, dict[str, str]] = {
     "own pool": {},
     "given issuer": {"JwtIssuer": "https://issuer.example", "JwtAudience": "app"},
+    "given origins": {"AllowedOrigins": "https://app.example, http://localhost:5173"},
 }
 
 # What `sam package` would put in the place of a folder, and of a nested template.
@@ -43,7 +46,9 @@ def translated(text: str, parameters: dict[str, str] | None = None) -> dict[str,
             resource["Properties"]["TemplateURL"] = _NESTED
     session = boto3.Session(region_name=REGION)
     translator = Translator({}, Parser(), boto_session=session)
-    template: dict[str, Any] = translator.translate(document, dict(parameters or {}))
+    template: dict[str, Any] = translator.translate(
+        document, parameter_values(document, parameters or {})
+    )
     translator.metrics.publish()  # to nobody; it complains otherwise
     return template
 

@@ -237,6 +237,55 @@ def test_jwt_is_the_apis_default_so_that_a_new_route_has_it_too() -> None:
     assert "Authorizer: NONE" not in TEXT
 
 
+# ── Web apps of other origins ─────────────────────────────────────────────────────────────────────
+
+
+def test_origins_that_are_given_may_call_the_api_and_read_what_clients_need() -> None:
+    template = _template("given origins")
+    condition, cors, otherwise = _cors(template)["Fn::If"]
+
+    assert cors == {
+        "allowOrigins": ["https://app.example", "http://localhost:5173"],
+        "allowMethods": ["GET", "POST"],
+        "allowHeaders": [
+            *("authorization", "content-type", "cache-control", "idempotency-key"),
+            "accept-language",
+        ],
+        "exposeHeaders": ["location", "retry-after"],
+        "maxAge": 3600,
+    }
+    assert otherwise == {"Ref": "AWS::NoValue"}
+    assert template["Conditions"][condition] == {
+        "Fn::Not": [{"Fn::Equals": [{"Fn::Join": ["", {"Ref": "AllowedOrigins"}]}, ""]}]
+    }
+
+
+def test_no_origin_is_allowed_by_default() -> None:
+    assert _template()["Parameters"]["AllowedOrigins"]["Default"] == ""
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_taken"),
+    [
+        ("", True),
+        ("*", True),
+        ("https://app.example", True),
+        ("http://localhost:5173", True),
+        ("https://app.example/", False),  # no browser calls itself that
+        ("https://app.example/shop", False),
+        ("app.example", False),
+    ],
+)
+def test_origin_is_one_as_browsers_write_it(origin: str, is_taken: bool) -> None:
+    pattern = _template()["Parameters"]["AllowedOrigins"]["AllowedPattern"]
+
+    assert bool(re.fullmatch(pattern, origin)) == is_taken
+
+
+def _cors(template: dict[str, Any]) -> Any:
+    return template["Resources"]["Api"]["Properties"]["Body"]["x-amazon-apigateway-cors"]
+
+
 # ── What a function is told ───────────────────────────────────────────────────────────────────────
 
 
