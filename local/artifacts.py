@@ -13,10 +13,11 @@ import sysconfig
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from local.sam import Code
-from local.toolchain import BUILD, emulator_python, run_tool, uv
+from local.toolchain import BUILD, emulator_python, keep_newest, run_tool, uv
 
 _CACHE = BUILD / "artifacts"
 _KEPT_ZIPS = 3  # of one name: a run and a test may use different states of the sources
@@ -39,8 +40,8 @@ def _zip_of(code: Code, report: Callable[[str], None]) -> Path:
     layout = "layer" if code.is_layer else "function"
     digest = _digest([layout, *_platform()], sources)
     target = _CACHE / f"{code.logical_id}-{digest}.zip"
-    if target.exists():
-        target.touch()  # the newest are kept
+    with suppress(FileNotFoundError):
+        os.utime(target)  # the newest are kept
         return target
 
     report(f"building {code.logical_id}")
@@ -58,7 +59,7 @@ def _zip_of(code: Code, report: Callable[[str], None]) -> Path:
         packed = Path(scratch) / "zip"
         _pack(packed, files, prefix="python/" if code.is_layer else "")
         packed.replace(target)
-    _drop_old(code.logical_id)
+    keep_newest(_KEPT_ZIPS, _CACHE.glob(f"{code.logical_id}-*.zip"))
     return target
 
 
@@ -125,9 +126,3 @@ def _pack(target: Path, files: dict[str, Path], prefix: str) -> None:
             entry = zipfile.ZipInfo(prefix + name, _ZIP_EPOCH)
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, path.read_bytes())
-
-
-def _drop_old(logical_id: str) -> None:
-    zips = _CACHE.glob(f"{logical_id}-*.zip")
-    for old in sorted(zips, key=lambda path: path.stat().st_mtime)[:-_KEPT_ZIPS]:
-        old.unlink(missing_ok=True)

@@ -31,7 +31,7 @@ from botocore.exceptions import ClientError, WaiterError
 
 from local import artifacts, sam
 from local.child import Child, free_port
-from local.toolchain import BUILD, EMULATOR_VENV, emulator_python
+from local.toolchain import BUILD, EMULATOR_VENV, emulator_python, keep_newest
 
 REGION = "us-east-1"
 
@@ -395,9 +395,7 @@ def _text(value: object) -> str:
 def _sweep(folder: Path) -> None:
     """Remove old logs, and what killed runs have left: folders named after a process that is
     no more."""
-    logs = sorted((BUILD / "logs").glob("*.log"), key=lambda log: log.stat().st_mtime)
-    for log in logs[:-_KEPT_LOGS]:
-        log.unlink(missing_ok=True)
+    keep_newest(_KEPT_LOGS, (BUILD / "logs").glob("*.log"))
     for left in folder.glob("emulator-*"):
         try:
             os.kill(int(left.name.split("-")[1]), 0)

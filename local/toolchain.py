@@ -4,6 +4,8 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -40,6 +42,16 @@ def run_tool(*command: str | Path, env: dict[str, str] | None = None) -> str:
         name, said = Path(command[0]).name, (errors or output).strip()
         raise ToolError(f"{name} failed ({process.returncode}):\n{said}")
     return output
+
+
+def keep_newest(count: int, files: Iterable[Path]) -> None:
+    """Remove the older ones, as another process may be doing right now."""
+    dated = []
+    for file in files:
+        with suppress(FileNotFoundError):
+            dated.append((file.stat().st_mtime, file))
+    for _, old in sorted(dated)[:-count]:
+        old.unlink(missing_ok=True)
 
 
 def uv() -> str:

@@ -1,6 +1,7 @@
 """The worker: SQS wakes it with up to ten messages, and it runs their jobs side by side."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -16,13 +17,19 @@ from simmer.job_store import JobStore
 from simmer.ledger import Ledger
 from simmer.settings import WorkerSettings
 
-logger = Logger(service="simmer")
+# For each of ten jobs a heartbeat and a call of its own. As many as Python gives a small machine
+# would let calls that hang stop the hearts of the others.
+THREADS = 20
+
+logger = Logger(service="simmer", child=True)
 
 
 @cache
 def _runner() -> asyncio.Runner:
     # One event loop for the life of the function, so that connections to a provider stay open.
-    return asyncio.Runner()
+    runner = asyncio.Runner()
+    runner.get_loop().set_default_executor(ThreadPoolExecutor(THREADS))
+    return runner
 
 
 @cache

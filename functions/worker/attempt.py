@@ -39,7 +39,7 @@ SETTLE_PAUSES_SECONDS = (0.0, 0.5, 1.0)
 
 DONE, STAYS = True, False
 
-logger = Logger(service="simmer")
+logger = Logger(service="simmer", child=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ type and status.
 
 import asyncio
 import json
+import logging
 import math
 import random
 from collections.abc import Mapping
@@ -23,7 +24,11 @@ from aws_lambda_powertools.utilities import parameters
 from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
 
 from ladder import Rung
+from simmer.aws import CLIENT_CONFIG
 from simmer.job import Usage, fingerprint
+
+# At INFO it writes a line of its own for each call, with the address.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 # A key that was just put into the secret is used within this time.
 KEYS_MAX_AGE_SECONDS = 60
@@ -79,7 +84,7 @@ class Provider:
 
     @classmethod
     def connect(cls, keys_secret: str) -> Self:
-        return cls(keys_secret, parameters.SecretsProvider())
+        return cls(keys_secret, parameters.SecretsProvider(boto_config=CLIENT_CONFIG))
 
     async def ask(
         self,
@@ -91,7 +96,12 @@ class Provider:
         timeout_seconds: float,
     ) -> Answer:
         """One answer of the rung's model within `timeout_seconds`, or a `ProviderFailure`."""
-        key = await asyncio.to_thread(self._key, rung.key)
+        ends_at = asyncio.get_running_loop().time() + timeout_seconds
+        try:
+            async with asyncio.timeout_at(ends_at):
+                key = await asyncio.to_thread(self._key, rung.key)
+        except TimeoutError:
+            raise Down("secret out of reach") from None
         client = _client(rung.base_url, key)
         options: dict[str, Any] = {}
         if response_format is not None:
@@ -100,7 +110,7 @@ class Provider:
             # Requests that begin alike are sent to where that beginning is cached.
             options["prompt_cache_key"] = fingerprint(rung.model, str(messages[0].get("content")))
         try:
-            async with asyncio.timeout(timeout_seconds):
+            async with asyncio.timeout_at(ends_at):
                 completion = await client.with_options(
                     timeout=timeout_seconds, max_retries=0
                 ).chat.completions.create(

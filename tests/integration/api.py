@@ -29,7 +29,7 @@ class Api:
     def status(self, job_id: str) -> httpx2.Response:
         return self._http.get(f"/recipe/status/{job_id}")
 
-    def wait(self, job_id: str, within_seconds: float = 60) -> dict[str, Any]:
+    def wait(self, job_id: str, within_seconds: float = 120) -> dict[str, Any]:
         """Poll as the server says until the job has ended; the last status document."""
         give_up = time.monotonic() + within_seconds
         seen = -1

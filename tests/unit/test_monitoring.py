@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+import announcement
 import subscription
+from connections import Connections
 from provider import Misconfigured
 from simmer import durations
 from simmer.job_store import JobStore
@@ -215,6 +217,34 @@ def test_a_bug_behind_the_apis_is_counted_in_the_log_of_every_function_that_serv
     assert sorted(listening) == sorted(f"{function}LogGroup" for function in API_FUNCTIONS)
 
 
+def _a_gateway_that_takes_no_frame(cloud: Cloud, job_id: str) -> None:
+    image = cloud.image(job_id) | {"subscribers": {"SS": ["phone"]}}
+    cloud.connections.fail("post_to_connection", refused("ForbiddenException"))
+    record = {"dynamodb": {"NewImage": image, "SequenceNumber": "1"}}
+    connections = Connections(cloud.connections)  # type: ignore[arg-type]
+    assert announcement.announce([record], connections, 0) == ["1"]
+
+
+def _a_push_key_that_cannot_be_read(cloud: Cloud, job_id: str) -> None:
+    said = {"action": "subscribe", "jobId": job_id, "token": "t"}
+    event = {"requestContext": {"connectionId": "phone"}, "body": json.dumps(said)}
+    store = JobStore(cloud.dynamodb, TABLE)  # type: ignore[arg-type]
+    tokens = PushTokens(cloud.secrets, "no such secret")  # type: ignore[arg-type]
+    assert json.loads(subscription.answer(event, store, tokens, 0))["status"] == 503
+
+
+@pytest.mark.parametrize(
+    "trouble", [_a_gateway_that_takes_no_frame, _a_push_key_that_cannot_be_read]
+)
+def test_trouble_of_push_that_polling_makes_good_is_counted_all_the_same(
+    api: Api, cloud: Cloud, printed: Printed, trouble: Callable[[Cloud, str], None]
+) -> None:
+    trouble(cloud, json.loads(api.submit({"ingredients": ["egg"]})["body"])["jobId"])
+    [line] = [line for line in printed() if heard_by(line)]
+
+    assert heard_by(line) == {"PushFailures"}
+
+
 def test_a_job_without_trouble_is_counted_by_nothing(
     api: Api, cloud: Cloud, clock: Clock, printed: Printed
 ) -> None:
@@ -260,7 +290,7 @@ def test_every_metric_of_a_filter_has_one_alarm_and_every_alarm_of_ours_a_filter
 def test_every_trouble_of_the_list_above_has_its_metric() -> None:
     counted = {each["MetricTransformations"][0]["MetricName"] for each in FILTERS.values()}
 
-    assert {metric for _, _, metric in TROUBLES} == counted
+    assert {metric for _, _, metric in TROUBLES} | {"PushFailures"} == counted
 
 
 def test_nothing_is_counted_that_did_not_happen() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ladder import Ladder, Rung
+from simmer.aws import CLIENT_CONFIG
 from simmer.job import LAST_WRITE_MS, JobStatus
 from simmer.settings import PushSettings, SubmitSettings, WorkerSettings
 from tests.lint_template import PARAMETER_SETS, TEMPLATE, findings, translated
@@ -414,6 +415,30 @@ def test_worker_takes_ten_messages_and_reports_which_failed(resources: dict[str,
     assert mapping["BatchSize"] == 10
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "WorkerMaximumConcurrency"}}
+
+
+def test_message_that_is_sent_anew_again_and_again_is_no_runaway_loop(
+    resources: dict[str, Any],
+) -> None:
+    assert resources["WorkerFunction"]["Properties"]["RecursiveLoop"] == "Allow"
+
+
+@pytest.mark.parametrize("function", ["SubmitFunction", "StatusFunction", "CancelFunction"])
+def test_function_has_time_to_say_503_when_a_service_hangs(
+    resources: dict[str, Any], function: str
+) -> None:
+    config: Any = CLIENT_CONFIG
+    tries = config.retries["total_max_attempts"]
+    longest_pauses = sum(2**retry for retry in range(tries - 1))
+    gives_up_after = tries * (config.connect_timeout + config.read_timeout) + longest_pauses
+
+    assert gives_up_after < resources[function]["Properties"]["Timeout"] < 30
+
+
+def test_pool_of_our_own_lets_nobody_sign_up_by_himself(resources: dict[str, Any]) -> None:
+    pool = resources["UserPool"]["Properties"]
+
+    assert pool["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
 
 
 # ── Push ──────────────────────────────────────────────────────────────────────────────────────────

@@ -25,7 +25,9 @@ type Handler = Callable[[Event, Any], Response]
 
 MAX_BODY_BYTES = 16 * 1024
 
-logger = Logger(service="simmer")
+# The parent of all our loggers. CloudWatch takes the level of a line whose time it cannot read for
+# INFO, and with a log level above that would drop our errors, and with them the alarms.
+logger = Logger(service="simmer", use_rfc3339=True)
 
 
 def http_endpoint(handler: Handler) -> Handler:

@@ -35,7 +35,7 @@ _CONFIG = CLIENT_CONFIG.merge(
     Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
 )
 
-logger = Logger(service="simmer")
+logger = Logger(service="simmer", child=True)
 
 
 class PushTokens:

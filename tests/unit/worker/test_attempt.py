@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -792,6 +793,20 @@ def test_the_handler_is_wired_by_its_environment(
         app._runner().close()
         app._runner.cache_clear()
     assert [asked.rung.model for asked in provider.asked] == ["rung-0", "rung-0"]
+
+
+def test_calls_that_hang_leave_a_thread_for_every_heartbeat() -> None:
+    jobs = 10
+    everybody = threading.Barrier(2 * jobs)  # a call and a heartbeat each
+
+    async def work() -> None:
+        await asyncio.gather(*(asyncio.to_thread(everybody.wait, 30) for _ in range(2 * jobs)))
+
+    try:
+        app._runner().run(work())
+    finally:
+        app._runner().close()
+        app._runner.cache_clear()
 
 
 # --- Silence --------------------------------------------------------------------------------------

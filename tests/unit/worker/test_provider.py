@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import re
+import threading
 import time
 import traceback
 from collections.abc import Coroutine, Iterator
@@ -118,18 +119,18 @@ class Run:
         self._runner = runner
         self._provider = provider
 
-    def ask(self, server: StandIn | Crude, timeout_seconds: float = 5, **rung: Any) -> Answer:
+    def ask(self, server: StandIn | Crude, timeout_seconds: float = 30, **rung: Any) -> Answer:
         return self._runner.run(self.asking(server, timeout_seconds, **rung))
 
     def failure(
-        self, server: StandIn | Crude, timeout_seconds: float = 5, **rung: Any
+        self, server: StandIn | Crude, timeout_seconds: float = 30, **rung: Any
     ) -> ProviderFailure:
         with pytest.raises(ProviderFailure) as failed:
             self.ask(server, timeout_seconds, **rung)
         return failed.value
 
     def asking(
-        self, server: StandIn | Crude, timeout_seconds: float = 5, **rung: Any
+        self, server: StandIn | Crude, timeout_seconds: float = 30, **rung: Any
     ) -> Coroutine[Any, Any, Answer]:
         asked = Rung.model_validate(
             {"model": "stand-in-small", "baseUrl": f"{server.url}/v1", **rung}
@@ -478,6 +479,27 @@ def test_a_secret_out_of_reach_is_a_failure_that_may_pass(
 ) -> None:
     elsewhere = Provider(f"{secret.id}-gone", SecretsProvider(boto3_client=secret.client))
     assert type(Run(runner, elsewhere).failure(crude)) is Down
+    assert crude.bodies == []
+
+
+def test_a_secret_that_hangs_is_given_up_at_the_calls_own_time_out(
+    runner: asyncio.Runner, crude: Crude
+) -> None:
+    was_given_up = threading.Event()
+
+    class Hanging(SecretsProvider):
+        def __init__(self) -> None:
+            pass
+
+        def get(self, name: str, **_: Any) -> str:  # type: ignore[override]
+            assert was_given_up.wait(60)
+            return "{}"
+
+    try:
+        failure = Run(runner, Provider("secret", Hanging())).failure(crude, timeout_seconds=0.2)
+    finally:
+        was_given_up.set()
+    assert (type(failure), failure.kind, failure.usage) == (Down, "secret out of reach", Usage())
     assert crude.bodies == []
 
 

@@ -102,6 +102,10 @@ def test_no_word_of_request_and_answer_nor_a_key_is_logged_on_the_whole_way(
     assert server.authorizations[0] == f"Bearer {KEY}"
     ours = [record for record in records if not record.name.startswith(("botocore", "asyncio"))]
     assert len(ours) >= 5, "submit, claim, call, status"
+    shown_by_default = {each.name for each in ours if each.levelno >= logging.INFO}
+    assert {name.partition(".")[0] for name in shown_by_default} == {"simmer", "aiohttp"}, (
+        "the functions' own lines, and those of the model server here"
+    )
     texts = [str({**vars(record), "text": record.getMessage()}) for record in ours]
     everything = "\n".join([*texts, printed.getvalue(), *capfd.readouterr()])
     assert job_id in everything
