@@ -35,15 +35,16 @@ class FlakyClient:
     def __init__(self, client: Any, calls: list[str]) -> None:
         self._client = client
         self._calls = calls
-        self._failures: dict[str, list[tuple[Exception, bool]]] = defaultdict(list)
+        self._failures: dict[str, list[tuple[Exception, bool, str]]] = defaultdict(list)
         self._stale: dict[str, list[dict[str, Any]]] = defaultdict(list)
 
-    def fail(self, operation: str, error: Exception, *, times: int = 1) -> None:
-        self._failures[operation] += [(error, False)] * times
+    def fail(self, operation: str, error: Exception, *, times: int = 1, about: str = "") -> None:
+        """The next calls fail, of those in whose arguments this stands."""
+        self._failures[operation] += [(error, False, about)] * times
 
     def lose_answer(self, operation: str) -> None:
         """The next call takes effect, and its caller gets a time-out."""
-        self._failures[operation].append((LOST_ANSWER, True))
+        self._failures[operation].append((LOST_ANSWER, True, ""))
 
     def answer_next(self, operation: str, item: dict[str, Any]) -> None:
         """The next call reads this item, as one that was a moment too early."""
@@ -58,12 +59,14 @@ class FlakyClient:
             self._calls.append(operation)
             if self._stale[operation]:
                 return self._stale[operation].pop(0)
-            failures = self._failures[operation]
-            error, takes_effect = failures.pop(0) if failures else (None, True)
-            answer = method(**arguments) if takes_effect else None
-            if error is not None:
-                raise error
-            return answer
+            for failure in self._failures[operation]:
+                error, takes_effect, about = failure
+                if about in str(arguments):
+                    self._failures[operation].remove(failure)
+                    if takes_effect:
+                        method(**arguments)
+                    raise error
+            return method(**arguments)
 
         return call
 

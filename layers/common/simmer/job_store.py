@@ -121,7 +121,7 @@ class JobStore:
         request, which only an idempotency key can bring about.
         """
         for _ in range(LOOKS):
-            admission = self._admit(job, daily_quota, now_ms)
+            admission = self._look(job, now_ms) or self._admit(job, daily_quota, now_ms)
             standing = admission.job
             if standing.is_overdue(now_ms):
                 self._expire(standing, now_ms)  # who waits for that run is told how it ended
@@ -133,6 +133,18 @@ class JobStore:
             except _Refused:
                 continue  # it has just ended: what stands there now?
         raise _unavailable()
+
+    def _look(self, job: Job, now_ms: int) -> Admission | None:
+        """What stands there, unless the transaction would replace it. It decides in any case, but
+        refused it costs as much as if it had written all, and many of one item refuse each other.
+        """
+        try:
+            existing = self._read(job.job_id, now_ms)
+        except JobNotFound:
+            return None
+        is_same_request = existing.request_hash == job.request_hash
+        has_failed = existing.status in (JobStatus.FAILED, JobStatus.CANCELLED)
+        return None if is_same_request and has_failed else _met(existing, job)
 
     def _admit(self, job: Job, daily_quota: int, now_ms: int) -> Admission:
         is_absent = "attribute_not_exists(#pk)"
@@ -170,10 +182,7 @@ class JobStore:
         }
         refused_job, refused_quota = self._transact([put_job, count_job])
         if refused_job is not None:
-            existing = job_of(refused_job["Item"])
-            if existing.request_hash != job.request_hash:
-                raise IdempotencyKeyReused("Use a new Idempotency-Key for another request.")
-            return Admission(existing, is_new=False)
+            return _met(job_of(refused_job["Item"]), job)
         if refused_quota is not None:
             midnight = datetime.combine(day + timedelta(days=1), datetime.min.time(), UTC)
             raise QuotaExceeded(
@@ -494,6 +503,12 @@ class JobStore:
             except AWS_ERRORS as error:
                 raise _unavailable() from error
         raise _unavailable()
+
+
+def _met(existing: Job, job: Job) -> Admission:
+    if existing.request_hash != job.request_hash:
+        raise IdempotencyKeyReused("Use a new Idempotency-Key for another request.")
+    return Admission(existing, is_new=False)
 
 
 def _tries() -> Iterator[None]:

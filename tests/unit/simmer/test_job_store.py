@@ -291,7 +291,19 @@ def test_overdue_run_ends_before_another_takes_its_place(
 
     store.admit(a_job(clock, run_id="run-2"), daily_quota=9, now_ms=clock.now_ms)
 
-    assert cloud.calls == ["transact_write_items", "update_item", "transact_write_items"]
+    assert cloud.calls == ["get_item", "update_item", "get_item", "transact_write_items"]
+
+
+def test_request_whose_job_stands_there_costs_a_read_and_no_transaction(
+    walk: Walk, store: JobStore, clock: Clock, cloud: Cloud
+) -> None:
+    """Refused, a transaction costs as much as one that has written, and many refuse each other."""
+    waiting(walk)
+    cloud.calls.clear()
+
+    assert not store.admit(a_job(clock, run_id="run-2"), daily_quota=9, now_ms=clock.now_ms).is_new
+
+    assert cloud.calls == ["get_item"]
 
 
 def test_worker_of_an_earlier_run_cannot_claim_the_new_one(walk: Walk) -> None:

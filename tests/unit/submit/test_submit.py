@@ -69,7 +69,7 @@ def test_accepted_job_and_its_message_are_durable(api: Api, cloud: Cloud, clock:
 def test_job_is_stored_before_its_message_is_sent(api: Api, cloud: Cloud) -> None:
     api.submit()
 
-    assert cloud.calls == ["transact_write_items", "send_message"]
+    assert cloud.calls == ["get_item", "transact_write_items", "send_message"]
 
 
 def test_same_request_again_joins_the_job_and_counts_once(api: Api, cloud: Cloud) -> None:

@@ -93,7 +93,7 @@ def test_a_ledger_that_cannot_be_read_is_no_history_and_stops_no_job(
     shop: Workshop, records: list[logging.LogRecord]
 ) -> None:
     learn(shop.ledger, 5, 3, shop.clock.now_ms)
-    shop.cloud.dynamodb.fail("get_item", refused("InternalServerError"), times=1000)
+    shop.cloud.dynamodb.fail("get_item", refused("InternalServerError"), times=9, about="ledger#")
     stored = shop.job(FakeProvider([VALID]))
     assert (stored["status"], stored["durations"]) == ("completed", {})
     assert [record for record in records if record.msg == "ledger not read"]
