@@ -5,6 +5,7 @@ A recipe here is a dict of the result's JSON fields; see `simmer.tasks.recipe` f
 
 import hashlib
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -225,12 +226,13 @@ def _recipe(dish: Dish, turn: int, request: Mapping[str, Any]) -> Json:
     used = (given[start:] + given[:start])[:_INGREDIENTS_A_RECIPE]
     locale = "en" if request.get("locale") == "en" else "ko"
     words = dish.words[locale]
-    listed = _list_en(used) if locale == "en" else _list_ko(used)
+    spoken = [_spoken(each) or words.extras[0] for each in used]
+    listed = _list_en(spoken) if locale == "en" else _list_ko(spoken)
     known = {each.strip().casefold() for each in given}
 
     def fill(text: str) -> str:
         # Not format(): an ingredient may hold braces.
-        filled = text.replace("{main}", used[0][:_LONGEST_NAME]).replace("{all}", listed)
+        filled = text.replace("{main}", spoken[0][:_LONGEST_NAME]).replace("{all}", listed)
         return filled[0].upper() + filled[1:]
 
     return {
@@ -243,6 +245,11 @@ def _recipe(dish: Dish, turn: int, request: Mapping[str, Any]) -> Json:
         "difficulty": request.get("difficulty") or dish.difficulty,
         "servings": request.get("servings") or _DEFAULT_SERVINGS,
     }
+
+
+def _spoken(ingredient: str) -> str:
+    """In a sentence, where nothing of it may be taken for markup."""
+    return " ".join(re.sub(r"[<>&\[\]()/]", " ", ingredient).split())
 
 
 def _list_en(words: list[str]) -> str:

@@ -1,5 +1,6 @@
 """POST /{task}/generate: a request becomes a job, or is answered at once."""
 
+import re
 from functools import cache
 from typing import Any
 
@@ -26,6 +27,9 @@ from simmer.push import PushTokens, push_offer
 from simmer.settings import SubmitSettings
 from simmer.task import find_task
 from simmer.view import cached_view, status_path, submitted_view
+
+# A directive of its own among those that commas separate, not a part of another or of its value.
+_NO_CACHE = re.compile(r"(?:^|,)\s*no-cache\s*(?:$|,|=)", re.IGNORECASE)
 
 
 @cache
@@ -55,7 +59,7 @@ def handler(event: Event, context: Any) -> Response:
         body=json_body(event),
         accept_language=header(event, "accept-language"),
         idempotency_key=header(event, "idempotency-key"),
-        wants_fresh="no-cache" in (header(event, "cache-control") or "").lower(),
+        wants_fresh=bool(_NO_CACHE.search(header(event, "cache-control") or "")),
     )
     store, queue, settings = _wiring()
     job = submit(submission, store, queue, settings, now_ms, _history().durations).job

@@ -8,12 +8,13 @@ and the text is brought into Unicode's composed form (NFC).
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any
 
 from pydantic import ValidationError
 
 from simmer import strict_json
+from simmer.plain_text import flaws, has_markup
 from simmer.task import AnyTask, TaskRequest
 
 MAX_RESULT_BYTES = 64 * 1024  # an item may have 400 KB, a WebSocket frame 128
@@ -22,9 +23,6 @@ MAX_COMPLAINTS = 12
 MAX_COMPLAINT_CHARACTERS = 300  # it may quote the answer
 
 _FENCE = re.compile(r"\A```(?:json)?[ \t]*\r?\n(.*)\r?\n```\Z", re.DOTALL)
-# A tag, a comment or a character reference: what a view that takes HTML would act on. A tag that
-# is left open counts: the page around it closes it.
-_MARKUP = re.compile(r"<[a-zA-Z/!?]|&(?:#\d+|#x[0-9a-fA-F]+|[a-zA-Z]+);|\]\(\s*\w+:")
 
 
 class InvalidAnswer(Exception):
@@ -57,7 +55,9 @@ def validated(task: AnyTask, request: TaskRequest, text: str) -> str:
         result = task.result_model.model_validate_json(text)
     except ValidationError as error:
         raise InvalidAnswer(*_type_complaints(error)) from None
-    complaints = [*_text_complaints(document, ""), *task.check(request, result)]
+    # The user's own words may hold markup: to leave that out would be to alter what was asked with.
+    own = frozenset(_texts(request.model_dump()))
+    complaints = [*_text_complaints(document, own), *task.check(request, result)]
     if complaints:
         raise InvalidAnswer(*complaints)
     return text
@@ -87,37 +87,30 @@ def _type_complaints(error: ValidationError) -> Iterator[str]:
         yield f"{place}: {complaint['msg'].removeprefix('Value error, ')}"
 
 
-def _text_complaints(node: Any, place: str) -> Iterator[str]:
+def _text_complaints(node: Any, own: Set[str], place: str = "") -> Iterator[str]:
     """What a phone must not be made to render."""
     match node:
         case dict():
             for key, child in node.items():
-                yield from _text_complaints(child, f"{place}.{key}" if place else key)
+                yield from _text_complaints(child, own, f"{place}.{key}" if place else key)
         case list():
             for i, child in enumerate(node):
-                yield from _text_complaints(child, f"{place}.{i}")
+                yield from _text_complaints(child, own, f"{place}.{i}")
         case str():
-            if node and all(_is_invisible(char) for char in node):
-                yield f"{place}: must not be empty"
-            if any(_is_unprintable(char) for char in node):
-                yield f"{place}: holds control characters"
+            yield from (f"{place}: {flaw}" for flaw in flaws(node))
             if not unicodedata.is_normalized("NFC", node):  # it came in as \uXXXX
                 yield f"{place}: write characters themselves, not as escapes"
-            if _MARKUP.search(node):
+            if has_markup(node) and node not in own:
                 yield f"{place}: holds markup, plain text is wanted"
 
 
-def _is_unprintable(char: str) -> bool:
-    """Controls but for tabs and line ends, lone surrogates, and marks that turn text around."""
-    if char in "\n\r\t":
-        return False
-    return unicodedata.category(char) in ("Cc", "Cs") or char in _TURNING
-
-
-def _is_invisible(char: str) -> bool:
-    """White space, zero-width marks, and the letters that Unicode has for filling a place."""
-    return unicodedata.category(char)[0] in "ZC" or char in _FILLING
-
-
-_FILLING = "\u115f\u1160\u2800\u3164\uffa0"
-_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+def _texts(node: Any) -> Iterator[str]:
+    match node:
+        case dict():
+            for child in node.values():
+                yield from _texts(child)
+        case list():
+            for child in node:
+                yield from _texts(child)
+        case str():
+            yield node

@@ -46,6 +46,17 @@ def test_the_same_request_is_answered_at_once_afterwards(alice: Api, model: Stan
     assert len(model.calls(egg)) == 1
 
 
+@pytest.mark.parametrize("words", ["<img src=x onerror=alert(1)>", "fish &amp; chips", "a<b"])
+def test_what_a_request_may_say_an_answer_may_copy(alice: Api, model: StandIn, words: str) -> None:
+    ingredient = unique(words)
+
+    ended = alice.wait(alice.submit(ingredient, count=1).json()["jobId"])
+
+    assert ended["status"] == "completed"
+    assert len(model.calls(ingredient[-8:])) == 1, "and no other was asked for"
+    assert ended["result"]["recipes"][0]["ingredients"] == [ingredient]
+
+
 def test_twenty_clients_with_one_request_reach_the_model_once(alice: Api, model: StandIn) -> None:
     leek = unique("leek")
     with ThreadPoolExecutor(20) as clients:

@@ -54,8 +54,8 @@ def submit(
     `simmer.errors`; after `DependencyUnavailable` the same call again is harmless.
     """
     task = find_task(submission.task)
-    request = _parse(task, submission)
-    job = _new_job(task, request, submission, settings, now_ms)
+    asked = _parse(task, submission)
+    job = _new_job(task, asked, submission, settings, now_ms)
     if durations := durations_of(task.name):  # else the first claim may know
         job = replace(job, durations=durations)
     admission = store.admit(job, daily_quota=settings.daily_job_quota, now_ms=now_ms)
@@ -76,15 +76,13 @@ def _parse(task: AnyTask, submission: Submission) -> TaskRequest:
         document = strict_json.loads(submission.body)
     except strict_json.NotStrictJson as error:
         raise MalformedJson(f"The body is not JSON: {error}.") from None
-    if isinstance(document, dict):
-        document.setdefault("locale", preferred_locale(submission.accept_language))
     try:
-        request: TaskRequest = task.request_model.model_validate(document)
+        asked: TaskRequest = task.request_model.model_validate(document)
     except ValidationError as error:
         raise InvalidRequest(
             "Some fields are not as they must be.", errors=_complaints(error)
         ) from None
-    return request
+    return asked
 
 
 def _complaints(error: ValidationError) -> list[FieldError]:
@@ -99,14 +97,20 @@ def _complaints(error: ValidationError) -> list[FieldError]:
 
 def _new_job(
     task: AnyTask,
-    request: TaskRequest,
+    asked: TaskRequest,
     submission: Submission,
     settings: SubmitSettings,
     now_ms: int,
 ) -> Job:
     """The run that this request would be. Its id says which requests are the same."""
     key = submission.idempotency_key
-    request_hash = fingerprint(task.name, task.version, task.identity(request))
+    request = asked
+    if "locale" not in asked.model_fields_set:
+        locale = preferred_locale(submission.accept_language)
+        request = asked.model_copy(update={"locale": locale})
+    # A key belongs to a body, whatever language a phone has been switched to since.
+    same = request if key is None else asked
+    request_hash = fingerprint(task.name, task.version, task.identity(same))
     is_shared = (
         settings.cache_scope == "shared"
         and task.is_shareable

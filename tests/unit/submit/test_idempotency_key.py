@@ -29,6 +29,16 @@ def test_same_key_and_a_body_that_says_the_same_is_the_same_job(api: Api) -> Non
     assert _submit(api, {"ingredients": [" EGG"], "servings": 2}, "k1") == first
 
 
+def test_key_belongs_to_its_body_whatever_language_the_phone_has_been_switched_to(
+    api: Api,
+) -> None:
+    korean = api.submit(EGG, headers={"idempotency-key": "k1", "accept-language": "ko"})
+    english = api.submit(EGG, headers={"idempotency-key": "k1", "accept-language": "en"})
+
+    assert (english["statusCode"], document(english)["jobId"]) == (202, document(korean)["jobId"])
+    assert _submit(api, {**EGG, "locale": "en"}, "k1")["statusCode"] == 422
+
+
 def test_same_key_with_another_body_is_refused(api: Api, cloud: Cloud) -> None:
     _submit(api, EGG, "k1")
     cloud.messages()

@@ -141,15 +141,22 @@ def test_task_that_does_not_allow_it_shares_nothing(
 def test_no_cache_asks_for_a_new_job_each_time(api: Api, cloud: Cloud) -> None:
     ids = {_job_id(api)} | {
         _job_id(api, headers={"cache-control": value})
-        for value in ("no-cache", "no-cache", "max-age=0, No-Cache")
+        for value in ("no-cache", "no-cache", "max-age=0 , No-Cache", 'no-cache="x"')
     }
 
-    assert len(ids) == 4
-    assert list(cloud.quota_counts().values()) == [4]
+    assert len(ids) == 5
+    assert list(cloud.quota_counts().values()) == [5]
 
 
 def test_other_cache_control_is_no_request_for_fresh_work(api: Api) -> None:
-    assert _job_id(api, headers={"cache-control": "max-age=3600"}) == _job_id(api)
+    for value in (
+        "max-age=3600",
+        "x-no-cache",
+        "no-cachex",
+        'private="a, no-cachet"',
+        'x="no-cache"',
+    ):
+        assert _job_id(api, headers={"cache-control": value}) == _job_id(api), value
 
 
 def test_no_cache_runs_anew_what_was_answered_before(api: Api, worker: WorkerSide) -> None:

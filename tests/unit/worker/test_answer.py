@@ -249,6 +249,18 @@ def test_every_misfit_is_told_at_once() -> None:
     assert len(found) == 4
 
 
+def test_users_own_words_may_hold_markup_and_no_others() -> None:
+    given = ["두부", "crème fraîche", "<b>tofu</b>"]
+    request = TASK.request_model.model_validate({**REQUEST, "ingredients": given})
+
+    copied = answer(ingredients=["<b>tofu</b>"])
+    assert validated(TASK, request, copied) == copied
+    for also in ({"name": "<b>tofu</b> soup"}, {"instructions": "Fry <b>tofu</b>."}):
+        with pytest.raises(InvalidAnswer) as refused:
+            validated(TASK, request, answer(ingredients=["<b>tofu</b>"], **also))
+        assert "holds markup" in str(refused.value.complaints)
+
+
 def test_without_a_maximum_any_time_fits() -> None:
     request = {key: value for key, value in REQUEST.items() if key != "maxCookingTime"}
     text = answer(cookingTime=1440)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
+from simmer.plain_text import flaws
 from simmer.task import NOT_ASKED, Omittable, Task, TaskRequest, TaskResult
 
 Difficulty = Literal["easy", "medium", "hard"]
@@ -20,23 +21,26 @@ def _clean(text: object) -> object:
     return unicodedata.normalize("NFC", text).strip() if isinstance(text, str) else text
 
 
-def _printable(text: str) -> str:
-    if any(unicodedata.category(char) in ("Cc", "Cs") for char in text):
-        raise ValueError("must not hold control characters or lone surrogates")
+def _plain(text: str) -> str:
+    """One line, of what an answer that copies it may hold."""
+    if len(text.splitlines()) > 1 or "\t" in text:
+        raise ValueError("must be one line without tabs")
+    for flaw in flaws(text):
+        raise ValueError(flaw)
     return text
 
 
 Ingredient = Annotated[
     str,
-    BeforeValidator(_clean),
     StringConstraints(min_length=1, max_length=60),
-    AfterValidator(_printable),
+    BeforeValidator(_clean),
+    AfterValidator(_plain),
 ]
 Diet = Annotated[
     str,
-    BeforeValidator(_clean),
     StringConstraints(min_length=1, max_length=40),
-    AfterValidator(_printable),
+    BeforeValidator(_clean),
+    AfterValidator(_plain),
 ]
 
 
