@@ -7,18 +7,21 @@ anything else            the deployed HTTP API, byte for byte
 """
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, web
+from aiohttp.http_exceptions import BadHttpMessage
 from multidict import CIMultiDict
 from yarl import URL
 
 from local.toolchain import REPOSITORY
 
-# Fewer than the emulator lets run at once: past its bound it would answer 429 on its own.
-UPSTREAM_CONCURRENCY = 6
+# As many processes of submit and of status are warm from the start. The emulator lets no request
+# wait for one of them (tens of ms) but starts another one (seconds). So requests wait here.
+UPSTREAM_CONCURRENCY = 2
 
 _PAGE = REPOSITORY / "local" / "page"
 _CLIENT = REPOSITORY / "clients" / "web" / "simmer.js"  # which the page is built on
@@ -65,11 +68,28 @@ def application(api_url: str, token_of: Callable[[str], str], model: str) -> web
             ),
             web.get("/dev/token", dev_token),
             web.get("/dev/info", dev_info),
-            web.route("*", "/{path:.*}", proxy),
+            web.route("*", r"/{path:[\s\S]*}", proxy),  # line ends too: it is matched unescaped
         ]
     )
     app.cleanup_ctx.append(_upstream)
     return app
+
+
+def runner(app: web.Application) -> web.AppRunner:
+    """What serves `application(…)`. Says nothing of bad requests, which are not our mistake."""
+    logger = logging.getLogger("aiohttp.server")
+    logger.addFilter(_is_ours)
+    return web.AppRunner(
+        app,
+        access_log=None,
+        logger=logger,
+        auto_decompress=False,  # a body goes on as it came
+        shutdown_timeout=0.5,
+    )
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], BadHttpMessage))
 
 
 def _page_file(path: Path) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -96,11 +116,9 @@ async def _upstream(app: web.Application) -> AsyncIterator[None]:
 async def _forward(request: web.Request, api_url: str) -> web.StreamResponse:
     try:
         body = await request.read()
-        headers = _end_to_end(request.raw_headers, without="host")
     except web.HTTPRequestEntityTooLarge:
         return _refuse(413, "Request Entity Too Large")
-    except UnicodeDecodeError:
-        return _refuse(400, "Bad Request")
+    headers = _end_to_end(request.raw_headers, without="host")
     # `raw_path`, marked as encoded: as it came, with every escape and the query.
     url = URL(api_url + request.raw_path, encoded=True)
     try:
@@ -127,12 +145,17 @@ def _refuse(status: int, message: str) -> web.Response:
 
 
 def _end_to_end(headers: Iterable[tuple[bytes, bytes]], without: str = "") -> CIMultiDict[str]:
-    """The headers to hand on, in lower case, as an HTTP API does; `without` is one more to drop.
-
-    Raises UnicodeDecodeError for bytes that are not UTF-8, which aiohttp could not send.
-    """
-    pairs = [(name.decode().lower(), value.decode()) for name, value in headers]
+    """The headers to hand on, in lower case, as an HTTP API does; `without` is one more to drop."""
+    pairs = [(_text(name).lower(), _text(value)) for name, value in headers]
     # A Connection header may name further headers of this hop.
     named = ",".join(value for name, value in pairs if name == "connection")
     dropped = _HOP_BY_HOP | {without} | {each.strip().lower() for each in named.split(",")}
     return CIMultiDict([pair for pair in pairs if pair[0] not in dropped])
+
+
+def _text(header: bytes) -> str:
+    """UTF-8, as aiohttp sends it again, or else Latin-1, which any bytes are."""
+    try:
+        return header.decode()
+    except UnicodeDecodeError:
+        return header.decode("latin-1")

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,10 +31,13 @@ from local.stack import Deployment, DeploymentError, Emulator, EmulatorError
 from local.stand_in import StandIn
 from local.toolchain import BUILD, TEMPLATE, ToolError
 
-_WORKERS = 6  # at once, ten jobs each
-# Some room is left for whatever else events start.
-_LAMBDA_CONCURRENCY = front.UPSTREAM_CONCURRENCY + _WORKERS + 4
-_WARM_PROCESSES = 2  # of submit and of status, so that a first request does not wait for Python
+# At once, ten jobs each. A job is better off waiting for one that is warm than for the emulator to
+# start another one (seconds), unless a call of the model takes longer than that.
+_WORKERS = 2
+_WORKERS_OF_A_SLOW_MODEL = 6
+_SLOW_SECONDS = 5
+# The rest is for sockets, and for whatever else events start.
+_LAMBDA_CONCURRENCY = front.UPSTREAM_CONCURRENCY + _WORKERS_OF_A_SLOW_MODEL + 8
 _ARCHITECTURES = {"aarch64": "arm64", "arm64": "arm64"}
 
 # Where a shell in the repository finds the address: `API=$(cat .build/url)`.
@@ -69,7 +73,7 @@ def serve(options: argparse.Namespace, listener: socket.socket, cleanup: ExitSta
 
     parameters = {
         "Architecture": _ARCHITECTURES.get(platform.machine(), "x86_64"),
-        "WorkerMaximumConcurrency": _WORKERS,
+        "WorkerMaximumConcurrency": model.workers,
         "ModelLadder": model.ladder,
         **dict(options.parameter),
     }
@@ -90,12 +94,7 @@ async def _serve(
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        auto_decompress=False,  # a body goes on as it came
-        shutdown_timeout=0.5,
-    )
+    runner = front.runner(app)
     await runner.setup()
     await web.SockSite(runner, listener).start()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -112,8 +111,11 @@ async def _serve(
                 task.result()
     finally:
         URL_FILE.unlink(missing_ok=True)
+        report("stopping")  # a busy disk takes its time for the files of the functions
         for task in waiting:
             task.cancel()
+        for child in children:
+            child.stop()  # or the warm-up's threads would be waited for
         await runner.cleanup()
 
 
@@ -156,12 +158,18 @@ async def _get_ready(deployment: Deployment, url: str, report: Report) -> None:
 
         async with client.get("/dev/token", params={"user": "warm-up"}) as answer:
             headers = {"Authorization": f"Bearer {await answer.text()}"}
-        submit, status = ("POST", "/recipe/generate"), ("GET", "/recipe/status/none")
+        ask = partial(expect, headers=headers)
+        processes = range(front.UPSTREAM_CONCURRENCY)
+        empty: dict[str, Any] = {"Records": []}
         await asyncio.gather(
-            *(expect(422, *submit, headers=headers, json={}) for _ in range(_WARM_PROCESSES)),
-            *(expect(404, *status, headers=headers) for _ in range(_WARM_PROCESSES)),
-            asyncio.to_thread(deployment.invoke, "WorkerFunction", {"Records": []}),
-            asyncio.to_thread(deployment.invoke, "PushFunction", {"Records": []}),
+            *(
+                asyncio.to_thread(deployment.invoke, "WorkerFunction", empty)
+                for _ in range(_WORKERS)
+            ),
+            *(ask(422, "POST", "/recipe/generate", json={}) for _ in processes),
+            *(ask(404, "GET", "/recipe/status/none") for _ in processes),
+            ask(404, "POST", "/recipe/cancel/none"),
+            asyncio.to_thread(deployment.invoke, "PushFunction", empty),
         )
     report("all is up")
     URL_FILE.write_text(f"{url}\n")
@@ -196,6 +204,7 @@ class _Model:
 
     kind: str  # what the demo page is told
     ladder: list[dict[str, Any]]
+    workers: int = _WORKERS
     key: str = "none"
     child: Child | None = None
 
@@ -205,15 +214,23 @@ def _start_model(options: argparse.Namespace, cleanup: ExitStack, report: Report
         small = SmallModel(report)
         cleanup.callback(small.stop)
         report("the model is SmolLM2-135M: real, but tiny, and what it writes is NONSENSE")
-        return _Model(kind="local", ladder=small.ladder, child=small.child)
+        return _Model(
+            kind="local", ladder=small.ladder, workers=_WORKERS_OF_A_SLOW_MODEL, child=small.child
+        )
     if _has_real_model():
         ladder = _real_ladder()
         report(f"the model is {', '.join(_describe(rung) for rung in ladder)}")
-        return _Model(kind="real", ladder=ladder, key=os.environ.get("OPENAI_API_KEY") or "none")
+        return _Model(
+            kind="real",
+            ladder=ladder,
+            workers=_WORKERS_OF_A_SLOW_MODEL,
+            key=os.environ.get("OPENAI_API_KEY") or "none",
+        )
     stand_in = StandIn(delay_seconds=options.model_delay)
+    workers = _WORKERS if options.model_delay <= _SLOW_SECONDS else _WORKERS_OF_A_SLOW_MODEL
     cleanup.callback(stand_in.stop)
     report(f"the model is a stand-in; an answer takes {options.model_delay:g} s or so")
-    return _Model(kind="stand-in", ladder=stand_in.ladder, child=stand_in.child)
+    return _Model(kind="stand-in", ladder=stand_in.ladder, workers=workers, child=stand_in.child)
 
 
 def _has_real_model() -> bool:

@@ -31,7 +31,7 @@ const LONGEST_BACKOFF_MS = 10_000;
 const TRIES = 4; // of a submit or a cancel; a status is asked until the deadline
 const LONGEST_RETRY_AFTER_MS = 30_000; // a person waits for a submit: past this it is refused
 const PUSH_EVERY_MS = 10_000; // subscribed again this often: moves the bar, finds a dead socket
-const PUSH_QUEUED_MS = 1000; // doubles up to that: nobody tells when a job's turn comes
+const PUSH_QUEUED_MS = 1200; // doubles up to that: nobody tells when a job's turn comes
 const PUSH_TIMEOUT_MS = 4000; // a socket that is silent for this long is dead
 const PUSH_TIMEOUT_ON_RETURN_MS = 1500; // while asleep, most do die
 

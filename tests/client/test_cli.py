@@ -152,6 +152,18 @@ def test_an_invalid_request_names_its_fields_to_people_and_programs(simmer: Simm
     assert json.loads(program.err)["code"] == "invalid_request"
 
 
+def test_without_a_valid_token_people_hear_how_to_give_one(simmer: Simmer) -> None:
+    with MisbehavingServer(good_token="good", result=RESULT) as server:
+        without = simmer(server, "recipe", "egg")
+        refused = simmer(server, "status", JOB, "--token", "old")
+        good = simmer(server, "recipe", "egg", "--token", "good")
+
+    for said in (without, refused):
+        assert said.code == 2
+        assert "token is needed; give it in SIMMER_TOKEN, or with --token" in said.err
+    assert (good.code, good.err) == (0, "")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

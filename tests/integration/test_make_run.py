@@ -13,8 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2
 import pytest
 
+from local import sam
 from local.child import free_port
-from local.toolchain import REPOSITORY
+from local.toolchain import BUILD, REPOSITORY, TEMPLATE
 from tests.integration.api import Api
 
 PORT = free_port()
@@ -46,6 +47,19 @@ def running() -> Iterator[subprocess.Popen[str]]:
 
 def token(user: str) -> str:
     return httpx2.get(f"{URL}/dev/token", params={"user": user}, trust_env=False).text
+
+
+def test_when_it_is_ready_every_function_has_a_process(running: subprocess.Popen[str]) -> None:
+    resources = sam.read(TEMPLATE)["Resources"]
+    functions = {
+        name for name, each in resources.items() if each["Type"] == "AWS::Serverless::Function"
+    }
+    pids = _processes_of(running.pid)
+    logs = [log for pid in pids for log in (BUILD / "logs").glob(f"emulator-{pid}-*.log")]
+    log = max(logs, key=lambda log: log.stat().st_mtime)  # process ids come again
+
+    started = re.findall(r"worker spawned for simmer-(\w+)-", log.read_text())
+    assert set(started) == functions
 
 
 def test_the_lines_of_the_readme_end_with_a_result(running: subprocess.Popen[str]) -> None:

@@ -164,6 +164,8 @@ def _say_wrong(options: argparse.Namespace, fields: dict[str, Any], code: int) -
         return code
     lines = [fields["message"]]
     lines += [f"{each['field']}: {each['message']}" for each in fields.get("errors", [])]
+    if fields.get("status") == 401:
+        lines.append("a valid token is needed; give it in SIMMER_TOKEN, or with --token")
     if code == 3 and fields.get("jobId"):
         lines.append(f"to go on waiting: simmer wait {fields['jobId']}")
     for line in lines:
