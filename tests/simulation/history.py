@@ -278,18 +278,25 @@ class History:
         return [seen[-1][1] for seen in self.documents.values()]
 
     def is_promised(self, document: dict[str, Any]) -> bool:
-        """Whether anybody had a 202 for that very run, and nobody cancelled it. A request that was
-        answered with a 503 may reach the table late, and begin a run that nobody waits for and no
-        message speaks of."""
+        """Whether anybody had a 202 while that very run stood there, and nobody cancelled it. A
+        request that was answered with a 503 may have begun a run that nobody waits for and no
+        message speaks of; a 202 after it may be for the next one."""
         created_ms = datetime.fromisoformat(document["createdAt"]).timestamp() * 1000
         told = self.accepted[document["jobId"]].values()
-        return any(
-            told_at_ms >= run.admitted_at_ms
-            for run in self.runs.values()
-            if run.job_id == document["jobId"] and run.created_at_ms == round(created_ms)
-            if not run.is_cancelled
+        runs = [run for run in self.runs.values() if run.job_id == document["jobId"]]
+        standing = [
+            max(
+                (run for run in runs if run.admitted_at_ms <= told_at_ms),
+                key=lambda run: run.admitted_at_ms,
+                default=None,
+            )
             for times in told
             for _, told_at_ms in times
+        ]
+        return any(
+            run.created_at_ms == round(created_ms) and not run.is_cancelled
+            for run in standing
+            if run is not None
         )
 
     # ------------------------------------------------------------ the end
