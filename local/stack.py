@@ -20,6 +20,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -44,6 +45,7 @@ _HEALTHY_WITHIN_SECONDS = 30.0
 _DEPLOYED_WITHIN_SECONDS = 120
 _TOKEN_REFRESH_SECONDS = 300
 _KEPT_LOGS = 40
+_PLENTY_BYTES = 8 * 1024**3
 
 
 class EmulatorError(RuntimeError):
@@ -194,7 +196,7 @@ class Emulator:
         self._clients: dict[str, Any] = {}
         self._clients_lock = threading.Lock()
         self._session: Any = _session()  # the stubs know only some services by name
-        self._folder = BUILD / "run" / f"emulator-{os.getpid()}-{id(self):x}"
+        self._folder = _scratch() / f"emulator-{os.getpid()}-{id(self):x}"
         if not EMULATOR_VENV.exists():
             report("installing the emulator")
         python = emulator_python()
@@ -294,6 +296,8 @@ class Emulator:
         """Kill it and every Lambda process, wait for their end, and remove their files."""
         self.child.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
+        with suppress(OSError):  # others' are still there
+            self._folder.parent.rmdir()
 
     @property
     def _s3(self) -> Any:
@@ -390,6 +394,22 @@ def _wait(cloudformation: Any, waiter: str, stack_name: str) -> None:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _scratch() -> Path:
+    """Where emulators keep their files: in memory, where there is plenty. They unpack a function
+    and its packages for each process, and to remove tens of thousands of files has taken a busy
+    disk minutes."""
+    memory = Path("/dev/shm")
+    folder = memory / f"simmer-{os.getuid()}"
+    with suppress(OSError):
+        space = os.statvfs(memory)
+        is_plenty = space.f_bavail * space.f_frsize > _PLENTY_BYTES
+        if is_plenty and not space.f_flag & os.ST_NOEXEC:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if folder.lstat().st_uid == os.getuid():  # everybody may write there
+                return folder
+    return BUILD / "run"
 
 
 def _sweep(folder: Path) -> None:
