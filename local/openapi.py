@@ -331,7 +331,8 @@ _PARAMETERS: Json = {
     "AcceptLanguage": {
         "name": "Accept-Language",
         "in": "header",
-        "description": "The language of the answer if the body has no `locale`: ko or en, else ko.",
+        "description": "The language of the answer if the body has no `locale`: ko or en, else ko."
+        " A job of an `Idempotency-Key` keeps that of its first request.",
         "schema": {"type": "string"},
         "example": "en-GB, en;q=0.9",
     },

@@ -56,7 +56,7 @@ def validated(task: AnyTask, request: TaskRequest, text: str) -> str:
     except ValidationError as error:
         raise InvalidAnswer(*_type_complaints(error)) from None
     # The user's own words may hold markup: to leave that out would be to alter what was asked with.
-    own = frozenset(_texts(request.model_dump()))
+    own = frozenset(text.casefold() for text in _texts(request.model_dump()))
     complaints = [*_text_complaints(document, own), *task.check(request, result)]
     if complaints:
         raise InvalidAnswer(*complaints)
@@ -100,7 +100,7 @@ def _text_complaints(node: Any, own: Set[str], place: str = "") -> Iterator[str]
             yield from (f"{place}: {flaw}" for flaw in flaws(node))
             if not unicodedata.is_normalized("NFC", node):  # it came in as \uXXXX
                 yield f"{place}: write characters themselves, not as escapes"
-            if has_markup(node) and node not in own:
+            if has_markup(node) and node.strip().casefold() not in own:
                 yield f"{place}: holds markup, plain text is wanted"
 
 

@@ -96,7 +96,8 @@ class Provider:
         timeout_seconds: float,
     ) -> Answer:
         """One answer of the rung's model within `timeout_seconds`, or a `ProviderFailure`."""
-        ends_at = asyncio.get_running_loop().time() + timeout_seconds
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + timeout_seconds
         try:
             async with asyncio.timeout_at(ends_at):
                 key = await asyncio.to_thread(self._key, rung.key)
@@ -109,6 +110,8 @@ class Provider:
         if rung.takes_prompt_cache_key:
             # Requests that begin alike are sent to where that beginning is cached.
             options["prompt_cache_key"] = fingerprint(rung.model, str(messages[0].get("content")))
+        if loop.time() >= ends_at:
+            raise Down("timeout")  # it never got there
         try:
             async with asyncio.timeout_at(ends_at):
                 completion = await client.with_options(

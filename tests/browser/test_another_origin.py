@@ -25,6 +25,7 @@ RUN_A_JOB = """async ({ baseUrl, token, ingredient, push }) => {
         baseUrl,
         token,
         push,
+        pushTimeoutMs: 60_000, // the machine is shared
         fetch: async (...request) => {
             const answer = await fetch(...request);
             const read = (name) => answer.headers.get(name);

@@ -43,7 +43,9 @@ def test_unexpected_exception_is_logged_by_type_and_place_alone(log: io.StringIO
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     assert [line["message"] for line in lines] == ["unexpected error", "request"]
     for line in lines:  # CloudWatch reads the level only of lines whose time is in RFC 3339
-        assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}\+00:00", line["timestamp"])
+        assert re.fullmatch(
+            r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}(?:Z|[+-]\d\d:\d\d)", line["timestamp"]
+        )
     assert lines[0]["type"] == "RuntimeError"
     assert lines[0]["at"][-1].startswith("test_http.py:")
     assert not [secret for secret in SECRETS if secret in log.getvalue()]

@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from simmer.errors import DependencyUnavailable, JobNotFound, TooManySubscribers
+from simmer.errors import (
+    DependencyUnavailable,
+    IdempotencyKeyReused,
+    JobNotFound,
+    TooManySubscribers,
+)
 from simmer.job import (
     CLOCK_SKEW_MS,
     LAST_WRITE_MS,
@@ -277,6 +282,36 @@ def test_returns_the_job_that_stands_there_instead_of_admitting(
 
     assert not admission.is_new
     assert admission.job.run_id == "run-1"
+    assert walk.stored() == before
+    assert list(cloud.quota_counts().values()) == [1]
+
+
+@pytest.fixture
+def _too_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing stands there when a submit looks; by the time it writes, something does."""
+    monkeypatch.setattr(JobStore, "_look", lambda *_: None)
+
+
+@pytest.mark.usefixtures("_too_early")
+@pytest.mark.parametrize("state", [waiting, leased, abandoned, released, completed])
+def test_transaction_decides_where_a_look_came_too_early(
+    walk: Walk, store: JobStore, clock: Clock, cloud: Cloud, state: Callable[[Walk], None]
+) -> None:
+    test_returns_the_job_that_stands_there_instead_of_admitting(walk, store, clock, cloud, state)
+
+
+@pytest.mark.usefixtures("_too_early")
+@pytest.mark.parametrize("state", [waiting, leased, completed, failed, cancelled])
+def test_transaction_refuses_another_request_for_the_id_where_a_look_came_too_early(
+    walk: Walk, store: JobStore, clock: Clock, cloud: Cloud, state: Callable[[Walk], None]
+) -> None:
+    state(walk)
+    before = walk.stored()
+    other = a_job(clock, run_id="run-2", request_hash="another")
+
+    with pytest.raises(IdempotencyKeyReused):
+        store.admit(other, daily_quota=9, now_ms=clock.now_ms)
+
     assert walk.stored() == before
     assert list(cloud.quota_counts().values()) == [1]
 
