@@ -204,7 +204,7 @@ class _Model:
 
     kind: str  # what the demo page is told
     ladder: list[dict[str, Any]]
-    workers: int = _WORKERS
+    workers: int = _WORKERS_OF_A_SLOW_MODEL
     key: str = "none"
     child: Child | None = None
 
@@ -214,18 +214,11 @@ def _start_model(options: argparse.Namespace, cleanup: ExitStack, report: Report
         small = SmallModel(report)
         cleanup.callback(small.stop)
         report("the model is SmolLM2-135M: real, but tiny, and what it writes is NONSENSE")
-        return _Model(
-            kind="local", ladder=small.ladder, workers=_WORKERS_OF_A_SLOW_MODEL, child=small.child
-        )
+        return _Model(kind="local", ladder=small.ladder, child=small.child)
     if _has_real_model():
         ladder = _real_ladder()
         report(f"the model is {', '.join(_describe(rung) for rung in ladder)}")
-        return _Model(
-            kind="real",
-            ladder=ladder,
-            workers=_WORKERS_OF_A_SLOW_MODEL,
-            key=os.environ.get("OPENAI_API_KEY") or "none",
-        )
+        return _Model(kind="real", ladder=ladder, key=os.environ.get("OPENAI_API_KEY") or "none")
     stand_in = StandIn(delay_seconds=options.model_delay)
     workers = _WORKERS if options.model_delay <= _SLOW_SECONDS else _WORKERS_OF_A_SLOW_MODEL
     cleanup.callback(stand_in.stop)

@@ -46,7 +46,7 @@ def served(deployment: Deployment, model: str = "stand-in") -> Iterator[str]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=0.5)
+    runner = front.runner(app)
 
     async def start() -> str:
         await runner.setup()
