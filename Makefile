@@ -48,7 +48,7 @@ check: setup  ## What CI runs: format, lint, types, template, lock, tests
 	$(PYTHON) -m mypy layers functions --exclude functions/push/
 	$(PYTHON) -m mypy functions/push
 	$(PYTHON) -m mypy --python-version 3.11 clients/python/src
-	$(PYTHON) -m mypy local tests bench
+	$(PYTHON) -m mypy local tests bench openapi
 	SAM_CLI_TELEMETRY=0 .venv/bin/sam validate --lint
 	SAM_CLI_TELEMETRY=0 .venv/bin/sam validate --lint --template monitoring.yaml
 	$(PYTHON) -m tests.lint_template
@@ -64,7 +64,7 @@ requirements = $(UV) export --quiet --locked --only-group $(1) --no-hashes --no-
 
 .PHONY: openapi
 openapi: setup  ## Write openapi.json as the code has it
-	@PYTHONPATH=layers/common $(PYTHON) -m local.openapi
+	@PYTHONPATH=layers/common $(PYTHON) -m openapi.document
 
 N ?= 100000
 

@@ -5,8 +5,8 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from simmer.durations import Durations, bucket
-from simmer.job import Job
+from simmer.jobs.job import Job
+from simmer.waiting.durations import Durations, bucket
 
 type Draw = Callable[[random.Random], float]  # one duration, in seconds
 

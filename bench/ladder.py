@@ -26,11 +26,11 @@ from bench.terminal import console, side_by_side
 from bench.workload import admitted, raw_requests, recipes_for
 from climb import Climb, Completed, Failed
 from ladder import Ladder, Rung
-from local import sam
-from local.model_server import CONTENTS, Order
+from local.emulator import sam
+from local.model.server import CONTENTS, Order
 from local.toolchain import TEMPLATE
 from provider import Answer, Provider
-from simmer.job import Job, Usage
+from simmer.jobs.job import Job, Usage
 from tests.fuzz.judge import objections
 
 WRONG = (

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from simmer.job import Usage
+from simmer.jobs.job import Usage
 
 # OpenAI's rule (models before GPT-5.6): prefixes of 1,024 tokens and more, in steps of 128.
 SHORTEST_CACHED_PREFIX = 1024

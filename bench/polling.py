@@ -17,8 +17,8 @@ from rich.table import Table
 
 from bench.durations import DRAWS, LADDER, MEANINGS, ONE_MODEL, Draw, a_job, learned
 from bench.terminal import console, side_by_side
-from simmer.job import Job, JobStatus
-from simmer.progress import poll_after_ms
+from simmer.jobs.job import Job, JobStatus
+from simmer.waiting.progress import poll_after_ms
 
 PICKUP_MS = 200  # from the submit to the first claim
 # For these it is promised: at most half the polls of the fixed interval, and a lower median delay.

@@ -20,8 +20,8 @@ from rich.table import Table
 
 from bench.durations import DRAWS, MEANINGS, Draw, a_job, learned
 from bench.terminal import console
-from simmer.job import Job, JobStatus
-from simmer.progress import progress
+from simmer.jobs.job import Job, JobStatus
+from simmer.waiting.progress import progress
 
 JOBS = 500
 LEARNED_AFTER = 100  # from this job on it is promised

@@ -21,8 +21,8 @@ from rich import box
 from rich.table import Table
 
 from bench.terminal import console
-from local.stack import Deployment, Emulator
-from local.stand_in import StandIn
+from local.emulator.stack import Deployment, Emulator
+from local.model.stand_in import StandIn
 from local.toolchain import TEMPLATE
 
 STATUS_ROUTE = "GET /{task}/status/{jobId}"

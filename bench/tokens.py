@@ -23,7 +23,7 @@ from bench.terminal import console
 from bench.workload import Json, admitted, raw_requests, recipes_for
 from ladder import Rung
 from prices import priced
-from simmer.job import Usage
+from simmer.jobs.job import Usage
 from simmer.tasks.recipe import TASK
 
 # It begins with what is new each time, as chatty prompts do.

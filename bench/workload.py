@@ -4,7 +4,7 @@ import json
 import random
 from typing import Any
 
-from local.recipes import cook
+from local.model.recipes import cook
 from simmer.tasks.recipe import TASK
 
 type Json = dict[str, Any]
@@ -51,9 +51,9 @@ def _raw_request(chance: random.Random) -> Json:
 
 
 def admitted(raw: Json) -> str:
-    """What a job keeps of a request: the validated one, as `simmer.admission` writes it."""
+    """What a job keeps of a request: the validated one, as `simmer.jobs.admission` writes it."""
     given = {name: value for name, value in raw.items() if value is not None}
-    request = TASK.request_model.model_validate(given)
+    request = TASK.wire_model.model_validate(given)
     return request.model_dump_json(by_alias=True, exclude_none=True)
 
 

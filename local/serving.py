@@ -24,11 +24,12 @@ from aiohttp import ClientError, ClientSession, web
 from botocore.exceptions import BotoCoreError
 from botocore.exceptions import ClientError as AwsError
 
-from local import front, sam
+from local import front
 from local.child import Child, ChildError
-from local.small_model.process import SmallModel
-from local.stack import Deployment, DeploymentError, Emulator, EmulatorError
-from local.stand_in import StandIn
+from local.emulator import sam
+from local.emulator.stack import Deployment, DeploymentError, Emulator, EmulatorError
+from local.model.small.process import SmallModel
+from local.model.stand_in import StandIn
 from local.toolchain import BUILD, TEMPLATE, ToolError
 
 # At once, ten jobs each. A job is better off waiting for one that is warm than for the emulator to

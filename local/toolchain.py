@@ -73,7 +73,7 @@ def emulator_python() -> Path:
 
 def small_model_python() -> Path:
     """The interpreter of the small model, in a venv made as its lock says; 120 MB to download."""
-    return _locked_python("small_model", SMALL_MODEL_VENV)
+    return _locked_python("model/small", SMALL_MODEL_VENV)
 
 
 def _locked_python(project: str, venv: Path) -> Path:

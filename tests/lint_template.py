@@ -17,7 +17,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
-from local.sam import parameter_values
+from local.emulator.sam import parameter_values
 
 TEMPLATE = Path(__file__).parent.parent / "template.yaml"
 MONITORING = TEMPLATE.with_name("monitoring.yaml")  # nested in it

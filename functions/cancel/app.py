@@ -4,11 +4,11 @@ from functools import cache
 from typing import Any
 
 from simmer import clock
-from simmer.http import Event, Response, caller, http_endpoint, path_parameter
-from simmer.job_store import JobStore
+from simmer.jobs.store import JobStore
 from simmer.settings import TableSettings
-from simmer.task import find_task
-from simmer.view import status_response
+from simmer.tasks import known_task
+from simmer.web.http import Event, Response, caller, http_endpoint, path_parameter
+from simmer.web.view import status_response
 
 
 @cache
@@ -18,9 +18,9 @@ def _store() -> JobStore:
 
 @http_endpoint
 def handler(event: Event, context: Any) -> Response:
-    task = find_task(path_parameter(event, "task"))
+    task = known_task(path_parameter(event, "task"))
     now_ms = clock.now_ms()
     job = _store().cancel(
-        path_parameter(event, "jobId"), task=task.name, user=caller(event), now_ms=now_ms
+        path_parameter(event, "jobId"), task=task, user=caller(event), now_ms=now_ms
     )
     return status_response(job, now_ms)

@@ -6,8 +6,8 @@ from typing import Any
 
 from connections import Connections
 from frame import job_frame
-from simmer.http import logger, whereabouts
-from simmer.job_item import job_of
+from simmer.jobs.item import job_of
+from simmer.web.http import logger, whereabouts
 
 # A connection that hangs holds up few others.
 _THREADS = 10

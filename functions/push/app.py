@@ -10,10 +10,10 @@ from typing import Any
 from announcement import announce
 from connections import Connections
 from simmer import clock
-from simmer.http import Event, Response
-from simmer.job_store import JobStore
-from simmer.push import PushTokens
+from simmer.jobs.store import JobStore
 from simmer.settings import PushSettings
+from simmer.web.http import Event, Response
+from simmer.web.push_tokens import PushTokens
 from subscription import answer
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from simmer.job import Job
-from simmer.view import job_view
+from simmer.jobs.job import Job
+from simmer.web.view import job_view
 
 # API Gateway's own limit of a frame; what is longer is charged, and split, by it.
 MAX_FRAME_BYTES = 32 * 1024

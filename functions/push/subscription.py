@@ -6,11 +6,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from frame import job_frame
-from simmer import strict_json
 from simmer.errors import InternalError, InvalidRequest, MalformedJson, SimmerError
-from simmer.http import Event, logger, problem_document, whereabouts
-from simmer.job_store import JobStore
-from simmer.push import PushTokens
+from simmer.jobs.store import JobStore
+from simmer.text import strict_json
+from simmer.web.http import Event, logger, problem_document, whereabouts
+from simmer.web.push_tokens import PushTokens
 
 
 class Subscription(BaseModel):

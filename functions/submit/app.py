@@ -5,9 +5,16 @@ from functools import cache
 from typing import Any
 
 from simmer import clock
-from simmer.admission import Submission, submit
-from simmer.history import History
-from simmer.http import (
+from simmer.books.history import History
+from simmer.books.ledger import Ledger
+from simmer.jobs.admission import Submission, submit
+from simmer.jobs.job import JobStatus
+from simmer.jobs.queue import JobQueue
+from simmer.jobs.store import JobStore
+from simmer.settings import SubmitSettings
+from simmer.tasks import known_task
+from simmer.waiting.progress import poll_after_ms
+from simmer.web.http import (
     Event,
     Response,
     caller,
@@ -18,15 +25,8 @@ from simmer.http import (
     path_parameter,
     retry_after,
 )
-from simmer.job import JobStatus
-from simmer.job_queue import JobQueue
-from simmer.job_store import JobStore
-from simmer.ledger import Ledger
-from simmer.progress import poll_after_ms
-from simmer.push import PushTokens, push_offer
-from simmer.settings import SubmitSettings
-from simmer.task import find_task
-from simmer.view import cached_view, status_path, submitted_view
+from simmer.web.push_tokens import PushTokens, push_offer
+from simmer.web.view import cached_view, status_path, submitted_view
 
 # A directive of its own among those that commas separate, not a part of another or of its value.
 _NO_CACHE = re.compile(r"(?:^|,)\s*no-cache\s*(?:$|,|=)", re.IGNORECASE)
@@ -51,10 +51,10 @@ _push_tokens = cache(PushTokens.connect)
 
 @http_endpoint
 def handler(event: Event, context: Any) -> Response:
-    task = find_task(path_parameter(event, "task"))  # before the body: a wrong path says so
+    task = known_task(path_parameter(event, "task"))  # before the body: a wrong path says so
     now_ms = clock.now_ms()
     submission = Submission(
-        task=task.name,
+        task=task,
         user=caller(event),
         body=json_body(event),
         accept_language=header(event, "accept-language"),

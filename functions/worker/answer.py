@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from simmer import strict_json
-from simmer.plain_text import flaws, has_markup
 from simmer.task import AnyTask, TaskRequest
+from simmer.text import strict_json
+from simmer.text.plain import flaws, has_markup
 
 MAX_RESULT_BYTES = 64 * 1024  # an item may have 400 KB, a WebSocket frame 128
 MAX_DEPTH = 16

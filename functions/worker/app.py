@@ -7,15 +7,16 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from attempt import Worker
+from attempt import Tools
 from books import Books
 from ladder import Ladder
 from provider import Provider
-from simmer.http import Event, whereabouts
-from simmer.job_queue import JobQueue
-from simmer.job_store import JobStore
-from simmer.ledger import Ledger
+from simmer.books.ledger import Ledger
+from simmer.jobs.leases import LeaseStore
+from simmer.jobs.queue import JobQueue
 from simmer.settings import WorkerSettings
+from simmer.web.http import Event, whereabouts
+from worker import Worker
 
 # For each of ten jobs a heartbeat and a call of its own. As many as Python gives a small machine
 # would let calls that hang stop the hearts of the others.
@@ -37,16 +38,18 @@ def _worker() -> Worker:
     settings = WorkerSettings.from_env()
     ladder = Ladder.parse(settings.model_ladder)
     return Worker(
-        store=JobStore.connect(settings.jobs_table),
-        queue=JobQueue.connect(settings.jobs_queue_url),
-        ladder=ladder,
-        provider=Provider.connect(settings.model_keys_secret),
-        settings=settings,
-        books=Books(
-            Ledger.connect(settings.jobs_table),
-            [rung.model for rung in ladder],
-            settings.daily_budget_usd,
-        ),
+        Tools(
+            leases=LeaseStore.connect(settings.jobs_table),
+            queue=JobQueue.connect(settings.jobs_queue_url),
+            ladder=ladder,
+            provider=Provider.connect(settings.model_keys_secret),
+            settings=settings,
+            books=Books(
+                Ledger.connect(settings.jobs_table),
+                [rung.model for rung in ladder],
+                settings.daily_budget_usd,
+            ),
+        )
     )
 
 

@@ -9,14 +9,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
+from functools import partial
 
 from aws_lambda_powertools import Logger
 
 from simmer import clock
+from simmer.books.ledger import Ledger, day_of
 from simmer.errors import DependencyUnavailable
-from simmer.job import Job, JobStatus, Usage
-from simmer.ledger import Ledger, day_of
-from simmer.task import task_names
+from simmer.jobs.job import Job, JobStatus, Usage
+from simmer.tasks import task_names
 
 # How late a worker may notice what the others have spent. Until then each of them may go on, so
 # the budget is exceeded by no more than that time, and the calls then under way, cost.
@@ -96,14 +97,19 @@ class Books:
     def __init__(self, ledger: Ledger, models: Sequence[str], daily_budget_usd: float = 0) -> None:
         self._ledger = ledger
         self._models = list(dict.fromkeys(models))
-        self._durations = Reading[Mapping[str, str]](
-            self._read_durations, {}, DURATIONS_MAX_AGE_SECONDS
-        )
+        self._durations: dict[str, Reading[str]] = {}  # by task
         self.budget = Budget(daily_budget_usd, self._read_spent)
 
-    async def durations(self) -> Mapping[str, str]:
-        """How long jobs took today and yesterday, by task, as `simmer.durations` writes it."""
-        return await self._durations.today()
+    async def durations(self, task: str | None) -> Mapping[str, str]:
+        """How long the task's jobs took today and yesterday, as a job keeps it: by task, as
+        `simmer.waiting.durations` writes it. Empty while nothing is known, or for no task."""
+        if task is None or task not in task_names():
+            return {}  # an old message names none, and what a message names is not trusted
+        if task not in self._durations:
+            read = partial(self._ledger.durations, task, self._models)
+            self._durations[task] = Reading(read, "", DURATIONS_MAX_AGE_SECONDS)
+        history = await self._durations[task].today()
+        return {task: history} if history else {}
 
     async def record(
         self, job: Job, usage_by_model: Mapping[str, Usage], answered_by: str | None
@@ -138,10 +144,6 @@ class Books:
             for task in task_names()
             for model in self._models
         )
-
-    def _read_durations(self, day: date) -> Mapping[str, str]:
-        histories = {task: self._ledger.durations(task, self._models, day) for task in task_names()}
-        return {task: history for task, history in histories.items() if history}
 
 
 def _took_seconds(job: Job) -> float:

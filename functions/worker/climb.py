@@ -39,7 +39,7 @@ from provider import (
     Throttled,
     delay_seconds,
 )
-from simmer.job import ErrorCode, Job, Usage
+from simmer.jobs.job import ErrorCode, Job, Usage
 from simmer.task import AnyTask, TaskRequest, find_task
 
 logger = Logger(service="simmer", child=True)
@@ -106,7 +106,7 @@ class Climb:
 
     async def run(self) -> Outcome:
         task = find_task(self.job.task)
-        request = task.request_model.model_validate_json(self.job.request)
+        request = task.wire_model.model_validate_json(self.job.request)
         self.rung = self.job.first_rung
         failures: list[ErrorCode] = []
         throttled: dict[int, int] = {}

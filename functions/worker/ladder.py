@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.alias_generators import to_camel
 
 from prices import Price
-from simmer import strict_json
+from simmer.text import strict_json
 
 
 class Rung(BaseModel):

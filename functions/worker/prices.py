@@ -16,8 +16,8 @@ from aws_lambda_powertools import Logger
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from simmer import strict_json
-from simmer.job import Usage
+from simmer.jobs.job import Usage
+from simmer.text import strict_json
 
 _TABLE = Path(__file__).with_name("prices.json")
 

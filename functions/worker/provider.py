@@ -25,7 +25,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
 
 from ladder import Rung
 from simmer.aws import CLIENT_CONFIG
-from simmer.job import Usage, fingerprint
+from simmer.jobs.job import Usage, fingerprint
 
 # At INFO it writes a line of its own for each call, with the address.
 logging.getLogger("httpx2").setLevel(logging.WARNING)

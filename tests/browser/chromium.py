@@ -11,7 +11,7 @@ from aiohttp import web
 from playwright.sync_api import Browser, sync_playwright
 
 from local import front
-from local.stack import Deployment
+from local.emulator.stack import Deployment
 
 HOW_TO_INSTALL = "no Chromium on PATH; on Debian: apt-get install chromium fonts-noto-cjk"
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from local.stack import Emulator
-from local.stand_in import StandIn
+from local.emulator.stack import Emulator
+from local.model.stand_in import StandIn
 from tests.browser import chromium
 from tests.browser.screen import Screen
 from tests.integration.conftest import deploy

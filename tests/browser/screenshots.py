@@ -7,8 +7,8 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
-from local.stack import Emulator
-from local.stand_in import StandIn
+from local.emulator.stack import Emulator
+from local.model.stand_in import StandIn
 from local.toolchain import REPOSITORY
 from tests.browser import chromium
 from tests.integration.conftest import deploy

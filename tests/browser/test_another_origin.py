@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
-from local.stack import Deployment, Emulator
-from local.stand_in import StandIn
+from local.emulator.stack import Deployment, Emulator
+from local.model.stand_in import StandIn
 from local.toolchain import REPOSITORY
 from tests.integration.conftest import deploy
 

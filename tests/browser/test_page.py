@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, WebSocketRoute, expect
 
-from local.stand_in import StandIn
+from local.model.stand_in import StandIn
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.screen import Screen
 

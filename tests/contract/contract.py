@@ -6,7 +6,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
 
-from local import openapi
+from openapi import document as openapi
 
 type Json = dict[str, Any]
 

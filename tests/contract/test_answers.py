@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from functions.submit import app as submit_app
-from local.openapi import CANCEL, STATUS, SUBMIT, errors_at
+from openapi.document import CANCEL, STATUS, SUBMIT, errors_at
 from simmer import errors
 from simmer.errors import SimmerError
-from simmer.http import MAX_BODY_BYTES
+from simmer.web.http import MAX_BODY_BYTES
 from tests.contract.contract import Contract
 from tests.unit.api import Api
 from tests.unit.clock import Clock

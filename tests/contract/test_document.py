@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from local import openapi
-from local.openapi import CANCEL, PUSH, STATUS, SUBMIT
-from simmer.job import ErrorCode, JobStatus
-from simmer.task import find_task, task_names
+from openapi import document as openapi
+from openapi.document import CANCEL, PUSH, STATUS, SUBMIT
+from simmer.jobs.job import ErrorCode, JobStatus
+from simmer.task import find_task
+from simmer.tasks import task_names
 from subscription import Subscription
 from tests.contract.contract import Contract
 from tests.lint_template import TEMPLATE, translated

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from local.openapi import FILE
 from local.toolchain import BUILD, REPOSITORY, run_tool, uv
+from openapi.document import FILE
 
 PAGE = (REPOSITORY / "docs" / "mobile.md").read_text("utf-8")
 CLIENTS = {"dart": "dart", "kotlin": "kt", "swift6": "swift"}

@@ -88,7 +88,7 @@ def _request(case: Case) -> tuple[TaskRequest, Json]:
         _PARSED.update(
             {
                 each.request: (
-                    TASK.request_model.model_validate_json(each.request),
+                    TASK.wire_model.model_validate_json(each.request),
                     json.loads(each.request),
                 )
                 for each in cases()

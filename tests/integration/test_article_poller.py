@@ -14,8 +14,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from local.stack import Deployment
-from local.stand_in import StandIn
+from local.emulator.stack import Deployment
+from local.model.stand_in import StandIn
 from tests.integration.api import Api
 
 INTERVAL_SECONDS = 2.0

@@ -20,8 +20,8 @@ import pytest
 import samcli
 
 from local.child import free_port
-from local.stack import REGION, Deployment
-from local.stand_in import StandIn
+from local.emulator.stack import REGION, Deployment
+from local.model.stand_in import StandIn
 from local.toolchain import BUILD, REPOSITORY, run_tool, uv
 from tests.integration.conftest import ARCHITECTURE
 

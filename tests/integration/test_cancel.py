@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from local.stack import Deployment, Emulator
-from local.stand_in import StandIn
+from local.emulator.stack import Deployment, Emulator
+from local.model.stand_in import StandIn
 from tests.integration.api import Api
 from tests.integration.conftest import deploy
 

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from local.stack import Deployment
-from local.stand_in import StandIn
+from local.emulator.stack import Deployment
+from local.model.stand_in import StandIn
 from tests.integration.api import Api
 
 

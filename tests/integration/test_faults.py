@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from local.stack import Deployment, Emulator
-from local.stand_in import StandIn
+from local.emulator.stack import Deployment, Emulator
+from local.model.stand_in import StandIn
 from tests.integration.api import Api
 from tests.integration.conftest import changed_template, deploy
 from tests.integration.refusing import RefusingProxy

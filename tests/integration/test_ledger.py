@@ -4,11 +4,12 @@ import uuid
 from collections import Counter
 from typing import Any
 
-from local.stack import Emulator
-from local.stand_in import StandIn
+from local.emulator.stack import Emulator
+from local.model.stand_in import StandIn
 from simmer import clock
-from simmer.job import Usage
-from simmer.ledger import Ledger
+from simmer.books.ledger import Ledger
+from simmer.jobs.job import Usage
+from simmer.table import Table
 from tests.integration.api import Api
 from tests.integration.conftest import deploy
 
@@ -47,7 +48,7 @@ def test_a_job_in_the_queue_is_measured_by_past_jobs_with_the_submits_own_permis
     emulator: Emulator, model: StandIn
 ) -> None:
     deployment = deploy(emulator, model, "history")
-    ledger = Ledger(emulator.client("dynamodb"), deployment.outputs["JobsTableName"])
+    ledger = Ledger(Table(emulator.client("dynamodb"), deployment.outputs["JobsTableName"]))
     rung, now_ms = model.ladder[0]["model"], clock.now_ms()
     for _ in range(10):
         ledger.add("recipe", rung, Usage(calls=1), now_ms=now_ms, took_seconds=200)

@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2
 import pytest
 
-from local import sam
 from local.child import free_port
+from local.emulator import sam
 from local.toolchain import BUILD, REPOSITORY, TEMPLATE
 from tests.integration.api import Api
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from local.stack import Emulator
-from local.stand_in import StandIn
+from local.emulator.stack import Emulator
+from local.model.stand_in import StandIn
 from tests.integration.api import Api
 from tests.integration.conftest import changed_template, deploy
 

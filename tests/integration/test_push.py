@@ -11,8 +11,8 @@ from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
-from local.stack import Deployment, Emulator
-from local.stand_in import StandIn
+from local.emulator.stack import Deployment, Emulator
+from local.model.stand_in import StandIn
 from tests.integration.api import TERMINAL, Api
 from tests.integration.conftest import changed_template, deploy
 from tests.integration.test_permissions import WithoutAction, template_without

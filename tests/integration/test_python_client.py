@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from local.stack import Deployment
-from local.stand_in import StandIn
+from local.emulator.stack import Deployment
+from local.model.stand_in import StandIn
 from simmer_client import ApiProblem, AsyncClient, Client, JobFailed, State, Timing, Update
 from simmer_client.recipe import recipes
 

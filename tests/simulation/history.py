@@ -10,7 +10,7 @@ Every promise has a name, which a violation carries:
 | nothing after the deadline      | a worker writes no end then, unless the write was on its way  |
 |                                 | for more than 13 s, and no client was told that it has failed |
 | terminal is final               | in the table and in what clients see                          |
-| allowed transitions             | only the arrows that `simmer.job` draws                       |
+| allowed transitions             | only the arrows that `simmer.jobs.job` draws                  |
 | a cancel ends only what nobody else wants | nor anything that nobody cancelled                  |
 | a cancel is heard               | who is alone with a job and cancels it, sees it ended         |
 | one live run                    | a job under way is not admitted over                          |
@@ -44,7 +44,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from simmer.job import Usage
+from simmer.jobs.job import Usage
 from tests.simulation.world import Process
 
 OPEN = ("pending", "processing")

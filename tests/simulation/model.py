@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from provider import Answer, Down, ProviderFailure, Throttled
-from simmer.job import Usage
+from simmer.jobs.job import Usage
 from tests.simulation.history import VALID_RECIPE, History
 from tests.simulation.remote import CallErrors, remote_async
 from tests.simulation.world import World

@@ -29,58 +29,60 @@ class Mutation:
     new: str
 
 
-STORE = "layers/common/simmer/job_store.py"
-ADMISSION = "layers/common/simmer/admission.py"
+STORE = "layers/common/simmer/jobs/store.py"
+ADMISSION = "layers/common/simmer/jobs/admission.py"
 ATTEMPT = "functions/worker/attempt.py"
+WORKER = "functions/worker/worker.py"
+LEASES = "layers/common/simmer/jobs/leases.py"
 CLIMB = "functions/worker/climb.py"
 ANSWER = "functions/worker/answer.py"
 APP = "functions/worker/app.py"
-PROGRESS = "layers/common/simmer/progress.py"
-JOB = "layers/common/simmer/job.py"
+PROGRESS = "layers/common/simmer/waiting/progress.py"
+JOB = "layers/common/simmer/jobs/job.py"
 
 MUTATIONS = (
     Mutation(
         "complete without the lease",
-        STORE,
+        LEASES,
         'holds_lease = "#lease_token = :lease_token"',
         'holds_lease = "(#lease_token = :lease_token OR attribute_exists(#pk))"',
     ),
     Mutation(
         "write an end after the deadline",
-        STORE,
+        LEASES,
         '        is_in_time = "#deadline_at_ms > :latest_ms"\n        return self._update_held(',
         '        is_in_time = "(#deadline_at_ms > :latest_ms OR attribute_exists(#pk))"\n'
         "        return self._update_held(",
     ),
     Mutation(
         "claim a job whose lease still runs",
-        STORE,
+        LEASES,
         "#lease_expires_at_ms <= :expired_at_ms)",
         "(#lease_expires_at_ms <= :expired_at_ms OR attribute_exists(#pk)))",
     ),
     Mutation(
         "never take over an abandoned job",
-        STORE,
+        LEASES,
         "({is_waiting} OR {is_abandoned})",
         "({is_waiting} OR ({is_abandoned} AND attribute_not_exists(#pk)))",
     ),
     Mutation(
         "claim what has ended",
-        STORE,
+        LEASES,
         'is_waiting = "#status = :pending"',
         'is_waiting = "(#status = :pending OR attribute_exists(#completed_at_ms))"',
     ),
     Mutation(
         "start the clock anew at each claim",
-        STORE,
+        LEASES,
         "if_not_exists(#started_at_ms, :now_ms)",
         ":now_ms",
     ),
     Mutation(
         "keep the lease of what has ended",
-        STORE,
-        '            f" #expires_at_seconds = :expires_at_seconds REMOVE {_LEASE} ADD {_USAGE}",',
-        '            f" #expires_at_seconds = :expires_at_seconds ADD {_USAGE}",',
+        LEASES,
+        '            f" #expires_at_seconds = :expires_at_seconds REMOVE {LEASE} ADD {USAGE}",',
+        '            f" #expires_at_seconds = :expires_at_seconds ADD {USAGE}",',
     ),
     Mutation(
         "admit over a live run",
@@ -91,14 +93,14 @@ MUTATIONS = (
     Mutation(
         "count a join against the quota",
         STORE,
-        "self._transact([put_job, count_job])",
-        "(self._transact([put_job, count_job])[0], self._transact([count_job])[0])",
+        "self._table.transact(put_job, count_job)",
+        "(self._table.transact(put_job, count_job)[0], self._table.transact(count_job)[0])",
     ),
     Mutation(
         "put the job without counting it",
         STORE,
-        "refused_job, refused_quota = self._transact([put_job, count_job])",
-        "refused_job, refused_quota = *self._transact([put_job]), None",
+        "refused_job, refused_quota = self._table.transact(put_job, count_job)",
+        "refused_job, refused_quota = *self._table.transact(put_job), None",
     ),
     Mutation(
         "do not send for a job that is there already",
@@ -120,7 +122,7 @@ MUTATIONS = (
     ),
     Mutation(
         "acknowledge although the claim failed",
-        ATTEMPT,
+        WORKER,
         'logger.warning("claim failed", extra={"jobId": wakeup.job_id})\n            return STAYS',
         'logger.warning("claim failed", extra={"jobId": wakeup.job_id})\n            return DONE',
     ),
@@ -132,8 +134,8 @@ MUTATIONS = (
     ),
     Mutation(
         "drop a message while its own reader has the lease",
-        ATTEMPT,
-        "if job.lease is not None and job.lease.message_id != message_id:",
+        WORKER,
+        "if job.lease is not None and job.lease.message_id != message.message_id:",
         "if job.lease is not None:",
     ),
     Mutation(
@@ -145,28 +147,29 @@ MUTATIONS = (
     Mutation(
         "extend the visibility but not the lease",
         ATTEMPT,
-        "await asyncio.to_thread(self.store.heartbeat, job, next_end_ms)",
-        "await asyncio.to_thread(self.store.heartbeat, job, job.lease.expires_at_ms)",
+        "await asyncio.to_thread(self.tools.leases.heartbeat, self.job, next_end_ms)",
+        "await asyncio.to_thread(\n"
+        "                    self.tools.leases.heartbeat, self.job, self.job.lease.expires_at_ms)",
     ),
     Mutation(
         "release without a new message",
         ATTEMPT,
-        "            await asyncio.to_thread(self.queue.send, climb.job, delay_seconds)",
+        "            await asyncio.to_thread(self.tools.queue.send, self.job, delay_seconds)",
         "            pass",
     ),
     Mutation(
         "acknowledge a release whose message was not sent",
         ATTEMPT,
-        "await self._hide(receipt_handle, delay_seconds)  # then the old one must do\n"
+        "await self.message.hide(delay_seconds)  # then the old message must bring the job back\n"
         "            return STAYS",
-        "await self._hide(receipt_handle, delay_seconds)  # then the old one must do\n"
+        "await self.message.hide(delay_seconds)  # then the old message must bring the job back\n"
         "            return DONE",
     ),
     Mutation(
         "do not shorten the visibility",
-        ATTEMPT,
-        "._hide(receipt_handle, self._visibility_seconds)\n        lease = Lease(",
-        "._hide(receipt_handle, 200)\n        lease = Lease(",
+        WORKER,
+        "message.hide(self.tools.visibility_seconds)\n        try:",
+        "message.hide(200)\n        try:",
     ),
     Mutation(
         "give the job up at the first beat that fails",
@@ -182,19 +185,19 @@ MUTATIONS = (
     ),
     Mutation(
         "keep the messages of what has ended",
-        ATTEMPT,
-        "if job is None or job.run_id != wakeup.run_id or _is_over(job):",
+        WORKER,
+        "if job is None or job.run_id != wakeup.run_id or is_over(job):",
         "if job is None or job.run_id != wakeup.run_id:",
     ),
     Mutation(
         "start a call that outlives the function",
         ATTEMPT,
-        "seconds = min(to_function_end, _seconds_to_deadline(job))",
-        "seconds = _seconds_to_deadline(job)",
+        "seconds = min(to_function_end - WRITE_MARGIN_SECONDS, _seconds_to_deadline(self.job))",
+        "seconds = _seconds_to_deadline(self.job)",
     ),
     Mutation(
         "complete without saying what was used",
-        STORE,
+        LEASES,
         "            result=result,\n            usage=usage,",
         "            result=result,\n            usage=Usage(),",
     ),
@@ -249,14 +252,14 @@ MUTATIONS = (
     Mutation(
         "keep the lease of what was cancelled",
         STORE,
-        '{_UNSETTLED} REMOVE {_LEASE}",\n            is_wanted_by_nobody_else',
+        '{_UNSETTLED} REMOVE {LEASE}",\n            is_wanted_by_nobody_else',
         '{_UNSETTLED}",\n            is_wanted_by_nobody_else',
     ),
     Mutation(
         "forget what a cancelled job has cost",
         ATTEMPT,
-        "            if climb.job is job:\n",
-        "            if climb.job is None:\n",
+        "            if self.climb.job is self.job:\n",
+        "            if self.climb.job is None:\n",
     ),
     Mutation(
         "show a job to everybody",

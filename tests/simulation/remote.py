@@ -12,9 +12,9 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from tests.simulation.aws_errors import client_error
-from tests.simulation.dynamodb import transaction_cancelled
 from tests.simulation.faults import Fault
+from tests.simulation.services.aws_errors import client_error
+from tests.simulation.services.dynamodb import transaction_cancelled
 from tests.simulation.world import GRID_SECONDS, Vanished, World
 
 _SLOW_SECONDS = (0.5, 1.0, 2.0, 4.0)  # shorter than a time-out: else it is a lost answer

@@ -17,23 +17,27 @@ from uuid import UUID
 
 import pytest
 
-import attempt
 import provider
+import worker
 from functions.cancel import app as cancel_app
 from functions.status import app as status_app
 from functions.submit import app as submit_app
-from simmer import admission, clock, job_item, job_queue, job_store
-from simmer.history import History as PastDurations
-from simmer.ledger import Ledger
+from simmer import clock, table
+from simmer.books.history import History as PastDurations
+from simmer.books.ledger import Ledger
+from simmer.jobs import admission
+from simmer.jobs import queue as job_queue
+from simmer.jobs.leases import LeaseStore
+from simmer.jobs.store import JobStore
 from simmer.settings import SubmitSettings
-from tests.simulation import expressions
-from tests.simulation.dynamodb import DynamoDb
 from tests.simulation.faults import Fault
 from tests.simulation.history import History, Violation
 from tests.simulation.model import Model
 from tests.simulation.phones import Phone, poll
 from tests.simulation.remote import FaultyClient
-from tests.simulation.sqs import Sqs
+from tests.simulation.services import expressions
+from tests.simulation.services.dynamodb import DynamoDb
+from tests.simulation.services.sqs import Sqs
 from tests.simulation.weather import Weather, weather_of
 from tests.simulation.workers import EventSourceMapping
 from tests.simulation.world import World
@@ -85,12 +89,12 @@ def schedule_of(seed: int) -> "Iterator[Schedule]":
         for module, name, value in (
             (clock, "now_ms", lambda: int(world.now() * 1000)),
             (clock, "sleep", world.pause),
-            (job_store, "random", world.random),
+            (table, "random", world.random),
             (provider, "random", world.random),
             (admission, "uuid", uuids),
-            (attempt, "uuid", uuids),
-            (job_item, "_serialize", expressions.from_python),
-            (job_item, "_deserialize", expressions.to_python),
+            (worker, "uuid", uuids),
+            (table, "_serialize", expressions.from_python),
+            (table, "_deserialize", expressions.to_python),
             (submit_app, "_wiring", schedule.wiring),
             (submit_app, "_history", lambda: schedule.past_durations),
             (status_app, "_store", lambda: schedule.store),
@@ -164,8 +168,8 @@ class Schedule:
             max_receives=MAX_RECEIVES,
         )
         client: Any = FaultyClient(world, self.dynamodb, "dynamodb")
-        self.store = job_store.JobStore(client, "jobs")
-        self.ledger = Ledger(client, "jobs")
+        jobs = table.Table(client, "jobs")
+        self.store, self.leases, self.ledger = JobStore(jobs), LeaseStore(jobs), Ledger(jobs)
         queue_client: Any = FaultyClient(world, self.sqs, "sqs")
         self.queue = job_queue.JobQueue(queue_client, self.queue_url)
         self.model = Model(
@@ -186,14 +190,16 @@ class Schedule:
             self.mapping.stopped_from = random.choice((None, None, None, None, 0.0, 20.0))
         self.deadline_seconds = 300 if is_mild else random.choice((60, 120, 300))
         self.is_shared = random.random() < 0.3
-        self._settings = SubmitSettings.model_construct(
+        self._settings = SubmitSettings(
+            jobs_table="jobs",
+            jobs_queue_url="",
             cache_scope="shared" if self.is_shared else "user",
             daily_job_quota=random.choice((2, 100)),
             job_deadline_seconds=self.deadline_seconds,
             retention_seconds=3600,
         )
 
-    def wiring(self) -> tuple[job_store.JobStore, job_queue.JobQueue, SubmitSettings]:
+    def wiring(self) -> tuple[JobStore, job_queue.JobQueue, SubmitSettings]:
         """What the submit handler is made of."""
         return self.store, self.queue, self._settings
 

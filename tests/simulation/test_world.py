@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.simulation.dynamodb import DynamoDb
 from tests.simulation.faults import Fault, FaultPlan
 from tests.simulation.remote import CallErrors, FaultyClient, remote_async
-from tests.simulation.sqs import Sqs
+from tests.simulation.services.dynamodb import DynamoDb
+from tests.simulation.services.sqs import Sqs
 from tests.simulation.world import EPOCH_SECONDS, Deadlock, Livelock, ProcessKilled, World
 
 pytestmark = pytest.mark.filterwarnings("error")

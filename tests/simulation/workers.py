@@ -6,14 +6,15 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import app as worker_app
-import attempt
+from attempt import Tools
 from books import Books
 from ladder import Ladder
 from simmer.settings import WorkerSettings
 from tests.simulation.faults import Fault
 from tests.simulation.history import MAX_SKEW_MS, TAKEOVER_MS
-from tests.simulation.sqs import lambda_event
+from tests.simulation.services.sqs import lambda_event
 from tests.simulation.world import ProcessKilled
+from worker import Worker
 
 if TYPE_CHECKING:
     from tests.simulation.scenario import Schedule
@@ -97,13 +98,21 @@ class WorkerProcess:
         )
         model: Any = schedule.model
         models = [rung.model for rung in LADDER] if schedule.reads_ledger else []
-        self._worker = attempt.Worker(
-            store=schedule.store,
-            queue=schedule.queue,
-            ladder=LADDER,
-            provider=model,
-            settings=WorkerSettings.model_construct(retention_seconds=3600),
-            books=Books(schedule.ledger, models),
+        self._worker = Worker(
+            Tools(
+                leases=schedule.leases,
+                queue=schedule.queue,
+                ladder=LADDER,
+                provider=model,
+                settings=WorkerSettings(
+                    jobs_table="jobs",
+                    jobs_queue_url="",
+                    model_ladder="",
+                    model_keys_secret="",
+                    retention_seconds=3600,
+                ),
+                books=Books(schedule.ledger, models),
+            )
         )
 
     @property

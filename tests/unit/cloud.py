@@ -7,8 +7,9 @@ from typing import Any, Literal
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from simmer.job import Job, Lease, Usage
-from simmer.job_store import JobStore
+from simmer.jobs.job import Job, Lease, Usage
+from simmer.jobs.leases import LeaseStore
+from simmer.table import Table
 
 TABLE = "jobs"
 QUEUE = "jobs-queue"
@@ -27,6 +28,11 @@ def refused(code: str, **details: Any) -> ClientError:
     """The exception of a call that AWS answered with this error code."""
     response: Any = {"Error": {"Code": code, "Message": code}, **details}
     return ClientError(response, "Operation")
+
+
+def table_of(client: Any) -> Table:
+    """The jobs table, through that client."""
+    return Table(client, TABLE)
 
 
 class FlakyClient:
@@ -185,10 +191,10 @@ class WorkerSide:
     def __init__(self, cloud: Cloud, clock: Any) -> None:
         self._cloud = cloud
         self._clock = clock
-        self.store = JobStore(cloud.dynamodb, TABLE)  # type: ignore[arg-type]
+        self.leases = LeaseStore(table_of(cloud.dynamodb))
 
     def claim(self, job_id: str, *, token: str = "lease-1", lease_seconds: int = 30) -> Job:
-        return self.store.claim(
+        return self.leases.claim(
             job_id,
             self._cloud.job(job_id)["run_id"],
             Lease(
@@ -200,7 +206,7 @@ class WorkerSide:
         )
 
     def complete(self, job_id: str, result: str = RESULT) -> Job:
-        return self.store.complete(
+        return self.leases.complete(
             self.claim(job_id),
             result,
             Usage(calls=1),
@@ -209,7 +215,7 @@ class WorkerSide:
         )
 
     def fail(self, job_id: str, error_code: Any) -> Job:
-        return self.store.fail(
+        return self.leases.fail(
             self.claim(job_id),
             error_code,
             Usage(calls=1),

@@ -15,7 +15,7 @@ from functions.cancel import app as cancel_app
 from functions.status import app as status_app
 from functions.submit import app as submit_app
 from simmer import clock as simmer_clock
-from simmer import http
+from simmer.web import http
 from tests.unit.api import Api
 from tests.unit.clock import Clock
 from tests.unit.cloud import TABLE, Cloud, WorkerSide

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from simmer.job import Job, mark_of
+from simmer.jobs.job import Job, mark_of
 from tests.unit.clock import Clock
 
 DEADLINE_SECONDS = 300

@@ -91,10 +91,10 @@ def test_function_imports_no_sibling(path: Path) -> None:
 
 
 KNOW_AWS = {
-    *("layers/common/simmer/job_store.py", "layers/common/simmer/job_item.py"),
-    "layers/common/simmer/job_queue.py",
-    *("layers/common/simmer/ledger.py", "layers/common/simmer/aws.py"),
-    "layers/common/simmer/push.py",  # the key
+    "layers/common/simmer/aws.py",
+    "layers/common/simmer/table.py",
+    "layers/common/simmer/jobs/queue.py",
+    "layers/common/simmer/web/push_tokens.py",  # the key
     "functions/push/connections.py",
 }
 
@@ -118,27 +118,50 @@ def test_model_sdk_is_unknown_to_the_layer(path: Path) -> None:
     assert _roots(path) & {"openai", "httpx", "httpx2"} == set()
 
 
-# The innermost first: a module imports from those before it, never from those after.
-ORDER = [
-    {"clock", "errors", "strict_json", "plain_text", "aws", "settings", "durations"},
-    {"job", "task", "polling"},
-    {"job_item"},
-    {"messages", "progress", "job_store", "job_queue", "ledger", "push"},
-    {"view", "admission", "history", "http"},
-]
+# The rooms of the layer, from the ground up: a room imports from those below it, never from those
+# above. What stands in no folder is the ground.
+ROOMS = ["ground", "text", "task", "jobs", "waiting", "books", "web"]
+# Within a room, too, imports point one way: from the modules on the right to those on their left.
+WITHIN = {
+    "ground": ["clock", "errors", "tasks", "aws", "settings", "table"],
+    "text": ["plain", "strict_json", "languages"],
+    "task": ["models", "task", "registry", "__init__"],
+    "jobs": ["job", "item", "queue", "leases", "store", "admission"],
+    "waiting": ["durations", "polling", "progress"],
+    "books": ["ledger", "history"],
+    "web": ["http", "messages", "push_tokens", "view"],
+}
+
+
+def _place(module: str) -> tuple[str, str]:
+    """The room and the module in it: `simmer.jobs.store` is ("jobs", "store")."""
+    _, *rest = module.split(".")
+    return (
+        (rest[0], rest[1] if len(rest) > 1 else "__init__")
+        if rest[0] in ROOMS
+        else ("ground", rest[0])
+    )
+
+
+def _modules(path: Path) -> Iterator[tuple[str, str]]:
+    """The places of the modules of the layer that a file imports."""
+    known = {str(each.relative_to(LAYER).with_suffix("")).replace("/", ".") for each in SIMMER}
+    yield from (_place(name) for name in set(_imports(path)) & known)
 
 
 @pytest.mark.parametrize("path", [path for path in SIMMER if path.stem != "__init__"], ids=_name)
-def test_imports_within_the_layer_point_inward(path: Path) -> None:
-    rank = {name: i for i, names in enumerate(ORDER) for name in names}
+def test_imports_within_the_layer_point_downward(path: Path) -> None:
     if path.parent.name == "tasks":
-        allowed = {"task", "plain_text"}  # all a task file needs, and all it may know
-    else:
-        assert path.stem in rank, "a new module has its place in ORDER"
-        allowed = {name for name in rank if rank[name] <= rank[path.stem]}
-    imported = {name.split(".")[1] for name in _imports(path) if name.startswith("simmer.")}
-
-    assert imported <= allowed
+        # All that a task file needs, and all that it may know.
+        assert {room for room, _ in _modules(path)} <= {"task", "text"}
+        return
+    room, module = _place(str(path.relative_to(LAYER).with_suffix("")).replace("/", "."))
+    assert module in WITHIN[room], "a new module has its place in WITHIN"
+    for other_room, other in _modules(path):
+        if other_room == room:
+            assert WITHIN[room].index(other) < WITHIN[room].index(module), other
+        else:
+            assert ROOMS.index(other_room) < ROOMS.index(room), f"{other_room}.{other}"
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,13 @@ import announcement
 import subscription
 from connections import Connections
 from provider import Misconfigured
-from simmer import durations
-from simmer.job_store import JobStore
-from simmer.push import PushTokens
+from simmer.jobs.store import JobStore
+from simmer.waiting import durations
+from simmer.web.push_tokens import PushTokens
 from tests.lint_template import MONITORING, TEMPLATE, findings, translated
 from tests.unit.api import Api
 from tests.unit.clock import Clock
-from tests.unit.cloud import PUSH_KEY_SECRET, TABLE, Cloud, refused
+from tests.unit.cloud import PUSH_KEY_SECRET, Cloud, refused, table_of
 from tests.unit.worker.fakes import VALID, FakeProvider
 from tests.unit.worker.workshop import SMALL_MICROUSD, Workshop, until
 
@@ -196,7 +196,7 @@ def _a_bug_in_an_http_function(cloud: Cloud, api: Api) -> None:
 
 def _a_bug_in_push(cloud: Cloud, api: Api) -> None:
     event = {"requestContext": {"connectionId": "phone"}, "body": 7}
-    store = JobStore(cloud.dynamodb, TABLE)  # type: ignore[arg-type]
+    store = JobStore(table_of(cloud.dynamodb))
     tokens = PushTokens(cloud.secrets, PUSH_KEY_SECRET)  # type: ignore[arg-type]
     assert json.loads(subscription.answer(event, store, tokens, 0))["status"] == 500
 
@@ -228,7 +228,7 @@ def _a_gateway_that_takes_no_frame(cloud: Cloud, job_id: str) -> None:
 def _a_push_key_that_cannot_be_read(cloud: Cloud, job_id: str) -> None:
     said = {"action": "subscribe", "jobId": job_id, "token": "t"}
     event = {"requestContext": {"connectionId": "phone"}, "body": json.dumps(said)}
-    store = JobStore(cloud.dynamodb, TABLE)  # type: ignore[arg-type]
+    store = JobStore(table_of(cloud.dynamodb))
     tokens = PushTokens(cloud.secrets, "no such secret")  # type: ignore[arg-type]
     assert json.loads(subscription.answer(event, store, tokens, 0))["status"] == 503
 

@@ -1,5 +1,6 @@
 """template.yaml, as SAM translates it: whole, closed, and its times in order."""
 
+import dataclasses
 import json
 import re
 from functools import cache
@@ -9,7 +10,7 @@ import pytest
 
 from ladder import Ladder, Rung
 from simmer.aws import CLIENT_CONFIG
-from simmer.job import LAST_WRITE_MS, JobStatus
+from simmer.jobs.job import LAST_WRITE_MS, JobStatus
 from simmer.settings import PushSettings, SubmitSettings, WorkerSettings
 from tests.lint_template import PARAMETER_SETS, TEMPLATE, findings, translated
 
@@ -93,11 +94,10 @@ def test_longest_provider_timeout_a_ladder_may_have_fits_into_the_function(
 
 
 def test_lease_outlives_a_heartbeat_or_two_and_the_deadline_outlives_the_lease() -> None:
-    worker = WorkerSettings.model_fields
-    deadline_seconds = SubmitSettings.model_fields["job_deadline_seconds"].default
+    worker, deadline_seconds = WorkerSettings, SubmitSettings.job_deadline_seconds
 
-    assert 2 * worker["heartbeat_seconds"].default < worker["lease_seconds"].default
-    assert worker["lease_seconds"].default < deadline_seconds
+    assert 2 * worker.heartbeat_seconds < worker.lease_seconds
+    assert worker.lease_seconds < deadline_seconds
 
 
 def test_message_outlives_the_longest_deadline(resources: dict[str, Any]) -> None:
@@ -293,11 +293,16 @@ def _cors(template: dict[str, Any]) -> Any:
 type Settings = type[SubmitSettings | PushSettings | WorkerSettings]
 
 
+def _field(settings: Settings, name: str) -> dataclasses.Field[Any]:
+    [field] = [each for each in dataclasses.fields(settings) if each.name == name]
+    return field
+
+
 def _names(settings: Settings, *, required: bool) -> set[str]:
     return {
-        name.upper()
-        for name, field in settings.model_fields.items()
-        if field.is_required() or not required
+        field.metadata.get("variable", field.name.upper())
+        for field in dataclasses.fields(settings)
+        if field.default is dataclasses.MISSING or not required
     }
 
 
@@ -329,7 +334,7 @@ def test_function_is_told_every_setting_it_needs_and_none_it_ignores(
 def test_default_of_a_parameter_is_that_of_its_setting(parameter: str, setting: str) -> None:
     default = _template()["Parameters"][parameter]["Default"]
 
-    assert default == SubmitSettings.model_fields[setting].default
+    assert default == getattr(SubmitSettings, setting)
 
 
 @pytest.mark.parametrize(
@@ -345,17 +350,15 @@ def test_parameter_that_can_be_deployed_is_one_the_function_takes(
 ) -> None:
     smallest = _template()["Parameters"][parameter]["MinValue"]
 
-    taken = SubmitSettings.model_json_schema()["properties"][setting.upper()]["minimum"]
-    assert smallest == taken
+    assert smallest == _field(SubmitSettings, setting).metadata["at_least"]
 
 
 def test_budget_is_the_same_number_in_template_and_settings() -> None:
     parameter = _template()["Parameters"]["DailyBudgetUsd"]
-    setting = WorkerSettings.model_fields["daily_budget_usd"]
-    schema = WorkerSettings.model_json_schema()["properties"]["DAILY_BUDGET_USD"]
+    setting = _field(WorkerSettings, "daily_budget_usd")
 
     assert parameter["Default"] == setting.default == 0
-    assert parameter["MinValue"] == schema["minimum"] == 0
+    assert parameter["MinValue"] == setting.metadata["at_least"] == 0
 
 
 def test_shortest_deadline_leaves_a_worker_time_to_write() -> None:
@@ -370,16 +373,19 @@ def test_default_ladder_can_be_read() -> None:
     assert len(Ladder.parse(default)) >= 1
 
 
-def test_submit_and_worker_read_the_same_models_from_the_ladder() -> None:
+def test_submit_and_worker_read_the_same_models_from_the_ladder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     ladder = (
         '[{"model": "a", "price": {"input": 1, "cachedInput": 0, "output": 5}},'
         ' {"model": "b", "key": "other"}, {"model": "a", "structured": "prompt"}]'
     )
-    settings = SubmitSettings.model_validate(
-        {"JOBS_TABLE": "jobs", "JOBS_QUEUE_URL": "https://queue", "MODEL_LADDER": ladder}
-    )
+    monkeypatch.setenv("JOBS_TABLE", "jobs")
+    monkeypatch.setenv("JOBS_QUEUE_URL", "https://queue")
+    monkeypatch.setenv("MODEL_LADDER", ladder)
 
-    assert settings.models == list(dict.fromkeys(rung.model for rung in Ladder.parse(ladder)))
+    models = SubmitSettings.from_env().models
+    assert list(models) == list(dict.fromkeys(rung.model for rung in Ladder.parse(ladder)))
 
 
 # ── What stands beside what ───────────────────────────────────────────────────────────────────────

@@ -16,7 +16,7 @@ SimmerError
 └── DependencyUnavailable  503  dependency_unavailable
 
 What happens to a job after it was accepted is no exception but a state of the job: see
-`simmer.job.ErrorCode`. A request without a valid token never gets here: API Gateway answers it.
+`simmer.jobs.job.ErrorCode`. API Gateway itself answers a request without a valid token.
 """
 
 from typing import ClassVar, TypedDict

@@ -1,73 +1,105 @@
 """What a function is told by its environment, and the only place that reads it.
 
 `template.yaml` sets these variables. A missing or unusable one is an error that names it, at the
-first call that needs it and before anything else happens.
+first call that needs it and before anything else happens. (No pydantic here: a poll needs settings,
+and would load it for nothing else.)
 """
 
+import dataclasses
+import json
+import math
 import os
-from typing import Annotated, Literal, Self
-
-from pydantic import BaseModel, ConfigDict, Field, Json, ValidationError
-from pydantic.alias_generators import to_snake
-
-
-def _upper(name: str) -> str:
-    return to_snake(name).upper()
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
 
 
 class SettingsError(Exception):
     """The deployment is wrong. The text names the variables, never their values."""
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(
-        alias_generator=_upper,
-        frozen=True,
-        extra="ignore",
-        hide_input_in_errors=True,  # the environment holds the function's credentials
-    )
+def _read(convert: Callable[[str], Any], default: Any, **about: Any) -> Any:
+    """A field that `convert` reads from the text of its variable, or refuses by a `ValueError`.
+    `about` it: `variable` is its name in the environment, if it is another than the field's."""
+    return dataclasses.field(default=default, metadata={"convert": convert, **about})
 
+
+def _number[N: (int, float)](kind: Callable[[str], N], *, at_least: N, default: N) -> N:
+    def convert(text: str) -> N:
+        number = kind(text)
+        if not at_least <= number < math.inf:
+            raise ValueError
+        return number
+
+    number: N = _read(convert, default, at_least=at_least)
+    return number
+
+
+def _cache_scope(text: str) -> str:
+    if text not in ("user", "shared"):
+        raise ValueError
+    return text
+
+
+def _models(ladder: str) -> tuple[str, ...]:
+    """The models of a ladder, each once; the worker reads the rest of it."""
+    rungs = json.loads(ladder)
+    if not all(isinstance(rung, dict) and isinstance(rung.get("model"), str) for rung in rungs):
+        raise ValueError
+    return tuple(dict.fromkeys(rung["model"] for rung in rungs))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Settings:
     @classmethod
     def from_env(cls) -> Self:
         """Read the environment, or `SettingsError`."""
+        return cls(**_values(dataclasses.fields(cls), os.environ))
+
+
+def _values(
+    fields: tuple[dataclasses.Field[Any], ...], environment: Mapping[str, str]
+) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    wrong = []
+    for field in fields:
+        variable = field.metadata.get("variable", field.name.upper())
+        if variable not in environment:
+            if field.default is dataclasses.MISSING:
+                wrong.append(variable)
+            continue
         try:
-            return cls.model_validate(dict(os.environ))
-        except ValidationError as error:
-            names = sorted({str(complaint["loc"][0]) for complaint in error.errors()})
-            raise SettingsError(f"missing or unusable: {', '.join(names)}") from None
+            values[field.name] = field.metadata.get("convert", str)(environment[variable])
+        except (ValueError, TypeError):
+            wrong.append(variable)
+    if wrong:
+        raise SettingsError(f"missing or unusable: {', '.join(sorted(wrong))}")
+    return values
 
 
+@dataclass(frozen=True, kw_only=True)
 class TableSettings(_Settings):
     """Of the functions that need nothing but the jobs: status and cancel."""
 
     jobs_table: str
 
 
-class _Rung(BaseModel):
-    """What is to be known of a rung of the ladder outside the worker."""
-
-    model: str
-
-
+@dataclass(frozen=True, kw_only=True)
 class SubmitSettings(_Settings):
-    """Of the function that admits jobs."""
+    """Of the function that admits jobs. `models` are those that may answer, each once."""
 
     jobs_table: str
     jobs_queue_url: str
     push_url: str = ""  # where clients subscribe; empty is no push
     push_key_secret: str = ""
-    cache_scope: Literal["user", "shared"] = "user"
-    daily_job_quota: Annotated[int, Field(ge=1)] = 100
-    job_deadline_seconds: Annotated[int, Field(ge=30)] = 300
-    retention_seconds: Annotated[int, Field(ge=60)] = 24 * 3600
-    model_ladder: Json[list[_Rung]] = []
-
-    @property
-    def models(self) -> list[str]:
-        """The models that may answer, each once."""
-        return list(dict.fromkeys(rung.model for rung in self.model_ladder))
+    cache_scope: str = _read(_cache_scope, "user")  # or "shared"
+    daily_job_quota: int = _number(int, at_least=1, default=100)
+    job_deadline_seconds: int = _number(int, at_least=30, default=300)
+    retention_seconds: int = _number(int, at_least=60, default=24 * 3600)
+    models: tuple[str, ...] = _read(_models, (), variable="MODEL_LADDER")
 
 
+@dataclass(frozen=True, kw_only=True)
 class PushSettings(_Settings):
     """Of the function that tells subscribers."""
 
@@ -76,6 +108,7 @@ class PushSettings(_Settings):
     push_key_secret: str
 
 
+@dataclass(frozen=True, kw_only=True)
 class WorkerSettings(_Settings):
     """Of the function that runs jobs. `model_ladder` is read by the worker's own `ladder`."""
 
@@ -83,7 +116,7 @@ class WorkerSettings(_Settings):
     jobs_queue_url: str
     model_ladder: str
     model_keys_secret: str
-    lease_seconds: Annotated[int, Field(ge=2)] = 20
-    heartbeat_seconds: Annotated[int, Field(ge=1)] = 6
-    retention_seconds: Annotated[int, Field(ge=60)] = 24 * 3600
-    daily_budget_usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0  # 0 is no limit
+    lease_seconds: int = _number(int, at_least=2, default=20)
+    heartbeat_seconds: float = _number(float, at_least=1.0, default=6.0)
+    retention_seconds: int = _number(int, at_least=60, default=24 * 3600)
+    daily_budget_usd: float = _number(float, at_least=0.0, default=0.0)  # 0 is no limit

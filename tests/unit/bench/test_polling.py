@@ -4,7 +4,7 @@ import pytest
 
 from bench.durations import DRAWS, LADDER, ONE_MODEL, a_job
 from bench.polling import ARTICLE, FIXED, OURS, PICKUP_MS, is_as_promised, watch, watch_all
-from simmer.job import Job
+from simmer.jobs.job import Job
 
 PAST, JOBS = 500, 1500
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from frame import MAX_FRAME_BYTES
-from simmer.job_store import MAX_SUBSCRIBERS
+from simmer.jobs.store import MAX_SUBSCRIBERS
 from tests.unit.api import Api
 from tests.unit.cloud import LOST_ANSWER, RESULT, Cloud, WorkerSide, refused
 from tests.unit.events import document

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from functions.submit import app as submit_app
-from simmer.push import KEY_MAX_AGE_MS, KEY_RETRY_MS
+from simmer.web.push_tokens import KEY_MAX_AGE_MS, KEY_RETRY_MS
 from tests.unit.api import Api
 from tests.unit.clock import Clock
 from tests.unit.cloud import LOST_ANSWER, PUSH_KEY, PUSH_KEY_SECRET, Cloud, WorkerSide, refused

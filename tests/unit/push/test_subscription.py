@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from functions.push import app
-from simmer.job_store import MAX_SUBSCRIBERS
-from simmer.push import GRACE_MS, KEY_MAX_AGE_MS
+from simmer.jobs.store import MAX_SUBSCRIBERS
+from simmer.web.push_tokens import GRACE_MS, KEY_MAX_AGE_MS
 from tests.unit.api import Api
 from tests.unit.clock import Clock
 from tests.unit.cloud import LOST_ANSWER, PUSH_KEY, Cloud, WorkerSide, refused
@@ -74,7 +74,7 @@ def test_worker_goes_on_with_a_job_that_has_subscribers(
     held = worker.claim(job_id)
     push.subscribe(job_id, token)
 
-    worker.store.heartbeat(held, held.deadline_at_ms)
+    worker.leases.heartbeat(held, held.deadline_at_ms)
     assert cloud.job(job_id)["subscribers"] == {"phone"}
 
 

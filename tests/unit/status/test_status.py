@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from simmer.job import ErrorCode, Usage
+from simmer.jobs.job import ErrorCode, Usage
 from tests.unit.api import Api
 from tests.unit.clock import Clock
 from tests.unit.cloud import LOST_ANSWER, RESULT, Cloud, WorkerSide
@@ -26,7 +26,7 @@ def english_id(api: Api) -> str:
 
 
 def _release(worker: WorkerSide, job_id: str) -> None:
-    worker.store.release(worker.claim(job_id), Usage(), first_rung=0, awaits_capacity=True)
+    worker.leases.release(worker.claim(job_id), Usage(), first_rung=0, awaits_capacity=True)
 
 
 def _cancel(cloud: Cloud, clock: Clock, job_id: str) -> None:
@@ -171,7 +171,7 @@ def test_job_with_another_rung_to_ask_keeps_its_place_on_the_bar(
     held = worker.claim(job_id)
     clock.advance(20)
     before = document(api.status(job_id))["progress"]
-    worker.store.release(held, Usage(), first_rung=1, awaits_capacity=False)
+    worker.leases.release(held, Usage(), first_rung=1, awaits_capacity=False)
 
     assert document(api.status(job_id))["progress"] >= before
 
@@ -412,7 +412,7 @@ def test_table_that_does_not_answer_is_503(api: Api, cloud: Cloud, job_id: str) 
         {"status": "cooking"},
         {"owner": None},
         {"created_at_ms": "yesterday"},
-        {"locale": "xx"},
+        {"locale": None},
         {"run_id": None, "deadline_at_ms": None},
         {"usage": "x", "calls": "many"},
     ],

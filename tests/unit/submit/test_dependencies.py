@@ -37,7 +37,7 @@ def test_retry_after_a_queue_failure_sends_the_message_and_counts_once(
     [job] = cloud.jobs()
     job_id = document(response)["jobId"]
     assert response["statusCode"] == 202
-    assert cloud.messages() == [{"jobId": job_id, "runId": job["run_id"]}]
+    assert cloud.messages() == [{"jobId": job_id, "runId": job["run_id"], "task": "recipe"}]
     assert list(cloud.quota_counts().values()) == [1]
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from simmer.aws import IMPATIENT_CONFIG
-from simmer.durations import Durations, bucket
-from simmer.history import HISTORY_MAX_AGE_SECONDS
-from simmer.job import Lease, Usage
-from simmer.ledger import Ledger
+from simmer.books.history import HISTORY_MAX_AGE_SECONDS
+from simmer.books.ledger import Ledger
+from simmer.jobs.job import Lease, Usage
+from simmer.waiting.durations import Durations, bucket
 from tests.unit.api import Api
 from tests.unit.clock import Clock
-from tests.unit.cloud import LOST_ANSWER, TABLE, Cloud, WorkerSide, refused
+from tests.unit.cloud import LOST_ANSWER, Cloud, WorkerSide, refused, table_of
 from tests.unit.events import document
 
 A_DAY_MS = 24 * 3600 * 1000
@@ -29,7 +29,7 @@ def _ladder(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def ledger(cloud: Cloud) -> Ledger:
-    return Ledger(cloud.dynamodb, TABLE)  # type: ignore[arg-type]
+    return Ledger(table_of(cloud.dynamodb))
 
 
 def learn(
@@ -92,7 +92,7 @@ def test_first_claim_keeps_what_the_admission_knew(
     known = cloud.job(job_id)["durations"]
     lease = Lease(token="t", expires_at_ms=clock.now_ms + 20_000, message_id="m")
 
-    claimed = worker.store.claim(
+    claimed = worker.leases.claim(
         job_id, cloud.job(job_id)["run_id"], lease, clock.now_ms, {"recipe": "80:1000"}
     )
 
@@ -106,7 +106,7 @@ def test_job_admitted_without_history_takes_that_of_its_first_claim(
     assert "durations" not in cloud.job(job_id)
     lease = Lease(token="t", expires_at_ms=clock.now_ms + 20_000, message_id="m")
 
-    claimed = worker.store.claim(
+    claimed = worker.leases.claim(
         job_id, cloud.job(job_id)["run_id"], lease, clock.now_ms, {"recipe": "80:1000"}
     )
 

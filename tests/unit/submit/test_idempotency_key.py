@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from simmer.job import ErrorCode
+from simmer.jobs.job import ErrorCode
 from tests.unit.api import Api
 from tests.unit.clock import Clock
 from tests.unit.cloud import Cloud, WorkerSide

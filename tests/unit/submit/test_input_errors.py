@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from simmer.http import MAX_BODY_BYTES
+from simmer.web.http import MAX_BODY_BYTES
 from tests.unit.api import Api
 from tests.unit.cloud import Cloud
 from tests.unit.events import document

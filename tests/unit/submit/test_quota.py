@@ -2,7 +2,7 @@
 
 import pytest
 
-from simmer.job import ErrorCode
+from simmer.jobs.job import ErrorCode
 from tests.unit.api import Api
 from tests.unit.clock import Clock
 from tests.unit.cloud import Cloud, WorkerSide

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from simmer import task as simmer_task
+from simmer.jobs import admission
 from simmer.task import find_task
 from tests.unit.api import Api
 from tests.unit.cloud import RESULT, Cloud, WorkerSide
@@ -21,7 +21,7 @@ def _job_id(api: Api, body: object = REQUEST, **options: Any) -> str:
 
 def _alter_task(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> None:
     altered = replace(find_task("recipe"), **fields)
-    monkeypatch.setattr(simmer_task, "_tasks", lambda: {"recipe": altered})
+    monkeypatch.setattr(admission, "find_task", {"recipe": altered}.__getitem__)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from simmer.job import ErrorCode
+from simmer.jobs.job import ErrorCode
 from tests.unit.api import Api
 from tests.unit.clock import Clock
 from tests.unit.cloud import RESULT, Cloud, WorkerSide
@@ -56,7 +56,7 @@ def test_accepted_job_and_its_message_are_durable(api: Api, cloud: Cloud, clock:
     ]
 
     job = cloud.job(job_id)
-    assert cloud.messages() == [{"jobId": job_id, "runId": job["run_id"]}]
+    assert cloud.messages() == [{"jobId": job_id, "runId": job["run_id"], "task": "recipe"}]
     assert job["status"] == "pending"
     assert job["owner"] == "alice"
     assert job["request"] == (

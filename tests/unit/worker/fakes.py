@@ -10,7 +10,7 @@ from openai.types.chat import ChatCompletionMessageParam
 
 from ladder import Rung
 from provider import Answer, Provider
-from simmer.job import Job, Usage
+from simmer.jobs.job import Job, Usage
 
 # What one answered call of the fake provider consumes.
 USAGE = Usage(calls=1, input_tokens=100, cached_input_tokens=40, output_tokens=10)

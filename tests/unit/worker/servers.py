@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from local.model_server import application
+from local.model.server import application
 
 
 class Served:
@@ -45,7 +45,7 @@ class Served:
 
 
 class StandIn(Served):
-    """`local.model_server`, scripted and asked about over its own HTTP interface."""
+    """`local.model.server`, scripted and asked about over its own HTTP interface."""
 
     def __init__(self) -> None:
         super().__init__(application(delay_seconds=0))

@@ -17,7 +17,7 @@ from tests.fuzz.campaign import verdict
 from tests.fuzz.corrupt import corrupted
 from tests.unit.worker.fakes import RECIPE, RECIPES, REQUEST, VALID
 
-REQUESTED = TASK.request_model.model_validate(REQUEST)
+REQUESTED = TASK.wire_model.model_validate(REQUEST)
 
 
 def delivered(text: str) -> str:
@@ -100,7 +100,7 @@ def test_a_decomposed_ingredient_of_the_request_is_the_composed_one() -> None:
         **REQUEST,
         "ingredients": [unicodedata.normalize("NFD", "두부"), "Tofu", "crème fraîche"],
     }
-    assert validated(TASK, TASK.request_model.model_validate(request), VALID) == VALID
+    assert validated(TASK, TASK.wire_model.model_validate(request), VALID) == VALID
 
 
 # --- What is refused ------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ def test_every_misfit_is_told_at_once() -> None:
 
 def test_users_own_words_may_hold_markup_and_no_others() -> None:
     given = ["두부", "crème fraîche", "<b>tofu</b>"]
-    request = TASK.request_model.model_validate({**REQUEST, "ingredients": given})
+    request = TASK.wire_model.model_validate({**REQUEST, "ingredients": given})
 
     for spelling in ("<b>tofu</b>", " <B>Tofu</B>"):  # as `check` takes them
         copied = answer(ingredients=[spelling])
@@ -265,7 +265,7 @@ def test_users_own_words_may_hold_markup_and_no_others() -> None:
 def test_without_a_maximum_any_time_fits() -> None:
     request = {key: value for key, value in REQUEST.items() if key != "maxCookingTime"}
     text = answer(cookingTime=1440)
-    assert validated(TASK, TASK.request_model.model_validate(request), text) == text
+    assert validated(TASK, TASK.wire_model.model_validate(request), text) == text
 
 
 @pytest.mark.parametrize(

@@ -12,21 +12,23 @@ import pytest
 
 import app
 import attempt
-from attempt import MIN_CALL_SECONDS, WRITE_MARGIN_SECONDS, Worker
+from attempt import MIN_CALL_SECONDS, WRITE_MARGIN_SECONDS, Tools
 from books import Books
 from ladder import Ladder
 from provider import Down, Misconfigured, Provider, Throttled
+from simmer.books.ledger import Ledger
 from simmer.errors import DependencyUnavailable
-from simmer.job import CLOCK_SKEW_MS, LAST_WRITE_MS, Job, Lease
-from simmer.job_queue import JobQueue
-from simmer.job_store import JobStore
-from simmer.ledger import Ledger
+from simmer.jobs.job import CLOCK_SKEW_MS, LAST_WRITE_MS, Job, Lease
+from simmer.jobs.leases import LeaseStore
+from simmer.jobs.queue import JobQueue
+from simmer.jobs.store import JobStore
 from simmer.settings import WorkerSettings
 from tests.unit.clock import Clock
-from tests.unit.cloud import TABLE, Cloud, refused
+from tests.unit.cloud import TABLE, Cloud, refused, table_of
 from tests.unit.jobs import DEADLINE_SECONDS, a_job
 from tests.unit.worker.fakes import REQUEST, USAGE, VALID, FakeProvider, Hang
-from tests.unit.worker.workshop import until
+from tests.unit.worker.workshop import WORKER_SETTINGS, until
+from worker import Worker
 
 LEASE_SECONDS = 30
 # Until when the message of a job with a fresh lease is hidden: then the job may be claimed.
@@ -62,7 +64,8 @@ class Scene:
     def __init__(self, cloud: Cloud, clock: Clock) -> None:
         self.cloud = cloud
         self.clock = clock
-        self.store = JobStore(cloud.dynamodb, TABLE)  # type: ignore[arg-type]
+        self.store = JobStore(table_of(cloud.dynamodb))
+        self.leases = LeaseStore(table_of(cloud.dynamodb))
         self.queue = WatchedQueue(cloud)
 
     def admit(self, number: int = 0, **fields: Any) -> Job:
@@ -101,19 +104,19 @@ class Scene:
     def worker(self, provider: Provider, rungs: int = 1) -> Worker:
         models = [f"rung-{i}" for i in range(rungs)]
         return Worker(
-            store=self.store,
-            queue=self.queue,
-            ladder=Ladder.parse(json.dumps([{"model": model} for model in models])),
-            provider=provider,
-            settings=WorkerSettings.model_construct(
-                lease_seconds=LEASE_SECONDS,
-                heartbeat_seconds=HEARTBEAT_SECONDS,
-                retention_seconds=3600,
-            ),
-            books=Books(
-                Ledger(self.cloud.dynamodb, TABLE),  # type: ignore[arg-type]
-                models,
-            ),
+            Tools(
+                leases=self.leases,
+                queue=self.queue,
+                ladder=Ladder.parse(json.dumps([{"model": model} for model in models])),
+                provider=provider,
+                settings=WorkerSettings(
+                    **WORKER_SETTINGS,
+                    lease_seconds=LEASE_SECONDS,
+                    heartbeat_seconds=HEARTBEAT_SECONDS,
+                    retention_seconds=3600,
+                ),
+                books=Books(Ledger(table_of(self.cloud.dynamodb)), models),
+            )
         )
 
     def run(
@@ -139,7 +142,7 @@ class Scene:
             expires_at_ms=self.clock.now_ms + LEASE_SECONDS * 1000,
             message_id="another message",
         )
-        self.store.claim(f"{0:032}", "run-1", lease, self.clock.now_ms)
+        self.leases.claim(f"{0:032}", "run-1", lease, self.clock.now_ms)
         return token
 
 
@@ -220,6 +223,13 @@ def test_second_delivery_of_a_finished_job_does_not_call_the_model(scene: Scene)
     provider = FakeProvider([])
     assert scene.run(provider, message) == []
     assert (provider.asked, scene.stored()) == ([], before)
+
+
+def test_a_message_of_a_release_that_named_no_task_still_brings_its_job(scene: Scene) -> None:
+    job = scene.admit()
+    record = {**scene.message(), "body": json.dumps({"jobId": job.job_id, "runId": job.run_id})}
+    assert scene.run(FakeProvider([VALID]), record) == []
+    assert scene.stored()["status"] == "completed"
 
 
 @pytest.mark.parametrize("said", [{"run_id": "run-0"}, {"job_id": "f" * 32}])
@@ -613,7 +623,9 @@ def test_a_function_that_is_nearly_out_of_time_gives_the_job_back_without_delay(
     stored = scene.stored()
     assert (stored["status"], stored["awaits_capacity"]) == ("pending", False)
     assert scene.queue.delays == [0]
-    assert scene.message()["body"] == json.dumps({"jobId": "0" * 32, "runId": "run-1"})
+    assert scene.message()["body"] == json.dumps(
+        {"jobId": "0" * 32, "runId": "run-1", "task": "recipe"}
+    )
 
 
 def test_a_call_may_last_until_the_function_must_write(scene: Scene) -> None:

@@ -10,11 +10,11 @@ import pytest
 
 from books import LEDGER_SECONDS, SPENT_MAX_AGE_SECONDS, Books, Budget
 from provider import Throttled
+from simmer.books.ledger import Ledger
 from simmer.errors import DependencyUnavailable
-from simmer.job import ErrorCode, Usage
-from simmer.ledger import Ledger
+from simmer.jobs.job import ErrorCode, Usage
 from tests.unit.clock import Clock
-from tests.unit.cloud import TABLE, Cloud, refused
+from tests.unit.cloud import Cloud, refused, table_of
 from tests.unit.worker.fakes import VALID, FakeProvider
 from tests.unit.worker.workshop import LARGE_MICROUSD, SMALL_MICROUSD, Workshop
 
@@ -200,7 +200,7 @@ def test_ten_jobs_that_ask_at_once_read_once(clock: Clock) -> None:
 
 
 def test_the_sum_is_over_all_tasks_and_each_model_once(cloud: Cloud, clock: Clock) -> None:
-    ledger = Ledger(cloud.dynamodb, TABLE)  # type: ignore[arg-type]
+    ledger = Ledger(table_of(cloud.dynamodb))
     for task, model in [("recipe", "a"), ("recipe", "b"), ("recipe", "no rung"), ("other", "a")]:
         ledger.add(task, model, Usage(cost_microusd=100), now_ms=clock.now_ms)
     ledger.add("recipe", "a", Usage(cost_microusd=7000), now_ms=clock.now_ms - A_DAY * 1000)

@@ -12,7 +12,7 @@ import pytest
 from climb import Climb, Completed, Failed, NoCapacity, Outcome, OutOfTime
 from ladder import Ladder
 from provider import Answer, Down, Misconfigured, Throttled
-from simmer.job import ErrorCode, Usage
+from simmer.jobs.job import ErrorCode, Usage
 from tests.unit.worker.fakes import (
     RECIPE,
     RECIPES,

@@ -16,7 +16,7 @@ from ladder import Ladder
 from prices import Price, known_price, priced
 from prompt import first_ask
 from provider import UNREPORTED, Down, Misconfigured, Provider, Throttled
-from simmer.job import Usage
+from simmer.jobs.job import Usage
 from simmer.tasks.recipe import TASK, RecipeRequest
 from tests.unit.clock import Clock
 from tests.unit.cloud import Cloud, refused

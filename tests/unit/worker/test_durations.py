@@ -8,12 +8,12 @@ import pytest
 
 from books import DURATIONS_MAX_AGE_SECONDS, Books
 from provider import Throttled
-from simmer.durations import Durations, bucket
-from simmer.job import CLOCK_SKEW_MS, Job, JobStatus, Lease, Usage
-from simmer.ledger import Ledger
-from simmer.progress import estimated_seconds_remaining, progress
+from simmer.books.ledger import Ledger
+from simmer.jobs.job import CLOCK_SKEW_MS, Job, JobStatus, Lease, Usage
+from simmer.waiting.durations import Durations, bucket
+from simmer.waiting.progress import estimated_seconds_remaining, progress
 from tests.unit.clock import Clock
-from tests.unit.cloud import TABLE, Cloud, refused
+from tests.unit.cloud import Cloud, refused, table_of
 from tests.unit.worker.fakes import VALID, FakeProvider
 from tests.unit.worker.workshop import Workshop
 
@@ -40,7 +40,7 @@ def answering_after(clock: Clock, seconds: float) -> FakeProvider:
 
 def claim(shop: Workshop, job: Job, durations: dict[str, str] | None = None) -> Job:
     lease = Lease(token="t", expires_at_ms=shop.clock.now_ms + 20_000, message_id="m")
-    return shop.store.claim(job.job_id, job.run_id, lease, shop.clock.now_ms, durations)
+    return shop.leases.claim(job.job_id, job.run_id, lease, shop.clock.now_ms, durations)
 
 
 # --- What is learned ------------------------------------------------------------------------------
@@ -100,7 +100,7 @@ def test_a_ledger_that_cannot_be_read_is_no_history_and_stops_no_job(
 
 
 def test_a_worker_reads_the_histories_once_a_minute(cloud: Cloud, clock: Clock) -> None:
-    ledger = Ledger(cloud.dynamodb, TABLE)  # type: ignore[arg-type]
+    ledger = Ledger(table_of(cloud.dynamodb))
 
     async def ask() -> list[Any]:
         books = Books(ledger, ["small", "large"])
@@ -108,7 +108,7 @@ def test_a_worker_reads_the_histories_once_a_minute(cloud: Cloud, clock: Clock) 
         for seconds in (0, DURATIONS_MAX_AGE_SECONDS - 1, 1):
             clock.advance(seconds)
             learn(ledger, 5, 1, clock.now_ms)
-            answers.append(await books.durations())
+            answers.append(await books.durations("recipe"))
         return answers
 
     assert asyncio.run(ask()) == [{"recipe": f"{bucket(5)}:{n}"} for n in (1, 1, 3)]
@@ -151,7 +151,7 @@ def test_the_bar_never_goes_back_while_history_grows_and_workers_change(shop: Wo
     seen: list[int] = []
     for attempt in range(4):
         learn(shop.ledger, (3, 200, 20, 1000)[attempt], 150, shop.clock.now_ms)
-        histories = asyncio.run(Books(shop.ledger, ["small"]).durations())
+        histories = asyncio.run(Books(shop.ledger, ["small"]).durations("recipe"))
         job = claim(shop, admitted, dict(histories))
         for _ in range(230):
             shop.clock.advance(0.1)
@@ -163,7 +163,7 @@ def test_the_bar_never_goes_back_while_history_grows_and_workers_change(shop: Wo
 def test_a_new_run_of_a_job_learns_anew(shop: Workshop) -> None:
     admitted = shop.admit()
     claimed = claim(shop, admitted, {"recipe": "30:200"})
-    shop.store.fail(claimed, "internal", Usage(), retention_seconds=60, now_ms=shop.clock.now_ms)  # type: ignore[arg-type]
+    shop.leases.fail(claimed, "internal", Usage(), retention_seconds=60, now_ms=shop.clock.now_ms)  # type: ignore[arg-type]
     again = shop.store.admit(admitted, daily_quota=100, now_ms=shop.clock.now_ms).job
     assert again.status is JobStatus.PENDING
     assert claim(shop, again, {"recipe": "40:7"}).durations == {"recipe": "40:7"}

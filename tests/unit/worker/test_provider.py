@@ -30,7 +30,7 @@ from provider import (
     Throttled,
     delay_seconds,
 )
-from simmer.job import Usage
+from simmer.jobs.job import Usage
 from simmer.task import find_task
 from tests.unit.worker.fakes import REQUEST
 from tests.unit.worker.servers import (

@@ -9,19 +9,21 @@ from typing import Any
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
 
 import app
-from attempt import Worker
+from attempt import Tools
 from books import Books
 from ladder import Ladder
 from provider import Provider
-from simmer.job import Job
-from simmer.job_queue import JobQueue
-from simmer.job_store import JobStore
-from simmer.ledger import Entry, Ledger, day_of
+from simmer.books.ledger import Entry, Ledger, day_of
+from simmer.jobs.job import Job
+from simmer.jobs.leases import LeaseStore
+from simmer.jobs.queue import JobQueue
+from simmer.jobs.store import JobStore
 from simmer.settings import WorkerSettings
 from tests.unit.clock import Clock
-from tests.unit.cloud import TABLE, Cloud
+from tests.unit.cloud import Cloud, table_of
 from tests.unit.jobs import a_job
 from tests.unit.worker.fakes import REQUEST
+from worker import Worker
 
 # What an answered call of the fake provider costs: 60 fresh input tokens, 40 cached ones, 10 of
 # output.
@@ -30,6 +32,14 @@ LADDER = [
     {"model": "large", "price": {"input": 10, "cachedInput": 1, "output": 50}},
 ]
 SMALL_MICROUSD, LARGE_MICROUSD = 60 + 4 + 50, 600 + 40 + 500
+
+# What has no default.
+WORKER_SETTINGS: dict[str, Any] = {
+    "jobs_table": "",
+    "jobs_queue_url": "",
+    "model_ladder": "",
+    "model_keys_secret": "",
+}
 
 # Counted over all workshops: two of them may share a table.
 _numbers = itertools.count(1)
@@ -41,9 +51,10 @@ class Workshop:
     def __init__(self, cloud: Cloud, clock: Clock, daily_budget_usd: float = 0) -> None:
         self.cloud = cloud
         self.clock = clock
-        self.store = JobStore(cloud.dynamodb, TABLE)  # type: ignore[arg-type]
+        self.store = JobStore(table_of(cloud.dynamodb))
+        self.leases = LeaseStore(table_of(cloud.dynamodb))
         self.queue = JobQueue(cloud.sqs, cloud.queue_url)  # type: ignore[arg-type]
-        self.ledger = Ledger(cloud.dynamodb, TABLE)  # type: ignore[arg-type]
+        self.ledger = Ledger(table_of(cloud.dynamodb))
         self.books = Books(self.ledger, ["small", "large"], daily_budget_usd)
 
     def admit(self) -> Job:
@@ -72,13 +83,16 @@ class Workshop:
         ]
 
     def worker(self, provider: Provider, ladder: Sequence[dict[str, Any]] = LADDER) -> Worker:
+        settings = WorkerSettings(**WORKER_SETTINGS, heartbeat_seconds=0.05, retention_seconds=3600)
         return Worker(
-            store=self.store,
-            queue=self.queue,
-            ladder=Ladder.parse(json.dumps(ladder)),
-            provider=provider,
-            settings=WorkerSettings.model_construct(heartbeat_seconds=0.05, retention_seconds=3600),
-            books=self.books,
+            Tools(
+                leases=self.leases,
+                queue=self.queue,
+                ladder=Ladder.parse(json.dumps(ladder)),
+                provider=provider,
+                settings=settings,
+                books=self.books,
+            )
         )
 
     def run(self, provider: Provider, ladder: Sequence[dict[str, Any]] = LADDER) -> None:

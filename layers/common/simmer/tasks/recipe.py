@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
-from simmer.plain_text import flaws
 from simmer.task import NOT_ASKED, Omittable, Task, TaskRequest, TaskResult
+from simmer.text.plain import flaws
 
 Difficulty = Literal["easy", "medium", "hard"]
 
@@ -161,15 +161,36 @@ def _check(request: RecipeRequest, result: RecommendedRecipes) -> list[str]:
     return complaints
 
 
+EXAMPLE = {"ingredients": ["두부", "김치", "대파"], "count": 1}
+
+ANSWER = {
+    "recipes": [
+        {
+            "name": "두부김치",
+            "description": "볶은 김치를 따뜻한 두부에 곁들인 술안주.",
+            "ingredients": ["두부", "김치", "대파"],
+            "additionalIngredients": ["참기름", "설탕"],
+            "instructions": "1. 두부를 데쳐 썬다.\n2. 김치를 설탕과 함께 볶는다.\n"
+            "3. 대파와 참기름을 넣고 두부에 곁들인다.",
+            "cookingTime": 20,
+            "difficulty": "easy",
+            "servings": 2,
+        }
+    ]
+}
+
 TASK = Task(
     name="recipe",
     version=1,
     request_model=RecipeRequest,
     result_model=RecommendedRecipes,
     instructions=INSTRUCTIONS,
+    example=EXAMPLE,
+    answer=ANSWER,
     identity=_identity,
     check=_check,
-    stage_messages={
+    languages=("ko", "en"),
+    words={
         "ko": {"analyzing": "재료 분석 중...", "generating": "레시피 생성 중..."},
         "en": {"analyzing": "Analysing your ingredients...", "generating": "Writing recipes..."},
     },

@@ -1,0 +1,88 @@
+"""The worker takes messages in: each wakes it for one run of a job, and the claim says whose it is.
+
+A message is *done* (and leaves the queue) when the job it speaks of has ended, has another message
+that will bring it back, or needs none. In every other case the message stays: SQS shows it again
+when its visibility ends, and the worker that receives it then finds the truth in the store.
+"""
+
+import asyncio
+import math
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from attempt import DONE, STAYS, Attempt, Message, Tools, is_over
+from simmer import clock
+from simmer.errors import DependencyUnavailable
+from simmer.jobs.job import CLOCK_SKEW_MS, Job, Lease
+from simmer.jobs.leases import NotClaimed
+from simmer.jobs.queue import UnreadableMessage, Wakeup
+
+logger = Logger(service="simmer", child=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One process of the worker function; it lives on from batch to batch."""
+
+    tools: Tools
+
+    async def run_message(self, record: Mapping[str, Any], function_ends_at: float) -> bool:
+        """Handle one SQS record; whether it is done. `function_ends_at` is in loop time."""
+        message = Message(
+            message_id=record["messageId"],
+            receipt_handle=record["receiptHandle"],
+            queue=self.tools.queue,
+        )
+        try:
+            wakeup = Wakeup.parse(record["body"])
+        except UnreadableMessage:
+            # The message comes back at once, until SQS puts it aside for a human.
+            logger.error("unreadable message", extra={"messageId": message.message_id})
+            await message.hide(0)
+            return STAYS
+        # Hidden for no longer than a lease: if this worker dies, another has the job soon.
+        await message.hide(self.tools.visibility_seconds)
+        try:
+            job = await self._claim(wakeup, message)
+        except NotClaimed as refused:
+            return await _not_claimed(refused.job, wakeup, message)
+        except DependencyUnavailable:
+            logger.warning("claim failed", extra={"jobId": wakeup.job_id})
+            return STAYS
+        receive_count = record.get("attributes", {}).get("ApproximateReceiveCount")
+        logger.info("job claimed", extra={"jobId": job.job_id, "receiveCount": receive_count})
+        return await Attempt(self.tools, job, message, function_ends_at).run()
+
+    async def _claim(self, wakeup: Wakeup, message: Message) -> Job:
+        """The job, with a new lease on it, or `NotClaimed`."""
+        lease = Lease(
+            token=uuid.uuid4().hex,
+            expires_at_ms=self.tools.lease_end_ms(),
+            message_id=message.message_id,
+        )
+        durations = await self.tools.books.durations(wakeup.task)
+        return await asyncio.to_thread(
+            self.tools.leases.claim,
+            wakeup.job_id,
+            wakeup.run_id,
+            lease,
+            clock.now_ms(),
+            durations,
+        )
+
+
+async def _not_claimed(job: Job | None, wakeup: Wakeup, message: Message) -> bool:
+    """What to do with the message of a job that this worker may not run."""
+    if job is None or job.run_id != wakeup.run_id or is_over(job):
+        return DONE
+    if job.lease is not None and job.lease.message_id != message.message_id:
+        return DONE  # the holder has a message of its own, which stays until it is through
+    if job.lease is not None:
+        # Our own message, shown again while its first reader still has the lease.
+        left_ms = job.lease.expires_at_ms + CLOCK_SKEW_MS - clock.now_ms()
+        await message.hide(max(1, math.ceil(left_ms / 1000)))
+    return STAYS

@@ -1,0 +1,1 @@
+"""What was spent, and how long jobs took, by day, task and model."""

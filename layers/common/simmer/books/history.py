@@ -1,0 +1,37 @@
+"""How long jobs took lately, for whoever cannot wait for it."""
+
+from collections.abc import Mapping, Sequence
+
+from aws_lambda_powertools import Logger
+
+from simmer import clock
+from simmer.books.ledger import Ledger, day_of
+from simmer.errors import DependencyUnavailable
+
+HISTORY_MAX_AGE_SECONDS = 60
+
+logger = Logger(service="simmer", child=True)
+
+
+class History:
+    """What the ledger has on the models of the ladder, read once a minute.
+
+    A reading that fails is the last one once more, and is not tried again within that minute.
+    """
+
+    def __init__(self, ledger: Ledger, models: Sequence[str]) -> None:
+        self._ledger = ledger
+        self._models = models
+        self._read: dict[str, tuple[int, str]] = {}  # by task: when, and what
+
+    def durations(self, task: str) -> Mapping[str, str]:
+        """By task, as a job keeps them; empty while nothing is known."""
+        now_ms = clock.now_ms()
+        read_at_ms, durations = self._read.get(task, (None, ""))
+        if read_at_ms is None or now_ms - read_at_ms >= HISTORY_MAX_AGE_SECONDS * 1000:
+            try:
+                durations = self._ledger.durations(task, self._models, day_of(now_ms))
+            except DependencyUnavailable:
+                logger.warning("ledger not read")
+            self._read[task] = now_ms, durations
+        return {task: durations} if durations else {}

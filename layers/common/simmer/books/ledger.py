@@ -1,0 +1,94 @@
+"""What models were used for, and how long jobs took: an item a day (UTC), task and model.
+
+The items stand in the jobs table, under the key `ledger#<task>#<model>#<day>`:
+- what the calls consumed, whatever came of them: `Usage`'s fields
+- `jobs`: how many jobs were completed by an answer of this model
+- `took_<i>`: how many of those took so long from their first claim to their completion, by
+  `simmer.waiting.durations`' buckets
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Self
+
+from simmer.jobs.job import Usage
+from simmer.table import Table
+from simmer.waiting.durations import Durations, bucket
+
+# Long enough to hold a month against the same month of the last year.
+RETENTION_SECONDS = 400 * 24 * 3600
+
+_TOOK = "took_"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one model did for one task on one day. `took` counts durations, by bucket."""
+
+    usage: Usage
+    jobs: int
+    took: Mapping[int, int]
+
+
+def day_of(now_ms: int) -> date:
+    """The day (UTC) that an entry at `now_ms` belongs to."""
+    return datetime.fromtimestamp(now_ms / 1000, UTC).date()
+
+
+class Ledger:
+    """The ledger in a table.
+
+    Every method raises `DependencyUnavailable` when DynamoDB fails. An addition may have taken
+    effect even so: added again it counts twice.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    @classmethod
+    def connect(cls, table: str, *, is_patient: bool = True) -> Self:
+        return cls(Table.connect(table, is_patient=is_patient))
+
+    def add(
+        self, task: str, model: str, usage: Usage, *, now_ms: int, took_seconds: float | None = None
+    ) -> None:
+        """Add what the model consumed and, if its answer completed a job, how long that took."""
+        added = asdict(usage)
+        if took_seconds is not None:
+            added |= {"jobs": 1, f"{_TOOK}{bucket(took_seconds)}": 1}
+        self._table.update(
+            _key(task, model, day_of(now_ms)),
+            "SET #expires_at_seconds = :expires_at_seconds ADD "
+            + ", ".join(f"#{name} :{name}" for name in added),
+            expires_at_seconds=now_ms // 1000 + RETENTION_SECONDS,
+            **added,
+        )
+
+    def read(self, task: str, model: str, day: date) -> Entry:
+        """What stands there, which may lag behind the last additions by a moment."""
+        item = self._table.get(_key(task, model, day)) or {}
+        numbers = {name: int(value["N"]) for name, value in item.items() if "N" in value}
+        return Entry(
+            usage=Usage(**{name: numbers.get(name, 0) for name in asdict(Usage())}),
+            jobs=numbers.get("jobs", 0),
+            took={
+                int(name.removeprefix(_TOOK)): count
+                for name, count in numbers.items()
+                if name.startswith(_TOOK)
+            },
+        )
+
+    def durations(self, task: str, models: Sequence[str], day: date) -> str:
+        """How long the task's jobs took on that day and the one before, on these models, as
+        `simmer.waiting.durations` writes it."""
+        took: Counter[int] = Counter()
+        for model in models:
+            for each in (day, day - timedelta(days=1)):
+                took.update(self.read(task, model, each).took)
+        return str(Durations(took))
+
+
+def _key(task: str, model: str, day: date) -> str:
+    return f"ledger#{task}#{model}#{day}"

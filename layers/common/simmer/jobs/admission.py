@@ -1,0 +1,144 @@
+"""The use case behind `POST /{task}/generate`: from a request to the job that stands for it."""
+
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from pydantic import ValidationError
+
+from simmer.errors import (
+    DependencyUnavailable,
+    FieldError,
+    InvalidIdempotencyKey,
+    InvalidRequest,
+    MalformedJson,
+)
+from simmer.jobs.job import Job, JobStatus, fingerprint, mark_of
+from simmer.jobs.queue import JobQueue
+from simmer.jobs.store import Admission, JobStore
+from simmer.settings import SubmitSettings
+from simmer.task import AnyTask, TaskRequest, find_task
+from simmer.text import strict_json
+from simmer.text.languages import preferred_language
+
+MAX_FIELD_ERRORS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """What a client sent."""
+
+    task: str
+    user: str
+    body: str
+    accept_language: str | None = None
+    idempotency_key: str | None = None
+    wants_fresh: bool = False  # Cache-Control: no-cache
+
+
+def submit(
+    submission: Submission,
+    store: JobStore,
+    queue: JobQueue,
+    settings: SubmitSettings,
+    now_ms: int,
+    durations_of: Callable[[str], Mapping[str, str]],
+) -> Admission:
+    """Admit the request as a new run, or join it to the job that stands for it already.
+
+    `durations_of` a task's name is how long jobs take; a new run is measured by it to its end. It
+    may have to be read, so a request that is refused anyway does not ask for it.
+
+    When this returns an open job, the job and a message for it are durable. Raises the errors of
+    `simmer.errors`; after `DependencyUnavailable` the same call again is harmless.
+    """
+    task = find_task(submission.task)
+    asked = _parse(task, submission)
+    job = _new_job(task, asked, submission, settings, now_ms)
+    if durations := durations_of(task.name):  # else the first claim may know
+        job = replace(job, durations=durations)
+    admission = store.admit(job, daily_quota=settings.daily_job_quota, now_ms=now_ms)
+    # A job that no worker has claimed yet may be one whose first message was never sent: whoever
+    # meets it sends again. A message too many is dropped by the worker, one too few loses the job.
+    standing = admission.job
+    if standing.status is JobStatus.PENDING and standing.started_at_ms is None:
+        try:
+            queue.send(standing)
+        except DependencyUnavailable as error:
+            error.retry_after_seconds = 1
+            raise
+    return admission
+
+
+def _parse(task: AnyTask, submission: Submission) -> TaskRequest:
+    try:
+        document = strict_json.loads(submission.body)
+    except strict_json.NotStrictJson as error:
+        raise MalformedJson(f"The body is not JSON: {error}.") from None
+    try:
+        asked: TaskRequest = task.wire_model.model_validate(document)
+    except ValidationError as error:
+        raise InvalidRequest(
+            "Some fields are not as they must be.", errors=_complaints(error)
+        ) from None
+    return asked
+
+
+def _complaints(error: ValidationError) -> list[FieldError]:
+    return [
+        FieldError(
+            field=".".join(str(part) for part in complaint["loc"])[:200],
+            message=complaint["msg"].removeprefix("Value error, "),
+        )
+        for complaint in error.errors(include_url=False, include_input=False, include_context=False)
+    ][:MAX_FIELD_ERRORS]
+
+
+def _new_job(
+    task: AnyTask,
+    asked: TaskRequest,
+    submission: Submission,
+    settings: SubmitSettings,
+    now_ms: int,
+) -> Job:
+    """The run that this request would be. Its id says which requests are the same."""
+    key = submission.idempotency_key
+    request = asked
+    if "locale" not in asked.model_fields_set:
+        locale = preferred_language(submission.accept_language, task.languages)
+        request = asked.model_copy(update={"locale": locale})
+    # A key belongs to a body, whatever language a phone has been switched to since.
+    same = request if key is None else asked
+    request_hash = fingerprint(task.name, task.version, task.identity(same))
+    is_shared = (
+        settings.cache_scope == "shared"
+        and task.is_shareable
+        and key is None
+        and not submission.wants_fresh
+    )
+    audience = "everyone" if is_shared else f"user {submission.user}"
+    if key is not None:
+        if not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
+            raise InvalidIdempotencyKey("It must be 1 to 255 visible ASCII characters.")
+        job_id = fingerprint(audience, task.name, "key", key)
+    elif submission.wants_fresh:
+        job_id = fingerprint(audience, request_hash, uuid.uuid4().hex)
+    else:
+        job_id = fingerprint(audience, request_hash)
+    deadline_at_ms = now_ms + settings.job_deadline_seconds * 1000
+    return Job(
+        job_id=job_id,
+        run_id=uuid.uuid4().hex,
+        task=task.name,
+        owner=submission.user,
+        is_shared=is_shared,
+        request=request.model_dump_json(by_alias=True, exclude_none=True),
+        request_hash=request_hash,
+        locale=request.locale,
+        words=task.words.get(request.locale),
+        created_at_ms=now_ms,
+        deadline_at_ms=deadline_at_ms,
+        expires_at_seconds=deadline_at_ms // 1000 + settings.retention_seconds,
+        wanted_by=frozenset({mark_of(submission.user)}),
+    )

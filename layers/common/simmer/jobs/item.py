@@ -1,0 +1,94 @@
+"""A job as the table stores it, under the key `job#<job id>`.
+
+The attributes of the item are the fields of `Job`. Those of the lease begin with `lease_`; those of
+the usage stand beside them. What is absent is not stored.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from simmer.jobs.job import ErrorCode, Job, JobStatus, Lease, Usage
+from simmer.table import Item, Refused, Table, deserialized, serialized
+
+# Ours have 32. DynamoDB refuses a key of more than 2,048 bytes, which is no failure of DynamoDB.
+MAX_JOB_ID_CHARACTERS = 100
+
+# The parts of update expressions that several transitions share.
+LEASE = "#lease_token, #lease_expires_at_ms, #lease_message_id"
+USAGE = ", ".join(f"#{name} :{name}" for name in asdict(Usage()))
+
+
+class JobRefused(Exception):
+    """The condition of a write did not hold. `job` is what stands there, if anything does."""
+
+    def __init__(self, job: Job | None) -> None:
+        super().__init__("refused")
+        self.job = job
+
+
+class JobItems:
+    """The jobs in a table. Every method raises `DependencyUnavailable` when DynamoDB fails."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    def read(self, job_id: str) -> Job | None:
+        """The job as the last write left it."""
+        if len(job_id) > MAX_JOB_ID_CHARACTERS:
+            return None
+        item = self.table.get(_key(job_id), is_consistent=True)
+        return job_of(item) if item else None
+
+    def update(self, job_id: str, expression: str, condition: str, **values: Any) -> Job:
+        """Change one job and return the job as it is then, or `JobRefused`."""
+        try:
+            return job_of(self.table.update(_key(job_id), expression, condition, **values))
+        except Refused as refused:
+            raise JobRefused(job_of(refused.item) if refused.item else None) from None
+
+
+def item_of(job: Job) -> Item:
+    """The job's item."""
+    attributes = {
+        "pk": _key(job.job_id),
+        **{
+            name: value
+            for name, value in asdict(job).items()
+            if value not in (None, frozenset()) and name not in ("lease", "usage")
+        },
+        **asdict(job.usage),
+    }
+    return {name: serialized(value) for name, value in attributes.items()}
+
+
+def job_of(item: Mapping[str, Any]) -> Job:
+    """The job in an item, as a read, a refused write or the stream of the table brings it."""
+    stored: dict[str, Any] = {
+        name: int(value) if name.endswith(_NUMBERS) else value
+        for name, value in deserialized(item).items()
+    }
+    stored |= {name: frozenset(stored.get(name, ())) for name in ("wanted_by", "subscribers")}
+    lease = None
+    if "lease_token" in stored:
+        lease = Lease(
+            token=stored["lease_token"],
+            expires_at_ms=stored["lease_expires_at_ms"],
+            message_id=stored["lease_message_id"],
+        )
+    error_code = stored.get("error_code")
+    return Job(
+        lease=lease,
+        usage=Usage(**{name: stored[name] for name in asdict(Usage()) if name in stored}),
+        status=JobStatus(stored["status"]),
+        error_code=ErrorCode(error_code) if error_code else None,
+        **{name: stored[name] for name in _SAME if name in stored},
+    )
+
+
+_NUMBERS = ("_ms", "_seconds", "_tokens", "calls", "_microusd", "_rung")
+_SAME = frozenset(Job.__dataclass_fields__) - {"lease", "usage", "status", "error_code"}
+
+
+def _key(job_id: str) -> str:
+    return f"job#{job_id}"

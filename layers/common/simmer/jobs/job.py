@@ -1,0 +1,150 @@
+"""A job: what one client asked for, and where it stands.
+
+    admit ──▶ pending ──claim──▶ processing ──complete──▶ completed
+                │  ▲                │ │  ▲
+                │  └────release─────┘ │  └─claim, when the lease has run out
+                │                     ├──fail────▶ failed
+                ├──expire─────────────┴──expire──▶ failed (deadline_exceeded)
+                └──cancel─────────────┴──cancel──▶ cancelled
+
+A terminal state is final. An identical request after `failed`, `cancelled`, the deadline or the
+retention time is admitted as a new *run* under the same id, told apart by `run_id`.
+
+The writes that make these arrows stand in `simmer.jobs.store`. Past its deadline an open job *is*
+failed for every reader: whoever meets it first writes that down, and tells it then.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+# By how much the clocks of two functions may differ.
+CLOCK_SKEW_MS = 2000
+
+# Readers go by the deadline to the millisecond. A worker's last word on a job must have been sent
+# this long before, for its clock may be off and the write may arrive late: it should not have
+# asked a model for what a reader has called failed by then.
+LAST_WRITE_MS = 15_000
+
+
+class JobStatus(StrEnum):
+    """Where a job stands; the wire's own words."""
+
+    PENDING = "pending"  # accepted, and no worker has it
+    PROCESSING = "processing"  # a worker holds its lease
+    COMPLETED = "completed"  # a validated result is stored
+    FAILED = "failed"  # it ended without one, and `error_code` says why
+    CANCELLED = "cancelled"  # nobody wants it any more
+
+    @property
+    def is_terminal(self) -> bool:
+        return self in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
+
+
+class ErrorCode(StrEnum):
+    """Why a job failed; the wire's own words."""
+
+    INVALID_OUTPUT = "invalid_output"  # every model on the ladder answered rubbish
+    REFUSED = "refused"  # the models would not answer this request
+    MODEL_UNAVAILABLE = "model_unavailable"  # no model could be reached
+    DEADLINE_EXCEEDED = "deadline_exceeded"  # time ran out
+    BUDGET_EXCEEDED = "budget_exceeded"  # today's money is spent
+    INTERNAL = "internal"  # a bug of ours
+
+    @property
+    def is_retryable(self) -> bool:
+        """Whether the same request may well succeed when it is sent again."""
+        return self in (
+            ErrorCode.INVALID_OUTPUT,
+            ErrorCode.MODEL_UNAVAILABLE,
+            ErrorCode.DEADLINE_EXCEEDED,
+            ErrorCode.INTERNAL,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to run a job: whoever knows `token` may write to it."""
+
+    token: str
+    expires_at_ms: int
+    message_id: str  # the SQS message the holder was woken by
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What the model calls of a job consumed, all of them, the failed ones too."""
+
+    calls: int = 0  # that were answered
+    unreported_calls: int = 0  # that were not: broken off, or too slow; their tokens are unknown
+    input_tokens: int = 0  # cached ones included, as providers count
+    cached_input_tokens: int = 0
+    output_tokens: int = 0
+    cost_microusd: int = 0  # 1,000,000 is one dollar; with the input of unreported calls, estimated
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            calls=self.calls + other.calls,
+            unreported_calls=self.unreported_calls + other.unreported_calls,
+            input_tokens=self.input_tokens + other.input_tokens,
+            cached_input_tokens=self.cached_input_tokens + other.cached_input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cost_microusd=self.cost_microusd + other.cost_microusd,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One job as it is stored. Times are milliseconds since the epoch, `None` when not yet."""
+
+    job_id: str
+    run_id: str
+    task: str
+    owner: str  # the `sub` of the user whose request admitted it
+    is_shared: bool  # whether whoever holds the id may read it
+    request: str  # the validated request as JSON text
+    request_hash: str
+    locale: str  # the language of the answer and of the words for the user, a BCP 47 tag
+    created_at_ms: int
+    deadline_at_ms: int
+    expires_at_seconds: int  # from here on it does not exist (DynamoDB's TTL, so seconds)
+    words: Mapping[str, str] | None = None  # the task's own, by stage
+    wanted_by: frozenset[str] = frozenset()  # `mark_of` each user who waits for it
+    subscribers: frozenset[str] = frozenset()  # the WebSocket connections to tell of its end
+    status: JobStatus = JobStatus.PENDING
+    started_at_ms: int | None = None  # the first claim of this run
+    completed_at_ms: int | None = None  # when it became terminal
+    durations: Mapping[str, str] | None = None  # by task, as first known
+    awaits_capacity: bool = False  # a provider was throttling when it was last released
+    first_rung: int = 0  # where on the ladder the next attempt begins
+    lease: Lease | None = None
+    result: str | None = None  # the very text that was validated
+    error_code: ErrorCode | None = None
+    usage: Usage = field(default_factory=Usage)
+
+    def is_overdue(self, now_ms: int) -> bool:
+        return not self.status.is_terminal and now_ms >= self.deadline_at_ms
+
+    def is_expired(self, now_ms: int) -> bool:
+        """Past retention. DynamoDB deletes within days only, so readers must ask."""
+        return now_ms >= self.expires_at_seconds * 1000
+
+    def is_visible_to(self, user: str) -> bool:
+        return self.is_shared or self.owner == user
+
+    def is_wanted_by(self, user: str) -> bool:
+        return mark_of(user) in self.wanted_by
+
+
+def mark_of(user: str) -> str:
+    """What stands for a user in `Job.wanted_by`: of one length, however long ids are."""
+    return fingerprint(user)[:16]
+
+
+def fingerprint(*parts: str | int | Mapping[str, Any]) -> str:
+    """A job's id: 128 bits of SHA-256 over what makes two requests the same, as 32 hex digits."""
+    canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:32]

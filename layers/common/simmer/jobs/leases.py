@@ -1,0 +1,206 @@
+"""What workers do to jobs: take the lease, keep it, and write the end under it.
+
+Each method is one arrow of the drawing in `simmer.jobs.job`, as one conditional write. A condition
+names what must still be true at the moment of the write, so that of two workers only one goes on:
+
+      claim            heartbeat          heartbeat           the worker dies
+        │                  │                  │                     ✕
+        ├──── lease ───────┼──── lease ───────┼──── lease ──────────────┤── skew ──┤
+        │                                                       lease_expires_at   │
+        └ only this worker's token may write ───────────────────────────────────── ┴▶ any worker
+                                                                                 may claim the job
+"""
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Self
+
+from simmer.jobs.item import LEASE, USAGE, JobItems, JobRefused
+from simmer.jobs.job import (
+    CLOCK_SKEW_MS,
+    LAST_WRITE_MS,
+    ErrorCode,
+    Job,
+    JobStatus,
+    Lease,
+    Usage,
+)
+from simmer.table import Table
+
+
+class NotClaimed(Exception):
+    """A message woke a worker, and there is nothing to run. `job` is what stands there, if anything
+    does."""
+
+    def __init__(self, job: Job | None) -> None:
+        super().__init__("not claimed")
+        self.job = job
+
+
+class LeaseLost(Exception):
+    """Another worker has the job, or the job has ended. `job` is what stands there, if anything
+    does."""
+
+    def __init__(self, job: Job | None) -> None:
+        super().__init__("lease lost")
+        self.job = job
+
+
+class LeaseStore:
+    """The jobs in a table, for those who run them.
+
+    Every method raises `DependencyUnavailable` when DynamoDB fails. The write may have taken effect
+    even then, and it is safe to send the write again.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._items = JobItems(table)
+
+    @classmethod
+    def connect(cls, table: str) -> Self:
+        return cls(Table.connect(table))
+
+    def claim(
+        self,
+        job_id: str,
+        run_id: str,
+        lease: Lease,
+        now_ms: int,
+        durations: Mapping[str, str] | None = None,
+    ) -> Job:
+        """Take the lease, or `NotClaimed`. Here a job is taken over from a worker that died.
+
+        `durations` is how long jobs take, by task. The job keeps the durations that were known
+        first, at the admission or else at the first claim: later ones would move its progress back.
+        """
+        is_this_run = "#run_id = :run_id"
+        is_waiting = "#status = :pending"
+        is_abandoned = "(#status = :processing AND #lease_expires_at_ms <= :expired_at_ms)"
+        is_in_time = "#deadline_at_ms > :latest_ms"
+        try:
+            return self._items.update(
+                job_id,
+                "SET #status = :processing,"
+                " #started_at_ms = if_not_exists(#started_at_ms, :now_ms),"
+                " #durations = if_not_exists(#durations, :durations),"
+                " #lease_token = :lease_token, #lease_expires_at_ms = :lease_expires_at_ms,"
+                " #lease_message_id = :lease_message_id REMOVE #awaits_capacity",
+                f"{is_this_run} AND ({is_waiting} OR {is_abandoned}) AND {is_in_time}",
+                run_id=run_id,
+                pending=JobStatus.PENDING,
+                processing=JobStatus.PROCESSING,
+                now_ms=now_ms,
+                durations=durations or {},
+                expired_at_ms=now_ms - CLOCK_SKEW_MS,
+                latest_ms=now_ms + LAST_WRITE_MS,
+                lease_token=lease.token,
+                lease_expires_at_ms=lease.expires_at_ms,
+                lease_message_id=lease.message_id,
+            )
+        except JobRefused as refused:
+            raise NotClaimed(refused.job) from None
+
+    def heartbeat(self, job: Job, lease_expires_at_ms: int) -> Job:
+        """Keep the lease until then, or `LeaseLost`."""
+        return self._update_held(
+            job,
+            "SET #lease_expires_at_ms = :lease_expires_at_ms",
+            lease_expires_at_ms=lease_expires_at_ms,
+        )
+
+    def complete(
+        self, job: Job, result: str, usage: Usage, *, retention_seconds: int, now_ms: int
+    ) -> Job:
+        """Store the validated text, in time and under the lease, or `LeaseLost`."""
+        return self._end(
+            job,
+            "#result = :result",
+            status=JobStatus.COMPLETED,
+            result=result,
+            usage=usage,
+            retention_seconds=retention_seconds,
+            now_ms=now_ms,
+        )
+
+    def fail(
+        self, job: Job, error_code: ErrorCode, usage: Usage, *, retention_seconds: int, now_ms: int
+    ) -> Job:
+        """Store why there will be no result, in time and under the lease, or `LeaseLost`."""
+        return self._end(
+            job,
+            "#error_code = :error_code",
+            status=JobStatus.FAILED,
+            error_code=error_code,
+            usage=usage,
+            retention_seconds=retention_seconds,
+            now_ms=now_ms,
+        )
+
+    def release(self, job: Job, usage: Usage, *, first_rung: int, awaits_capacity: bool) -> Job:
+        """Give the lease back so that another worker may claim the job, or `LeaseLost`."""
+        return self._update_held(
+            job,
+            "SET #status = :pending, #first_rung = :first_rung,"
+            f" #awaits_capacity = :awaits_capacity REMOVE {LEASE} ADD {USAGE}",
+            pending=JobStatus.PENDING,
+            first_rung=first_rung,
+            awaits_capacity=awaits_capacity,
+            **asdict(usage),
+        )
+
+    def settle(self, job: Job, usage: Usage) -> None:
+        """Add what a worker spent under a lease that a cancel or the deadline has ended.
+
+        Nothing is added twice, and nothing when another worker took the lease over.
+        """
+        if job.lease is None:
+            return
+        is_unsettled = "#unsettled_lease_token = :lease_token"
+        with contextlib.suppress(JobRefused):
+            self._items.update(
+                job.job_id,
+                f"REMOVE #unsettled_lease_token ADD {USAGE}",
+                is_unsettled,
+                lease_token=job.lease.token,
+                **asdict(usage),
+            )
+
+    def _end(
+        self,
+        job: Job,
+        outcome: str,
+        *,
+        usage: Usage,
+        retention_seconds: int,
+        now_ms: int,
+        **values: Any,
+    ) -> Job:
+        is_in_time = "#deadline_at_ms > :latest_ms"
+        return self._update_held(
+            job,
+            f"SET #status = :status, {outcome}, #completed_at_ms = :now_ms,"
+            f" #expires_at_seconds = :expires_at_seconds REMOVE {LEASE} ADD {USAGE}",
+            is_in_time,
+            now_ms=now_ms,
+            latest_ms=now_ms + LAST_WRITE_MS,
+            expires_at_seconds=now_ms // 1000 + retention_seconds,
+            **asdict(usage),
+            **values,
+        )
+
+    def _update_held(self, job: Job, expression: str, *conditions: str, **values: Any) -> Job:
+        """Write under the lease. Every way out of `processing` removes the token from the item."""
+        if job.lease is None:
+            raise LeaseLost(job)
+        holds_lease = "#lease_token = :lease_token"
+        try:
+            return self._items.update(
+                job.job_id,
+                expression,
+                " AND ".join((holds_lease, *conditions)),
+                lease_token=job.lease.token,
+                **values,
+            )
+        except JobRefused as refused:
+            raise LeaseLost(refused.job) from None

@@ -1,0 +1,83 @@
+"""The queue that wakes workers. A message says which run of which job; the truth is the store's."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import boto3
+
+from simmer.aws import AWS_ERRORS, CLIENT_CONFIG
+from simmer.errors import DependencyUnavailable
+from simmer.jobs.job import Job
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+MAX_DELAY_SECONDS = 900  # SQS allows no more
+
+
+class UnreadableMessage(ValueError):
+    """The message is none of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wakeup:
+    """What a message says. `task` is None in a message of a release that did not write it."""
+
+    job_id: str
+    run_id: str
+    task: str | None = None
+
+    @classmethod
+    def parse(cls, body: str) -> Self:
+        try:
+            document = json.loads(body)
+            job_id, run_id = document["jobId"], document["runId"]
+            task = document.get("task")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise UnreadableMessage from None
+        if not isinstance(job_id, str) or not isinstance(run_id, str):
+            raise UnreadableMessage
+        return cls(job_id, run_id, task if isinstance(task, str) else None)
+
+    def body(self) -> str:
+        """The JSON text of the message."""
+        return json.dumps({"jobId": self.job_id, "runId": self.run_id, "task": self.task})
+
+
+class JobQueue:
+    """The jobs queue at `url`. Every method raises `DependencyUnavailable` when SQS fails."""
+
+    def __init__(self, sqs: "SQSClient", url: str) -> None:
+        self._sqs = sqs
+        self._url = url
+
+    @classmethod
+    def connect(cls, url: str) -> Self:
+        return cls(boto3.client("sqs", config=CLIENT_CONFIG), url)
+
+    def send(self, job: Job, delay_seconds: int = 0) -> None:
+        """Wake a worker for this run of the job, not before `delay_seconds`.
+
+        The message group makes the queue a fair one: a user with a thousand jobs waiting does not
+        hold up another user's first.
+        """
+        try:
+            self._sqs.send_message(
+                QueueUrl=self._url,
+                MessageBody=Wakeup(job.job_id, job.run_id, job.task).body(),
+                DelaySeconds=min(delay_seconds, MAX_DELAY_SECONDS),
+                MessageGroupId=hashlib.sha256(job.owner.encode()).hexdigest()[:32],
+            )
+        except AWS_ERRORS as error:
+            raise DependencyUnavailable("The queue did not take the job.") from error
+
+    def hide(self, receipt_handle: str, seconds: int) -> None:
+        """Show the received message to no other worker for that long from now."""
+        try:
+            self._sqs.change_message_visibility(
+                QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
+            )
+        except AWS_ERRORS as error:
+            raise DependencyUnavailable("The queue did not keep the message hidden.") from error

@@ -1,0 +1,272 @@
+"""What clients do to jobs: ask for one, look at it, wait for it, cancel it.
+
+Each write is one arrow of the drawing in `simmer.jobs.job`, and a condition decides every race: two
+submits of one request, a cancel and a join. What a method has read before is only what it then
+makes a condition of. What workers do stands in `simmer.jobs.leases`.
+
+The table has, beside the jobs, an item `quota#<user>#<day>` for each user and day (UTC): how many
+jobs the user has had admitted on that day.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+from simmer.errors import (
+    DependencyUnavailable,
+    IdempotencyKeyReused,
+    JobNotFound,
+    QuotaExceeded,
+    TooManySubscribers,
+)
+from simmer.jobs.item import LEASE, JobItems, JobRefused, item_of, job_of
+from simmer.jobs.job import ErrorCode, Job, JobStatus, mark_of
+from simmer.table import Table
+
+# Of how many users it is known that they wait for a shared job. When there are more, nobody's
+# cancel ends it: a mark stays that is no user's.
+MAX_WANTED_BY = 100
+_MANY = "many"
+
+# Connections told of one job's end. A client has one; whoever comes in vain polls.
+MAX_SUBSCRIBERS = 20
+
+# How often to look again when a job changed between the look and the write.
+LOOKS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The job that stands for a request: a new run, or what was there already."""
+
+    job: Job
+    is_new: bool
+
+
+class JobStore:
+    """The jobs table called `table`.
+
+    Every method raises `DependencyUnavailable` when DynamoDB fails; the write may have taken effect
+    even so, and each is safe to send again.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._items = JobItems(table)
+
+    @classmethod
+    def connect(cls, table: str) -> Self:
+        return cls(Table.connect(table))
+
+    def get(self, job_id: str, *, task: str, user: str, now_ms: int) -> Job:
+        """The job, or `JobNotFound`: an unknown, an expired and a foreign one look the same.
+
+        An overdue one has failed, which is written down before it is told: no worker, however
+        late, can complete then what a client has seen as failed.
+        """
+        job = self._read(job_id, now_ms)
+        if job.task != task or not job.is_visible_to(user):
+            raise _not_found()
+        return self._expire(job, now_ms) if job.is_overdue(now_ms) else job
+
+    def admit(self, job: Job, *, daily_quota: int, now_ms: int) -> Admission:
+        """Put the new run and count it against its owner's day, or join its owner to what stands
+        there.
+
+        Raises `QuotaExceeded`, and `IdempotencyKeyReused` when the id is taken by a different
+        request, which only an idempotency key can bring about.
+        """
+        for _ in range(LOOKS):
+            admission = self._look(job, now_ms) or self._admit(job, daily_quota, now_ms)
+            standing = admission.job
+            if standing.is_overdue(now_ms):
+                self._expire(standing, now_ms)  # who waits for that run is told how it ended
+                continue
+            if standing.status.is_terminal or job.wanted_by <= standing.wanted_by:
+                return admission
+            try:
+                return Admission(self._join(standing, job.wanted_by), is_new=False)
+            except JobRefused:
+                continue  # it has just ended: what stands there now?
+        raise _unavailable()
+
+    def _look(self, job: Job, now_ms: int) -> Admission | None:
+        """What stands there, unless the transaction would replace it. It decides in any case, but
+        refused it costs as much as if it had written all, and many of one item refuse each other.
+        """
+        try:
+            existing = self._read(job.job_id, now_ms)
+        except JobNotFound:
+            return None
+        is_same_request = existing.request_hash == job.request_hash
+        has_failed = existing.status in (JobStatus.FAILED, JobStatus.CANCELLED)
+        return None if is_same_request and has_failed else _met(existing, job)
+
+    def _admit(self, job: Job, daily_quota: int, now_ms: int) -> Admission:
+        is_absent = "attribute_not_exists(#pk)"
+        is_expired = "#expires_at_seconds <= :now_seconds"
+        is_same_request = "#request_hash = :request_hash"
+        has_failed = "#status IN (:failed, :cancelled)"
+        has_quota = "attribute_not_exists(#jobs) OR #jobs < :daily_quota"
+        day = datetime.fromtimestamp(now_ms / 1000, UTC).date()
+        put_job = self._table.put_part(
+            item_of(job),
+            f"{is_absent} OR {is_expired} OR ({is_same_request} AND {has_failed})",
+            now_seconds=now_ms // 1000,
+            request_hash=job.request_hash,
+            failed=JobStatus.FAILED,
+            cancelled=JobStatus.CANCELLED,
+        )
+        count_job = self._table.update_part(
+            f"quota#{job.owner}#{day}",
+            "SET #expires_at_seconds = :expires_at_seconds ADD #jobs :one",
+            has_quota,
+            one=1,
+            daily_quota=daily_quota,
+            expires_at_seconds=now_ms // 1000 + 2 * 24 * 3600,
+        )
+        refused_job, refused_quota = self._table.transact(put_job, count_job)
+        if refused_job is not None:
+            return _met(job_of(refused_job), job)
+        if refused_quota is not None:
+            midnight = datetime.combine(day + timedelta(days=1), datetime.min.time(), UTC)
+            raise QuotaExceeded(
+                f"{daily_quota} jobs a day are allowed.",
+                retry_after_seconds=max(1, int(midnight.timestamp()) - now_ms // 1000),
+            )
+        return Admission(job, is_new=True)
+
+    def cancel(self, job_id: str, *, task: str, user: str, now_ms: int) -> Job:
+        """Take the user off the job; when nobody else wants it, it ends. What it is then, or
+        `JobNotFound` as in `get`."""
+        mine = frozenset({mark_of(user)})
+        for _ in range(LOOKS):
+            job = self.get(job_id, task=task, user=user, now_ms=now_ms)
+            if job.status.is_terminal or not mine <= job.wanted_by:
+                return job
+            try:
+                if job.wanted_by == mine:
+                    return self._cancel(job, now_ms)
+                return self._leave(job, mine)
+            except JobRefused:
+                continue  # it has just ended, or somebody came or went
+        raise _unavailable()
+
+    def subscribe(self, job_id: str, *, run_id: str, connection_id: str, now_ms: int) -> Job:
+        """Have that connection told when this run ends, and the job as it stands.
+
+        One that is open then has the connection among those that its end is told to; one that has
+        ended tells nobody any more. Raises `JobNotFound`, also when another run stands there, and
+        `TooManySubscribers`.
+        """
+        has_room = "(attribute_not_exists(#subscribers) OR size(#subscribers) < :most)"
+        job = self._read(job_id, now_ms)
+        if job.run_id != run_id:
+            raise _not_found()
+        if job.is_overdue(now_ms):
+            job = self._expire(job, now_ms)
+            if job.run_id != run_id:
+                raise _not_found()
+            return job
+        if job.status.is_terminal or connection_id in job.subscribers:
+            return job  # clients ask again every few seconds: that should cost no write
+        try:
+            return self._update_open(
+                job,
+                # The stream's filter, in template.yaml, cannot look into a set.
+                "SET #has_subscribers = :yes ADD #subscribers :connections",
+                has_room,
+                yes=True,
+                connections={connection_id},
+                most=MAX_SUBSCRIBERS,
+            )
+        except JobRefused as refused:
+            if refused.job is None or refused.job.run_id != run_id:
+                raise _not_found() from None
+            if refused.job.status.is_terminal:
+                return refused.job
+            raise TooManySubscribers(f"{MAX_SUBSCRIBERS} may wait for one job.") from None
+
+    def _read(self, job_id: str, now_ms: int) -> Job:
+        job = self._items.read(job_id)
+        if job is None or job.is_expired(now_ms):
+            raise _not_found()
+        return job
+
+    def _join(self, job: Job, users: frozenset[str]) -> Job:
+        """They want it, too."""
+        is_full = len(job.wanted_by) >= MAX_WANTED_BY
+        return self._update_open(
+            job, "ADD #wanted_by :users", users={_MANY} if is_full else set(users)
+        )
+
+    def _leave(self, job: Job, users: frozenset[str]) -> Job:
+        """They do not want it any more, but others do."""
+        is_wanted_by_others = "size(#wanted_by) > :one"
+        return self._update_open(
+            job, "DELETE #wanted_by :users", is_wanted_by_others, users=set(users), one=1
+        )
+
+    def _cancel(self, job: Job, now_ms: int) -> Job:
+        """Nobody wants it any more."""
+        is_wanted_by_nobody_else = "#wanted_by = :wanted_by"
+        return self._update_open(
+            job,
+            f"SET #status = :cancelled, #completed_at_ms = :now_ms, {_UNSETTLED} REMOVE {LEASE}",
+            is_wanted_by_nobody_else,
+            cancelled=JobStatus.CANCELLED,
+            now_ms=now_ms,
+            no_lease="",
+            wanted_by=set(job.wanted_by),
+        )
+
+    def _expire(self, job: Job, now_ms: int) -> Job:
+        """Its deadline has passed; what it is then, which may be something else by now."""
+        is_overdue = "#deadline_at_ms <= :now_ms"
+        try:
+            return self._update_open(
+                job,
+                "SET #status = :failed, #error_code = :error_code,"
+                f" #completed_at_ms = #deadline_at_ms, {_UNSETTLED} REMOVE {LEASE}",
+                is_overdue,
+                failed=JobStatus.FAILED,
+                error_code=ErrorCode.DEADLINE_EXCEEDED,
+                now_ms=now_ms,
+                no_lease="",
+            )
+        except JobRefused as refused:
+            if refused.job is None:
+                raise _not_found() from None
+            return refused.job
+
+    def _update_open(self, job: Job, expression: str, *conditions: str, **values: Any) -> Job:
+        """Write to this run while it has not ended, or `JobRefused`."""
+        is_this_run = "#run_id = :run_id"
+        is_open = "#status IN (:pending, :processing)"
+        return self._items.update(
+            job.job_id,
+            expression,
+            " AND ".join((is_this_run, is_open, *conditions)),
+            run_id=job.run_id,
+            pending=JobStatus.PENDING,
+            processing=JobStatus.PROCESSING,
+            **values,
+        )
+
+
+def _met(existing: Job, job: Job) -> Admission:
+    if existing.request_hash != job.request_hash:
+        raise IdempotencyKeyReused("Use a new Idempotency-Key for another request.")
+    return Admission(existing, is_new=False)
+
+
+def _unavailable() -> DependencyUnavailable:
+    return DependencyUnavailable("The jobs table did not answer.", retry_after_seconds=1)
+
+
+def _not_found() -> JobNotFound:
+    return JobNotFound("There is no job of that id here.")
+
+
+# Whoever ends a job under a worker's hands leaves it a way to say what it has spent.
+_UNSETTLED = "#unsettled_lease_token = if_not_exists(#lease_token, :no_lease)"

@@ -1,0 +1,177 @@
+"""The DynamoDB table: items by their key `pk`, and conditional writes.
+
+In an expression every attribute stands as `#name`, so that no name can be one of DynamoDB's 573
+reserved words, and every value as `:name`, which is given as a Python value. An item is returned as
+DynamoDB's API writes it: `{"status": {"S": "pending"}, …}`.
+"""
+
+import random
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
+from simmer import clock
+from simmer.aws import AWS_ERRORS, CLIENT_CONFIG, IMPATIENT_CONFIG
+from simmer.errors import DependencyUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+type Item = Mapping[str, Any]
+
+# DynamoDB refuses one of two writes to an item at the same instant when one of them is a
+# transaction. The refusal says nothing about the condition, so the write is sent again.
+TRANSACTION_TRIES = 8
+
+_serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+
+
+class Refused(Exception):
+    """The condition of a write did not hold. `item` is what stands there, if anything does."""
+
+    def __init__(self, item: Item | None) -> None:
+        super().__init__("refused")
+        self.item = item
+
+
+class Table:
+    """The table called `name`.
+
+    Every method raises `DependencyUnavailable` when DynamoDB fails. A write may have taken effect
+    even then.
+    """
+
+    def __init__(self, dynamodb: "DynamoDBClient", name: str) -> None:
+        self._dynamodb = dynamodb
+        self._name = name
+
+    @classmethod
+    def connect(cls, name: str, *, is_patient: bool = True) -> Self:
+        """`is_patient=False` is for readings that the caller can do without."""
+        config = CLIENT_CONFIG if is_patient else IMPATIENT_CONFIG
+        return cls(boto3.client("dynamodb", config=config), name)
+
+    def get(self, pk: str, *, is_consistent: bool = False) -> Item | None:
+        """The item; without `is_consistent` it may lag behind the last write by a moment."""
+        try:
+            answer = self._dynamodb.get_item(
+                TableName=self._name, Key=_key(pk), ConsistentRead=is_consistent
+            )
+        except AWS_ERRORS as error:
+            raise _unavailable() from error
+        return answer.get("Item")
+
+    def update(self, pk: str, expression: str, condition: str = "", **values: Any) -> Item:
+        """Change one item and return it as it is then, or `Refused`."""
+        for _ in _tries():
+            try:
+                answer = self._dynamodb.update_item(
+                    **self._update(pk, expression, condition, values), ReturnValues="ALL_NEW"
+                )
+            except ClientError as error:
+                code = error.response["Error"]["Code"]
+                if code == "TransactionConflictException":
+                    continue
+                if code == "ConditionalCheckFailedException":
+                    refusal: Mapping[str, Any] = error.response
+                    raise Refused(refusal.get("Item")) from None
+                raise _unavailable() from error
+            except AWS_ERRORS as error:
+                raise _unavailable() from error
+            return answer["Attributes"]
+        raise _unavailable()
+
+    def put_part(self, item: Item, condition: str, **values: Any) -> Item:
+        """A put, as a part of `transact`."""
+        return {
+            "Put": {
+                "TableName": self._name,
+                "Item": item,
+                **_conditional(condition, condition, values),
+            }
+        }
+
+    def update_part(self, pk: str, expression: str, condition: str, **values: Any) -> Item:
+        """An update, as a part of `transact`."""
+        return {"Update": self._update(pk, expression, condition, values)}
+
+    def transact(self, *parts: Item) -> list[Item | None]:
+        """Write all parts, or none. For each part whose condition refused it: the item that stands
+        there (empty when none does); `None` for the others, so for all when they are written."""
+        writes: Any = parts
+        for _ in _tries():
+            try:
+                self._dynamodb.transact_write_items(TransactItems=writes)
+                return [None] * len(parts)
+            except ClientError as error:
+                answer: Mapping[str, Any] = error.response
+                reasons = answer.get("CancellationReasons", [])
+                codes = [reason.get("Code") for reason in reasons]
+                if "TransactionConflict" in codes:
+                    continue
+                if "ConditionalCheckFailed" not in codes:
+                    raise _unavailable() from error
+                return [
+                    reason.get("Item", {}) if code == "ConditionalCheckFailed" else None
+                    for reason, code in zip(reasons, codes, strict=True)
+                ]
+            except AWS_ERRORS as error:
+                raise _unavailable() from error
+        raise _unavailable()
+
+    def _update(
+        self, pk: str, expression: str, condition: str, values: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        return {
+            "TableName": self._name,
+            "Key": _key(pk),
+            "UpdateExpression": expression,
+            **_conditional(condition, expression + condition, values),
+        }
+
+
+def serialized(value: Any) -> Any:
+    """A Python value as DynamoDB's API writes it."""
+    return _serialize(str(value) if isinstance(value, str) else value)  # a StrEnum is no type of it
+
+
+def deserialized(item: Item) -> dict[str, Any]:
+    """The attributes of an item as Python values; a number is a `Decimal`."""
+    return {name: _deserialize(value) for name, value in item.items()}
+
+
+def _conditional(condition: str, expressions: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that a write with a condition has beside the write itself."""
+    arguments: dict[str, Any] = {
+        "ExpressionAttributeNames": {
+            f"#{name}": name for name in re.findall(r"#(\w+)", expressions)
+        },
+        "ExpressionAttributeValues": {
+            f":{name}": serialized(value) for name, value in values.items()
+        },
+    }
+    if condition:
+        arguments["ConditionExpression"] = condition
+        arguments["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+    return arguments
+
+
+def _key(pk: str) -> dict[str, Any]:
+    return {"pk": {"S": pk}}
+
+
+def _tries() -> Iterator[None]:
+    """Try again after a pause that grows, while a write meets the transaction of another one."""
+    for tried in range(TRANSACTION_TRIES):
+        if tried:
+            clock.sleep(random.uniform(0.01, 0.03) * 2 ** min(tried, 4))
+        yield
+
+
+def _unavailable() -> DependencyUnavailable:
+    return DependencyUnavailable("The table did not answer.", retry_after_seconds=1)

@@ -1,0 +1,71 @@
+"""A task: a kind of job."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import create_model
+
+from simmer.task.models import TaskRequest, TaskResult
+
+# The stages of a job that a task has words of its own for.
+STAGES = ("analyzing", "generating")
+
+
+def _as_sent(request: TaskRequest) -> Mapping[str, Any]:
+    return request.model_dump(mode="json", by_alias=True)
+
+
+def _anything_fits(_request: TaskRequest, _result: TaskResult) -> list[str]:
+    return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task[Req: TaskRequest, Res: TaskResult]:
+    """A kind of job. `name` is that of the task's file, and part of its addresses.
+
+    `instructions` is the system prompt, the same for every request so that providers can cache it;
+    the request follows it as data.
+    `identity` gives what makes two requests the same: equal values share one job and one answer.
+    Without one, requests are the same when all their fields are.
+    `check` holds a result that has the right types against its request and returns the complaints,
+    worded for the model that has to mend the result; no complaints mean that the result fits.
+    Raise `version` whenever answers to old requests would be wrong now: it is part of every job's
+    id.
+    `example` is a request as a client sends it, and `answer` a result that fits it, both as JSON.
+    `languages` are the languages that answers can be written in, as BCP 47 tags; the first one is
+    for requests that prefer none of them.
+    `words` are the words for the user while a job is `analyzing` and `generating`, by language.
+    What a language lacks is taken from the generic words.
+    `is_shareable` says that an answer tells nothing of who asked, so that users may share it.
+    """
+
+    name: str
+    version: int
+    request_model: type[Req]
+    result_model: type[Res]
+    instructions: str
+    example: Mapping[str, Any]
+    answer: Mapping[str, Any]
+    identity: Callable[[Req], Mapping[str, Any]] = _as_sent
+    check: Callable[[Req, Res], list[str]] = _anything_fits
+    languages: Sequence[str] = ("en",)
+    words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    is_shareable: bool = False
+
+    @cached_property
+    def wire_model(self) -> type[Req]:
+        """The request model, with `locale` one of the task's languages."""
+        locale: Any = (Literal[tuple(self.languages)], self.languages[0])
+        model: type[Req] = create_model(
+            self.request_model.__name__,
+            __base__=self.request_model,
+            __doc__=self.request_model.__doc__,
+            __module__=self.request_model.__module__,
+            locale=locale,
+        )
+        return model
+
+
+type AnyTask = Task[Any, Any]

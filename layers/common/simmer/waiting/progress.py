@@ -1,0 +1,85 @@
+"""How far a job seems to be: computed when it is asked, never stored.
+
+The bar follows the article: under 10 while queued, 10 to 50 `analyzing`, 50 to 95 `generating`,
+100 only when the result is stored. Between 10 and 95 it stands for a quantile: at
+`10 + 85 q` a share q of jobs is done after the time this one has taken so far. A job's clock starts
+with its first claim and never again, so a takeover or a re-ask does not move the bar back.
+Which share that is, past jobs tell (`simmer.waiting.durations`).
+"""
+
+import math
+from functools import lru_cache
+
+from simmer.jobs.job import Job, JobStatus
+from simmer.waiting.durations import Durations
+from simmer.waiting.polling import SHORTEST_SECONDS, poll_schedule
+
+# Past this share of all jobs one is told that it takes longer than usual.
+USUAL_SHARE = 0.99
+
+# A poll meant for the deadline must not come before it.
+AFTER_DEADLINE_MS = 100
+
+_parsed = lru_cache(maxsize=256)(Durations.parse)  # one text serves many polls
+
+
+def progress(job: Job, now_ms: int) -> int:
+    """0 to 100, for a job as the store gives it at `now_ms`."""
+    if job.status is JobStatus.COMPLETED:
+        return 100
+    if job.status.is_terminal:
+        return 95  # it ended without a result, and the bar must not go back from anywhere
+    if job.started_at_ms is None:
+        waited_seconds = (now_ms - job.created_at_ms) / 1000
+        return int(min(9.0, max(0.0, waited_seconds / 2)))
+    return 10 + int(85 * _durations(job).share_done(_elapsed_seconds(job, now_ms)))
+
+
+def estimated_seconds_remaining(job: Job, now_ms: int) -> int:
+    """The median of what remains, given how long the job has taken; at least 1 while it is open."""
+    if job.status.is_terminal:
+        return 0
+    median = _durations(job).median_remaining_seconds(_elapsed_seconds(job, now_ms))
+    until_deadline = (job.deadline_at_ms - now_ms) / 1000
+    return max(1, round(min(median, until_deadline)))
+
+
+def takes_longer_than_usual(job: Job, now_ms: int) -> bool:
+    """Whether 99 of 100 jobs would be done by now."""
+    if job.status.is_terminal:
+        return False
+    return _elapsed_seconds(job, now_ms) > _durations(job).seconds_until(USUAL_SHARE)
+
+
+def poll_after_ms(job: Job, now_ms: int) -> int:
+    """When asking again is worth it, and right after the deadline at the latest."""
+    after_deadline_ms = job.deadline_at_ms - now_ms + AFTER_DEADLINE_MS
+    shortest_ms = round(SHORTEST_SECONDS * 1000)
+    return max(shortest_ms, min(_poll_after_ms(job, now_ms), after_deadline_ms))
+
+
+def _poll_after_ms(job: Job, now_ms: int) -> int:
+    if _durations(job).are_known:
+        # One that waits for its first worker may find it the next moment.
+        schedule = poll_schedule(_history(job))
+        return math.ceil(schedule.gap_seconds(_elapsed_seconds(job, now_ms)) * 1000)
+    # What the article wishes for: 1 s at first, then 2 s, 0.5 s once the bar is at its end.
+    if progress(job, now_ms) >= 95:
+        return 500
+    return 1000 if now_ms - job.created_at_ms < 10_000 else 2000
+
+
+def _elapsed_seconds(job: Job, now_ms: int) -> float:
+    if job.started_at_ms is None:
+        return 0.0
+    return max(0.0, (now_ms - job.started_at_ms) / 1000)
+
+
+def _durations(job: Job) -> Durations:
+    return _parsed(_history(job))
+
+
+def _history(job: Job) -> str:
+    """What was known when the run was admitted, or else at its first claim: what was learned since
+    must not move its bar."""
+    return (job.durations or {}).get(job.task, "")

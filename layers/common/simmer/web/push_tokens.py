@@ -1,0 +1,105 @@
+"""The right to be told how one run of a job ends: submit hands a token out, push takes it back.
+
+A token names the job, the run and a time, and is signed with a key from Secrets Manager. It is no
+secret of the job's: whoever was answered 202 may read the result anyway.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Self
+
+import boto3
+from aws_lambda_powertools import Logger
+from botocore.config import Config
+from itsdangerous import BadData, URLSafeSerializer
+
+from simmer.aws import AWS_ERRORS, CLIENT_CONFIG
+from simmer.errors import DependencyUnavailable, InvalidPushToken
+from simmer.jobs.job import Job
+from simmer.settings import SubmitSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+# A key that was changed is used within this time. Until then its tokens are refused, and the
+# clients poll.
+KEY_MAX_AGE_MS = 5 * 60_000
+# After a failed look: not every submit should wait for what is broken.
+KEY_RETRY_MS = 30_000
+
+# A client that asks just after the deadline still gets the document that says so.
+GRACE_MS = 60_000
+
+# A submit waits for it after its job was accepted, so for less than for the job itself.
+_CONFIG = CLIENT_CONFIG.merge(
+    Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
+)
+
+logger = Logger(service="simmer", child=True)
+
+
+class PushTokens:
+    """Issues tokens and checks them, with the key in `secret_id`."""
+
+    def __init__(self, secrets: "SecretsManagerClient", secret_id: str) -> None:
+        self._secrets = secrets
+        self._secret_id = secret_id
+        self._key: str | None = None
+        self._look_again_at_ms = 0
+
+    @classmethod
+    def connect(cls, secret_id: str) -> Self:
+        return cls(boto3.client("secretsmanager", config=_CONFIG), secret_id)
+
+    def issue(self, job: Job, now_ms: int) -> str:
+        """A token for this run of the job, or `DependencyUnavailable` without a key."""
+        token = self._signer(now_ms).dumps(
+            [job.job_id, job.run_id, job.deadline_at_ms + GRACE_MS],
+        )
+        return token if isinstance(token, str) else token.decode()
+
+    def run_id(self, token: str, job_id: str, now_ms: int) -> str:
+        """The run of this job that the token is for, or `InvalidPushToken`."""
+        try:
+            of_job_id, run_id, valid_until_ms = self._signer(now_ms).loads(token)
+        except BadData:
+            raise InvalidPushToken("This is no token of ours.") from None
+        if of_job_id != job_id:
+            raise InvalidPushToken("The token is for another job.")
+        if now_ms >= valid_until_ms:
+            raise InvalidPushToken("The token has expired.")
+        return str(run_id)
+
+    def _signer(self, now_ms: int) -> URLSafeSerializer:
+        if now_ms >= self._look_again_at_ms:
+            self._look_again_at_ms = now_ms + self._read_key()
+        if self._key is None:
+            raise DependencyUnavailable("The push key cannot be read.")
+        return URLSafeSerializer(
+            self._key,
+            salt="simmer.push",
+            signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"},
+        )
+
+    def _read_key(self) -> int:
+        """After how many milliseconds to look again. A key that was read before stays in use."""
+        try:
+            self._key = self._secrets.get_secret_value(SecretId=self._secret_id)["SecretString"]
+        except (*AWS_ERRORS, KeyError) as error:
+            logger.warning("push key not read", extra={"cause": type(error).__name__})
+            return KEY_RETRY_MS
+        return KEY_MAX_AGE_MS
+
+
+def push_offer(
+    connect: Callable[[str], PushTokens], settings: SubmitSettings, job: Job, now_ms: int
+) -> dict[str, str] | None:
+    """What a 202 says of push: where, and with which token. When push is off, or its key cannot be
+    read, nothing: the job is accepted all the same, and the client polls."""
+    if not settings.push_url:
+        return None
+    try:
+        tokens = connect(settings.push_key_secret)
+        return {"url": settings.push_url, "token": tokens.issue(job, now_ms)}
+    except DependencyUnavailable:
+        return None

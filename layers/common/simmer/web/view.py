@@ -1,0 +1,119 @@
+"""A job as a client sees it: the status document of the wire contract, as JSON text."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from simmer.jobs.job import ErrorCode, Job, JobStatus
+from simmer.waiting.progress import (
+    estimated_seconds_remaining,
+    poll_after_ms,
+    progress,
+    takes_longer_than_usual,
+)
+from simmer.web.http import Response, json_response, retry_after
+from simmer.web.messages import message
+
+
+def job_view(job: Job, now_ms: int) -> str:
+    """The status document of a job as the store gives it at `now_ms`."""
+    done = progress(job, now_ms)
+    stage = _stage(job, done)
+    document: dict[str, Any] = {
+        "jobId": job.job_id,
+        "status": job.status,
+        "progress": done,
+        "stage": stage,
+        "message": _message(job, stage, now_ms),
+        "createdAt": _timestamp(job.created_at_ms),
+    }
+    if job.completed_at_ms is not None:
+        document["completedAt"] = _timestamp(job.completed_at_ms)
+    document["estimatedSecondsRemaining"] = estimated_seconds_remaining(job, now_ms)
+    if not job.status.is_terminal:
+        document["pollAfterMs"] = poll_after_ms(job, now_ms)
+    if job.status is JobStatus.FAILED:
+        code = job.error_code or ErrorCode.INTERNAL
+        document["error"] = message(f"failed.{code}", job.locale)
+        document["errorCode"] = code
+        document["retryable"] = code.is_retryable
+    return _with_result(document, job)
+
+
+def status_response(job: Job, now_ms: int) -> Response:
+    """The status document as an answer, which says when to ask again while the job is open."""
+    is_open = not job.status.is_terminal
+    headers = retry_after(poll_after_ms(job, now_ms)) if is_open else {}
+    return json_response(200, job_view(job, now_ms), headers)
+
+
+def submitted_view(job: Job, push: Mapping[str, str] | None = None) -> str:
+    """The answer to a submit that is accepted or joined; `push` is as `push_offer` gives it."""
+    document: dict[str, Any] = {
+        "jobId": job.job_id,
+        "status": "submitted",
+        "message": message("submitted", job.locale),
+        "statusUrl": status_path(job),
+    }
+    if push is not None:
+        document["push"] = push
+    return _dump(document)
+
+
+def cached_view(job: Job) -> str:
+    """What a submit answers when the same request was answered before."""
+    document = {
+        "jobId": job.job_id,
+        "status": job.status,
+        "progress": 100,
+        "message": message("done", job.locale),
+        "cached": True,
+    }
+    return _with_result(document, job)
+
+
+def status_path(job: Job) -> str:
+    """Relative to the API's address, which the client knows better than a function does."""
+    return f"/{job.task}/status/{job.job_id}"
+
+
+def _with_result(document: dict[str, Any], job: Job) -> str:
+    """The stored text goes in as it is: the bytes that were validated are the bytes delivered."""
+    text = _dump(document)
+    if job.status is not JobStatus.COMPLETED or job.result is None:
+        return text
+    return f'{text[:-1]},"result":{job.result}}}'
+
+
+def _stage(job: Job, done: int) -> str:
+    if job.status.is_terminal:
+        return "done"
+    if job.status is JobStatus.PENDING:
+        return "queued"
+    return "analyzing" if done < 50 else "generating"
+
+
+def _message(job: Job, stage: str, now_ms: int) -> str:
+    match job.status:
+        case JobStatus.PENDING:
+            return message("awaiting_capacity" if job.awaits_capacity else "queued", job.locale)
+        case JobStatus.PROCESSING if takes_longer_than_usual(job, now_ms):
+            return message("slow", job.locale)
+        case JobStatus.PROCESSING:
+            return (job.words or {}).get(stage) or message(stage, job.locale)
+        case JobStatus.COMPLETED:
+            return message("done", job.locale)
+        case JobStatus.FAILED:
+            return message(f"failed.{job.error_code or ErrorCode.INTERNAL}", job.locale)
+        case JobStatus.CANCELLED:
+            return message("cancelled", job.locale)
+
+
+def _timestamp(at_ms: int) -> str:
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _dump(document: dict[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))

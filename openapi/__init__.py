@@ -1,0 +1,1 @@
+"""openapi.json, made from the code."""
