@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,7 +75,7 @@ def main() -> int:
     arguments.add_argument("--n", type=int, default=len(REQUESTS), help="how many generations")
     given = arguments.parse_args()
     out = console()
-    # With `no-cache` each is a generation of its own, even when a request comes round again.
+    # With a key of its own each is a generation of its own, even when a request comes round again.
     requests = [REQUESTS[i % len(REQUESTS)] for i in range(given.n)]
     with _running() as url:
         http = httpx2.Client(base_url=url, timeout=60, trust_env=False)
@@ -115,7 +116,9 @@ def _running() -> Iterator[str]:
 
 def _try(http: httpx2.Client, request: Json) -> Tried:
     started = time.monotonic()
-    accepted = http.post("/recipe/generate", json=request, headers={"Cache-Control": "no-cache"})
+    accepted = http.post(
+        "/recipe/generate", json=request, headers={"Idempotency-Key": str(uuid.uuid4())}
+    )
     accepted.raise_for_status()
     url = accepted.json()["statusUrl"]
     while True:

@@ -37,6 +37,7 @@ SUBMIT, STATUS, CANCEL, PUSH = "submit", "status", "cancel", "push"
 _PLACES: Mapping[type[SimmerError], set[str]] = {
     errors.MalformedJson: {SUBMIT, PUSH},
     errors.InvalidIdempotencyKey: {SUBMIT},
+    errors.InvalidToken: {SUBMIT, STATUS, CANCEL},
     errors.InvalidPushToken: {PUSH},
     errors.UnknownTask: {SUBMIT, STATUS, CANCEL},
     errors.JobNotFound: {STATUS, CANCEL, PUSH},
@@ -52,6 +53,7 @@ _PLACES: Mapping[type[SimmerError], set[str]] = {
 _DETAILS: Mapping[type[SimmerError], str] = {
     errors.MalformedJson: "The body is not JSON: Expecting value at character 0.",
     errors.InvalidIdempotencyKey: "It must be 1 to 255 visible ASCII characters.",
+    errors.InvalidToken: "The token must have a `sub` of 1 to 255 characters.",
     errors.UnknownTask: "There is no task of that name here.",
     errors.JobNotFound: "There is no job of that id here.",
     errors.RequestTooLarge: f"The body may have {MAX_BODY_BYTES} bytes.",
@@ -95,8 +97,8 @@ every few seconds, on the same connection, to move the bar and to notice a dead 
 time.
 
 **Errors** are `application/problem+json` (RFC 9457) with a stable `code`. What never reached Simmer
-is answered by API Gateway in words of its own, `{"message": "..."}`: every `401`, and possibly a
-`429`, `500` or `503`.
+is answered by API Gateway in words of its own, `{"message": "..."}`: a request without a valid
+token (`401`), and possibly a `429`, `500` or `503`.
 """
 
 
@@ -173,10 +175,7 @@ def _task_paths(task: AnyTask) -> Json:
                 "summary": "Submit a request",
                 "description": "Accepts the request as a job, joins it to the same request under "
                 "way, or answers it at once if it was answered before.",
-                "parameters": [
-                    _PARAMETERS[name]
-                    for name in ("IdempotencyKey", "CacheControl", "AcceptLanguage")
-                ],
+                "parameters": [_PARAMETERS[name] for name in ("IdempotencyKey", "AcceptLanguage")],
                 "requestBody": {
                     "required": True,
                     "description": f"At most {MAX_BODY_BYTES} bytes of UTF-8.",
@@ -202,7 +201,7 @@ def _task_paths(task: AnyTask) -> Json:
                             withoutPush=submitted_view(_job(task)),
                         ),
                         ("Location", "RetryAfter"),
-                        required=("statusUrl",),
+                        required=("statusUrl", "deadlineAt"),
                     ),
                     **_problems(SUBMIT),
                 },
@@ -275,7 +274,7 @@ def _problems(place: str) -> Json:
     by_status: dict[int, list[type[SimmerError]]] = {}
     for error in errors_at(place):
         by_status.setdefault(error.http_status, []).append(error)
-    problems: Json = {"401": _UNAUTHORIZED}
+    problems: Json = {}
     for status, kinds in sorted(by_status.items()):
         headers = ("RetryAfter", "NoStore") if status in (429, 503) else ("NoStore",)
         answer: Json = {
@@ -290,12 +289,16 @@ def _problems(place: str) -> Json:
         }
         if status in (429, 500, 503):
             answer["content"]["application/json"] = {"schema": _ref("GatewayError")}
+        if status == 401:
+            answer["description"] += f" {_UNAUTHORIZED['description']}"
+            answer["content"] |= _UNAUTHORIZED["content"]
+            answer["headers"] |= _header_references(["Challenge"])
         problems[str(status)] = answer
     return dict(sorted(problems.items()))
 
 
 _UNAUTHORIZED: Json = {
-    "description": "No valid token. The gateway's own answer, before Simmer is asked.",
+    "description": "No valid token: the gateway's own answer, before Simmer is asked.",
     "content": {
         "application/json": {
             "schema": {"$ref": "#/components/schemas/GatewayError"},
@@ -316,17 +319,11 @@ _PARAMETERS: Json = {
     "IdempotencyKey": {
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "The same key from the same user is the same job; with another body it is a "
-        "422. Without one the request itself is the key.",
+        "description": "The same key from the same user is the same job, and a new key is fresh "
+        "work; with another body it is a 422. Without one the request itself is the key. In quotes "
+        "the key is what stands between them.",
         "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
         "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
-    },
-    "CacheControl": {
-        "name": "Cache-Control",
-        "in": "header",
-        "description": "`no-cache` asks for fresh work.",
-        "schema": {"type": "string"},
-        "example": "no-cache",
     },
     "AcceptLanguage": {
         "name": "Accept-Language",
@@ -338,16 +335,25 @@ _PARAMETERS: Json = {
     },
 }
 
-_HEADER_NAMES = {"Location": "Location", "RetryAfter": "Retry-After", "NoStore": "Cache-Control"}
+_HEADER_NAMES = {
+    "Location": "Location",
+    "RetryAfter": "Retry-After",
+    "NoStore": "Cache-Control",
+    "Challenge": "WWW-Authenticate",
+}
 _HEADERS: Json = {
     "Location": {
-        "description": "Where the job's status is, relative to the API.",
+        "description": "Where the job's status is, relative to the address that was posted to.",
         "required": True,
         "schema": {"type": "string"},
     },
     "RetryAfter": {
         "description": "After how many seconds to ask again; a status has it while it is open.",
         "schema": {"type": "integer", "minimum": 1},
+    },
+    "Challenge": {
+        "description": "RFC 6750, section 3.",
+        "schema": {"type": "string"},
     },
     "NoStore": {
         "description": "No answer of Simmer's may be kept on the way.",
@@ -357,6 +363,13 @@ _HEADERS: Json = {
 
 
 # ── Schemas ───────────────────────────────────────────────────────────────────────────────────────
+
+
+_DEADLINE_AT = {
+    "type": "string",
+    "format": "date-time",
+    "description": "Until when the job may run; then an open one has failed.",
+}
 
 
 def _task_schemas(task: AnyTask) -> Json:
@@ -372,13 +385,15 @@ def _task_schemas(task: AnyTask) -> Json:
         **request,
         **answers,
         f"{noun}Submission": _object(
-            "What a submit is answered: `statusUrl` and perhaps `push` when it is `submitted`; "
+            "The answer to a submit: `statusUrl`, `deadlineAt` and perhaps `push` when it is "
+            "`submitted`; "
             "`progress`, `cached` and `result` when it is `completed` already.",
             {
                 "jobId": {"type": "string"},
                 "status": _ref("SubmissionStatus"),
                 "message": {"type": "string", "description": "For the user."},
                 "statusUrl": {"type": "string", "description": "Relative to the API."},
+                "deadlineAt": _DEADLINE_AT,
                 "push": _ref("Push"),
                 "progress": {"type": "integer", "minimum": 0, "maximum": 100},
                 "cached": {"type": "boolean"},
@@ -401,6 +416,7 @@ def _task_schemas(task: AnyTask) -> Json:
                 "stage": _ref("Stage"),
                 "message": {"type": "string", "description": "For the user."},
                 "createdAt": {"type": "string", "format": "date-time"},
+                "deadlineAt": _DEADLINE_AT,
                 "completedAt": {
                     "type": "string",
                     "format": "date-time",
@@ -421,7 +437,7 @@ def _task_schemas(task: AnyTask) -> Json:
                 },
             },
             required=(
-                *("jobId", "status", "progress", "stage", "message", "createdAt"),
+                *("jobId", "status", "progress", "stage", "message", "createdAt", "deadlineAt"),
                 "estimatedSecondsRemaining",
             ),
         ),

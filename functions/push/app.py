@@ -12,7 +12,7 @@ from connections import Connections
 from simmer import clock
 from simmer.jobs.store import JobStore
 from simmer.settings import PushSettings
-from simmer.web.http import Event, Response
+from simmer.web.http import PONG, Event, Response, is_ping
 from simmer.web.push_tokens import PushTokens
 from subscription import answer
 
@@ -26,6 +26,8 @@ def _wiring() -> tuple[JobStore, PushTokens, Connections]:
 
 
 def handler(event: Event, context: Any) -> Response:
+    if is_ping(event, "Records", "requestContext"):
+        return PONG
     store, tokens, connections = _wiring()
     if "Records" in event:
         failed = announce(event["Records"], connections, clock.now_ms())

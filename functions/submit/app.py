@@ -1,6 +1,5 @@
 """POST /{task}/generate: a request becomes a job, or is answered at once."""
 
-import re
 from functools import cache
 from typing import Any
 
@@ -26,10 +25,7 @@ from simmer.web.http import (
     retry_after,
 )
 from simmer.web.push_tokens import PushTokens, push_offer
-from simmer.web.view import cached_view, status_path, submitted_view
-
-# A directive of its own among those that commas separate, not a part of another or of its value.
-_NO_CACHE = re.compile(r"(?:^|,)\s*no-cache\s*(?:$|,|=)", re.IGNORECASE)
+from simmer.web.view import cached_view, relative_status_path, submitted_view
 
 
 @cache
@@ -59,12 +55,11 @@ def handler(event: Event, context: Any) -> Response:
         body=json_body(event),
         accept_language=header(event, "accept-language"),
         idempotency_key=header(event, "idempotency-key"),
-        wants_fresh=bool(_NO_CACHE.search(header(event, "cache-control") or "")),
     )
     store, queue, settings = _wiring()
     job = submit(submission, store, queue, settings, now_ms, _history().durations).job
     if job.status is JobStatus.COMPLETED:
         return json_response(200, cached_view(job))
-    headers = {"location": status_path(job), **retry_after(poll_after_ms(job, now_ms))}
+    headers = {"location": relative_status_path(job), **retry_after(poll_after_ms(job, now_ms))}
     push = push_offer(_push_tokens, settings, job, now_ms)
     return json_response(202, submitted_view(job, push), headers)

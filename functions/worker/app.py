@@ -15,7 +15,7 @@ from simmer.books.ledger import Ledger
 from simmer.jobs.leases import LeaseStore
 from simmer.jobs.queue import JobQueue
 from simmer.settings import WorkerSettings
-from simmer.web.http import Event, whereabouts
+from simmer.web.http import PONG, Event, is_ping, whereabouts
 from worker import Worker
 
 # For each of ten jobs a heartbeat and a call of its own. As many as Python gives a small machine
@@ -54,6 +54,8 @@ def _worker() -> Worker:
 
 
 def handler(event: Event, context: Any) -> dict[str, Any]:
+    if is_ping(event, "Records"):
+        return PONG
     return _runner().run(process(event, context, _worker()))
 
 

@@ -140,6 +140,9 @@ PROVOKE: dict[tuple[str, type[SimmerError]], Callable[[Api, Cloud], Answer]] = {
     (SUBMIT, errors.InvalidIdempotencyKey): lambda api, _: api.submit(
         headers={"idempotency-key": "a b"}
     ),
+    (SUBMIT, errors.InvalidToken): lambda api, _: api.submit(user=""),
+    (STATUS, errors.InvalidToken): lambda api, _: api.status("0" * 32, user=""),
+    (CANCEL, errors.InvalidToken): lambda api, _: api.cancel("0" * 32, user=""),
     (SUBMIT, errors.UnknownTask): lambda api, _: api.submit(task="nonsense"),
     (SUBMIT, errors.RequestTooLarge): lambda api, _: api.submit("x" * (MAX_BODY_BYTES + 1)),
     (SUBMIT, errors.UnsupportedMediaType): lambda api, _: api.submit(content_type="text/plain"),

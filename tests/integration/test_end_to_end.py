@@ -23,7 +23,7 @@ def test_a_job_ends_with_recipes_that_fit_the_request(alice: Api, model: StandIn
     assert accepted.status_code == 202
     document = accepted.json()
     assert document["status"] == "submitted"
-    assert accepted.headers["location"] == document["statusUrl"]
+    assert f"/recipe/{accepted.headers['location']}" == document["statusUrl"]
     assert int(accepted.headers["retry-after"]) >= 1
     ended = alice.wait(document["jobId"])
     assert (ended["status"], ended["progress"], ended["stage"]) == ("completed", 100, "done")

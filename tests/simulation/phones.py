@@ -61,7 +61,7 @@ class Phone:
         headers = {"content-type": "application/json"}
         roll = random.random()
         if roll < 0.1:
-            headers["cache-control"] = "no-cache"
+            headers["idempotency-key"] = f"fresh-{self._schedule.now_ms():.0f}"
         elif roll < 0.2:
             headers["idempotency-key"] = f"key {ingredient}".replace(" ", "-")
         body = json.dumps({"ingredients": [ingredient], "count": 1, "locale": "en"})

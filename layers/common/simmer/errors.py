@@ -3,6 +3,7 @@
 SimmerError
 ├── MalformedJson          400  malformed_json
 ├── InvalidIdempotencyKey  400  invalid_idempotency_key
+├── InvalidToken           401  invalid_token
 ├── InvalidPushToken       401  invalid_push_token
 ├── UnknownTask            404  unknown_task
 ├── JobNotFound            404  job_not_found
@@ -55,6 +56,10 @@ class MalformedJson(SimmerError):
 
 class InvalidIdempotencyKey(SimmerError):
     http_status, code, title = 400, "invalid_idempotency_key", "The Idempotency-Key is not usable"
+
+
+class InvalidToken(SimmerError):
+    http_status, code, title = 401, "invalid_token", "The token names no user"
 
 
 class InvalidPushToken(SimmerError):

@@ -31,6 +31,7 @@ def test_cancelled_job(api: Api, clock: Clock, job_id: str) -> None:
         "stage": "done",
         "message": "취소되었습니다.",
         "createdAt": "2026-11-22T09:30:00.000Z",
+        "deadlineAt": "2026-11-22T09:35:00.000Z",
         "completedAt": "2026-11-22T09:30:04.200Z",
         "estimatedSecondsRemaining": 0,
     }

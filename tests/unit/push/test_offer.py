@@ -23,7 +23,7 @@ UNREADABLE = {
 
 
 def test_accepted_job_comes_with_where_and_how_to_subscribe(accepted: dict[str, Any]) -> None:
-    assert set(accepted) == {"jobId", "status", "message", "statusUrl", "push"}
+    assert set(accepted) == {"jobId", "status", "message", "statusUrl", "deadlineAt", "push"}
     assert set(accepted["push"]) == {"url", "token"}
     assert accepted["push"]["url"] == PUSH_URL
 
@@ -54,7 +54,7 @@ def test_job_is_accepted_without_push_when_the_key_cannot_be_read(
     answer = api.submit()
 
     assert answer["statusCode"] == 202
-    assert set(document(answer)) == {"jobId", "status", "message", "statusUrl"}
+    assert set(document(answer)) == {"jobId", "status", "message", "statusUrl", "deadlineAt"}
     assert len(cloud.messages()) == 1
     assert f'"cause":"{type(error).__name__}"' in log.getvalue()
     assert "WARNING" in log.getvalue()

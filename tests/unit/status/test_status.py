@@ -54,6 +54,7 @@ def test_pending_job(api: Api, clock: Clock, job_id: str) -> None:
         "stage": "queued",
         "message": "순서를 기다리는 중...",
         "createdAt": "2026-11-22T09:30:00.000Z",
+        "deadlineAt": "2026-11-22T09:35:00.000Z",
         "estimatedSecondsRemaining": 45,
         "pollAfterMs": 1000,
     }
@@ -72,6 +73,7 @@ def test_processing_job(api: Api, clock: Clock, worker: WorkerSide, job_id: str)
         "stage": "analyzing",
         "message": "재료 분석 중...",
         "createdAt": "2026-11-22T09:30:00.000Z",
+        "deadlineAt": "2026-11-22T09:35:00.000Z",
         "estimatedSecondsRemaining": 30,
         "pollAfterMs": 2000,
     }
@@ -107,6 +109,7 @@ def test_completed_job(api: Api, clock: Clock, worker: WorkerSide, job_id: str) 
         "stage": "done",
         "message": "완료",
         "createdAt": "2026-11-22T09:30:00.000Z",
+        "deadlineAt": "2026-11-22T09:35:00.000Z",
         "completedAt": "2026-11-22T09:30:12.345Z",
         "estimatedSecondsRemaining": 0,
     }
@@ -128,6 +131,7 @@ def test_failed_job(api: Api, clock: Clock, worker: WorkerSide, job_id: str) -> 
         "stage": "done",
         "message": sentence,
         "createdAt": "2026-11-22T09:30:00.000Z",
+        "deadlineAt": "2026-11-22T09:35:00.000Z",
         "completedAt": "2026-11-22T09:30:00.000Z",
         "estimatedSecondsRemaining": 0,
         "error": sentence,
@@ -150,6 +154,7 @@ def test_cancelled_job(api: Api, cloud: Cloud, clock: Clock, job_id: str) -> Non
         "stage": "done",
         "message": "취소되었습니다.",
         "createdAt": "2026-11-22T09:30:00.000Z",
+        "deadlineAt": "2026-11-22T09:35:00.000Z",
         "completedAt": "2026-11-22T09:30:00.000Z",
         "estimatedSecondsRemaining": 0,
     }

@@ -79,10 +79,19 @@ def test_keys_of_two_users_do_not_meet(api: Api) -> None:
     assert document(alices)["jobId"] != document(bobs)["jobId"]
 
 
-def test_retry_with_a_key_joins_even_when_it_asks_for_fresh_work(api: Api) -> None:
+def test_retry_with_a_key_joins_whatever_the_http_stack_adds(api: Api) -> None:
     headers = {"idempotency-key": "k1", "cache-control": "no-cache"}
 
     assert api.submit(EGG, headers=headers) == api.submit(EGG, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("quoted", "plain"), [('"k1"', "k1"), (' "k1" ', "k1"), (r'"a\"b\\c"', r'a"b\c'), ('"k', '"k')]
+)
+def test_quoted_key_is_what_stands_between_the_quotes(api: Api, quoted: str, plain: str) -> None:
+    assert (
+        document(_submit(api, EGG, quoted))["jobId"] == document(_submit(api, EGG, plain))["jobId"]
+    )
 
 
 @pytest.mark.parametrize("key", ["k", "~!", "a" * 255])
@@ -90,7 +99,9 @@ def test_visible_ascii_is_a_usable_key(api: Api, key: str) -> None:
     assert _submit(api, EGG, key)["statusCode"] == 202
 
 
-@pytest.mark.parametrize("key", ["", "a" * 256, "a b", " ", "키", "a\x7f", "a\n", "é"])
+@pytest.mark.parametrize(
+    "key", ["", "a" * 256, "a b", " ", "키", "a\x7f", "a\n", "é", '""', '"a b"', '"é"']
+)
 def test_unusable_key_is_refused(api: Api, cloud: Cloud, key: str) -> None:
     response = _submit(api, EGG, key)
 

@@ -1,13 +1,15 @@
 """Every request the contract refuses: its status and code, nothing stored and nothing sent."""
 
+import gzip
 import json
 
 import pytest
 
+from functions.submit import app as submit_app
 from simmer.web.http import MAX_BODY_BYTES
 from tests.unit.api import Api
 from tests.unit.cloud import Cloud
-from tests.unit.events import document
+from tests.unit.events import document, submit_event
 
 VALID = '{"ingredients":["egg"]}'
 
@@ -30,7 +32,6 @@ MALFORMED = {
     "wrong escape": r'{"ingredients": ["\x65gg"]}',
     "leading zero": '{"ingredients": ["egg"], "servings": 02}',
     "prose": "two eggs please",
-    "byte order mark": "\ufeff" + VALID,
     "nested too deeply": "[" * 16_000,
     "not UTF-8": b'{"ingredients": ["\xb1\xe8\xc4\xa1"]}',
     "truncated UTF-8": '{"ingredients": ["김'.encode()[:-1],
@@ -241,6 +242,53 @@ def test_another_media_type_is_415(api: Api, cloud: Cloud, content_type: str | N
 )
 def test_json_by_any_spelling_of_its_media_type_is_accepted(api: Api, content_type: str) -> None:
     assert api.submit(content_type=content_type)["statusCode"] == 202
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "deflate, gzip", "zstd", "GZIP", "x"])
+def test_compressed_body_is_415_and_says_so(api: Api, cloud: Cloud, coding: str) -> None:
+    response = api.submit(gzip.compress(VALID.encode()), headers={"Content-Encoding": coding})
+
+    _assert_problem(response, 415, "unsupported_media_type")
+    assert "Content-Encoding" in document(response)["detail"]
+    assert cloud.calls == []
+
+
+@pytest.mark.parametrize("coding", ["identity", "Identity", ""])
+def test_body_that_says_it_is_not_compressed_is_accepted(api: Api, coding: str) -> None:
+    assert api.submit(VALID, headers={"content-encoding": coding})["statusCode"] == 202
+
+
+@pytest.mark.parametrize("body", ["\ufeff" + VALID, b"\xef\xbb\xbf" + VALID.encode()])
+def test_byte_order_mark_before_the_body_does_not_count(api: Api, body: str | bytes) -> None:
+    assert document(api.submit(body)) == document(api.submit(VALID))
+
+
+@pytest.mark.parametrize("body", [VALID.encode("utf-16"), VALID.encode("utf-32")])
+def test_another_unicode_encoding_is_malformed(api: Api, body: bytes) -> None:
+    _assert_problem(api.submit(body), 400, "malformed_json")
+
+
+@pytest.mark.parametrize(
+    "authorizer",
+    [
+        {"jwt": {"claims": None}},
+        {"jwt": {"claims": {}}},
+        {"jwt": {"claims": {"client_id": "app"}}},
+        {"jwt": {"claims": {"sub": ""}}},
+        {"jwt": {"claims": {"sub": None}}},
+        {"jwt": {"claims": {"sub": 7}}},
+        {"jwt": {"claims": {"sub": "x" * 256}}},
+    ],
+    ids=str,
+)
+def test_token_that_names_no_user_is_401(cloud: Cloud, api: Api, authorizer: object) -> None:
+    event = submit_event(VALID)
+    event["requestContext"]["authorizer"] = authorizer
+    response = submit_app.handler(event, None)
+
+    _assert_problem(response, 401, "invalid_token")
+    assert response["headers"]["www-authenticate"] == 'Bearer error="invalid_token"'
+    assert cloud.calls == []
 
 
 def test_header_names_have_no_case(api: Api) -> None:

@@ -22,11 +22,12 @@ def test_accepted_request_gets_the_documented_202(api: Api) -> None:
         "status": "submitted",
         "message": "요청을 접수했습니다.",
         "statusUrl": f"/recipe/status/{job_id}",
+        "deadlineAt": "2026-11-22T09:35:00.000Z",
     }
     assert response["headers"] == {
         "content-type": "application/json; charset=utf-8",
         "cache-control": "no-store",
-        "location": f"/recipe/status/{job_id}",
+        "location": f"status/{job_id}",
         "retry-after": "1",
     }
 

@@ -34,7 +34,6 @@ class Submission:
     body: str
     accept_language: str | None = None
     idempotency_key: str | None = None
-    wants_fresh: bool = False  # Cache-Control: no-cache
 
 
 def submit(
@@ -95,6 +94,19 @@ def _complaints(error: ValidationError) -> list[FieldError]:
     ][:MAX_FIELD_ERRORS]
 
 
+def _key(header: str | None) -> str | None:
+    """The idempotency key in a header's value. It may be quoted, as a string is in a structured
+    field (RFC 9651, 3.3.3), which is what the draft of the header asks for: then the key is what
+    stands between the quotes."""
+    if header is None:
+        return None
+    quoted = re.fullmatch(r'"((?:[^"\\]|\\["\\])*)"', header.strip(" "))
+    key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else header
+    if not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
+        raise InvalidIdempotencyKey("It must be 1 to 255 visible ASCII characters.")
+    return key
+
+
 def _new_job(
     task: AnyTask,
     asked: TaskRequest,
@@ -103,7 +115,7 @@ def _new_job(
     now_ms: int,
 ) -> Job:
     """The run that this request would be. Its id says which requests are the same."""
-    key = submission.idempotency_key
+    key = _key(submission.idempotency_key)
     request = asked
     if "locale" not in asked.model_fields_set:
         locale = preferred_language(submission.accept_language, task.languages)
@@ -111,19 +123,10 @@ def _new_job(
     # A key belongs to a body, whatever language a phone has been switched to since.
     same = request if key is None else asked
     request_hash = fingerprint(task.name, task.version, task.identity(same))
-    is_shared = (
-        settings.cache_scope == "shared"
-        and task.is_shareable
-        and key is None
-        and not submission.wants_fresh
-    )
+    is_shared = settings.cache_scope == "shared" and task.is_shareable and key is None
     audience = "everyone" if is_shared else f"user {submission.user}"
     if key is not None:
-        if not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
-            raise InvalidIdempotencyKey("It must be 1 to 255 visible ASCII characters.")
         job_id = fingerprint(audience, task.name, "key", key)
-    elif submission.wants_fresh:
-        job_id = fingerprint(audience, request_hash, uuid.uuid4().hex)
     else:
         job_id = fingerprint(audience, request_hash)
     deadline_at_ms = now_ms + settings.job_deadline_seconds * 1000

@@ -12,6 +12,7 @@ from aws_lambda_powertools import Logger
 from simmer.errors import (
     FieldError,
     InternalError,
+    InvalidToken,
     MalformedJson,
     RequestTooLarge,
     SimmerError,
@@ -24,6 +25,10 @@ type Response = dict[str, Any]
 type Handler = Callable[[Event, Any], Response]
 
 MAX_BODY_BYTES = 16 * 1024
+MAX_SUBJECT_CHARACTERS = 255  # OpenID Connect Core 1.0, section 2, allows no more
+
+# For whoever calls a function to keep it warm.
+PONG: Response = {"statusCode": 204}
 
 # The parent of all our loggers. CloudWatch takes the level of a line whose time it cannot read for
 # INFO, and with a log level above that would drop our errors, and with them the alarms.
@@ -38,6 +43,8 @@ def http_endpoint(handler: Handler) -> Handler:
 
     @wraps(handler)
     def endpoint(event: Event, context: Any) -> Response:
+        if is_ping(event, "requestContext"):
+            return PONG
         code = None
         try:
             response = handler(event, context)
@@ -59,6 +66,14 @@ def http_endpoint(handler: Handler) -> Handler:
         return response
 
     return endpoint
+
+
+def is_ping(event: Any, *parts: str) -> bool:
+    """Whether a call is none of our triggers': it lacks their parts. Schedules that keep functions
+    warm send such calls, each in a form of its own."""
+    if not isinstance(event, Mapping):
+        return True
+    return not any(isinstance(event.get(part), Mapping | list) for part in parts)
 
 
 def json_response(status: int, body: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -92,8 +107,15 @@ def path_parameter(event: Event, name: str) -> str:
 
 
 def caller(event: Event) -> str:
-    """The user, as the authorizer that API Gateway ran before us has it: the token's `sub`."""
-    return str(event["requestContext"]["authorizer"]["jwt"]["claims"]["sub"])
+    """The user, as the authorizer that API Gateway ran before us has it: the token's `sub`.
+
+    `InvalidToken` when it has none, which issuers allow and the authorizer does not look at.
+    """
+    claims = event["requestContext"]["authorizer"]["jwt"]["claims"]
+    subject = (claims or {}).get("sub")
+    if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_CHARACTERS:
+        raise InvalidToken("The token must have a `sub` of 1 to 255 characters.")
+    return subject
 
 
 def json_body(event: Event) -> str:
@@ -101,6 +123,9 @@ def json_body(event: Event) -> str:
     media_type = (header(event, "content-type") or "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedMediaType("Send the body with Content-Type: application/json.")
+    encoding = (header(event, "content-encoding") or "identity").strip().lower()
+    if encoding != "identity":
+        raise UnsupportedMediaType("Send the body uncompressed, without Content-Encoding.")
     body = event.get("body") or ""
     is_base64 = event.get("isBase64Encoded")
     raw = base64.b64decode(body) if is_base64 else body.encode(errors="surrogatepass")
@@ -110,7 +135,7 @@ def json_body(event: Event) -> str:
     # API Gateway, too, hands on bytes that are not UTF-8 as U+FFFD.
     if "\ufffd" in text:
         raise MalformedJson("The body must be UTF-8.")
-    return text
+    return text.removeprefix("\ufeff")  # RFC 8259, 8.1: a byte order mark may be ignored
 
 
 def problem_document(error: SimmerError) -> str:
@@ -132,6 +157,8 @@ def _problem(error: SimmerError) -> Response:
     headers = {"content-type": "application/problem+json", "cache-control": "no-store"}
     if error.retry_after_seconds is not None:
         headers["retry-after"] = str(error.retry_after_seconds)
+    if isinstance(error, InvalidToken):
+        headers["www-authenticate"] = 'Bearer error="invalid_token"'
     return {"statusCode": error.http_status, "headers": headers, "body": problem_document(error)}
 
 

@@ -27,6 +27,7 @@ def job_view(job: Job, now_ms: int) -> str:
         "stage": stage,
         "message": _message(job, stage, now_ms),
         "createdAt": _timestamp(job.created_at_ms),
+        "deadlineAt": _timestamp(job.deadline_at_ms),
     }
     if job.completed_at_ms is not None:
         document["completedAt"] = _timestamp(job.completed_at_ms)
@@ -54,7 +55,8 @@ def submitted_view(job: Job, push: Mapping[str, str] | None = None) -> str:
         "jobId": job.job_id,
         "status": "submitted",
         "message": message("submitted", job.locale),
-        "statusUrl": status_path(job),
+        "statusUrl": f"/{job.task}/{relative_status_path(job)}",
+        "deadlineAt": _timestamp(job.deadline_at_ms),
     }
     if push is not None:
         document["push"] = push
@@ -73,9 +75,10 @@ def cached_view(job: Job) -> str:
     return _with_result(document, job)
 
 
-def status_path(job: Job) -> str:
-    """Relative to the API's address, which the client knows better than a function does."""
-    return f"/{job.task}/status/{job.job_id}"
+def relative_status_path(job: Job) -> str:
+    """Where the job's status is, relative to the address that the request was posted to: behind
+    `/prod` or `/v1`, too, which a function cannot know."""
+    return f"status/{job.job_id}"
 
 
 def _with_result(document: dict[str, Any], job: Job) -> str:

@@ -1,5 +1,6 @@
 """The HTTP side of a handler: errors become problems, and nothing private is logged."""
 
+import importlib
 import io
 import json
 import re
@@ -95,7 +96,7 @@ def test_error_carries_its_retry_after() -> None:
     def handler(event: Event, context: Any) -> Response:
         raise QuotaExceeded("Enough.", retry_after_seconds=60)
 
-    response = handler({}, None)
+    response = handler({"requestContext": {}}, None)
 
     assert (response["statusCode"], response["headers"]["retry-after"]) == (429, "60")
     assert document(response)["detail"] == "Enough."
@@ -104,10 +105,35 @@ def test_error_carries_its_retry_after() -> None:
 def test_good_answer_passes_unchanged() -> None:
     answer = json_response(200, '{"a" : 1}', {"x": "y"})
 
-    assert http_endpoint(lambda event, context: answer)({}, None) == answer
+    assert http_endpoint(lambda event, context: answer)({"requestContext": {}}, None) == answer
     assert answer["body"] == '{"a" : 1}'
 
 
 @pytest.mark.parametrize(("milliseconds", "seconds"), [(500, "1"), (1000, "1"), (1001, "2")])
 def test_retry_after_is_rounded_up(milliseconds: int, seconds: str) -> None:
     assert retry_after(milliseconds) == {"retry-after": seconds}
+
+
+PINGS: list[object] = [
+    {},
+    None,
+    [],
+    "warm",
+    {"source": "serverless-plugin-warmup"},
+    {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}, "resources": []},
+    {"warmer": True, "concurrency": 3},
+    {"requestContext": None},
+    {"requestContext": "none", "Records": "none"},
+]
+
+
+@pytest.mark.parametrize("event", PINGS, ids=str)
+@pytest.mark.parametrize("function", ["submit", "status", "cancel", "push", "worker"])
+def test_whoever_keeps_a_function_warm_is_answered_quietly(
+    api: Api, cloud: Cloud, log: io.StringIO, function: str, event: Any
+) -> None:
+    app = importlib.import_module(f"functions.{function}.app")
+
+    assert app.handler(event, None) == {"statusCode": 204}
+    assert cloud.calls == []
+    assert log.getvalue() == ""
