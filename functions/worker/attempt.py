@@ -77,6 +77,14 @@ class Message:
         except DependencyUnavailable:
             logger.warning("message not hidden")
 
+    async def delete(self) -> None:
+        """Take the message off the queue now. Lambda would do so when the last job of the batch
+        ends; until then nobody hides the message, and it would wake other workers for nothing."""
+        try:
+            await asyncio.to_thread(self.queue.delete, self.receipt_handle)
+        except DependencyUnavailable:
+            logger.warning("message not deleted")
+
 
 @dataclass(slots=True)
 class Attempt:

@@ -37,8 +37,17 @@ class Worker:
             receipt_handle=record["receiptHandle"],
             queue=self.tools.queue,
         )
+        receive_count = record.get("attributes", {}).get("ApproximateReceiveCount")
+        is_done = await self._handle(record["body"], receive_count, message, function_ends_at)
+        if is_done:
+            await message.delete()
+        return is_done
+
+    async def _handle(
+        self, body: str, receive_count: str | None, message: Message, function_ends_at: float
+    ) -> bool:
         try:
-            wakeup = Wakeup.parse(record["body"])
+            wakeup = Wakeup.parse(body)
         except UnreadableMessage:
             # The message comes back at once, until SQS puts it aside for a human.
             logger.error("unreadable message", extra={"messageId": message.message_id})
@@ -53,7 +62,6 @@ class Worker:
         except DependencyUnavailable:
             logger.warning("claim failed", extra={"jobId": wakeup.job_id})
             return STAYS
-        receive_count = record.get("attributes", {}).get("ApproximateReceiveCount")
         logger.info("job claimed", extra={"jobId": job.job_id, "receiveCount": receive_count})
         return await Attempt(self.tools, job, message, function_ends_at).run()
 

@@ -58,6 +58,7 @@ _CALLS = {
     "dynamodb.update_item": 8,
     "dynamodb.get_item": 2,
     "sqs.change_message_visibility": 6,
+    "sqs.delete_message": 2,
     "model": 3,
 }
 SINGLES = (

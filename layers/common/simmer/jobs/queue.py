@@ -81,3 +81,10 @@ class JobQueue:
             )
         except AWS_ERRORS as error:
             raise DependencyUnavailable("The queue did not keep the message hidden.") from error
+
+    def delete(self, receipt_handle: str) -> None:
+        """Take the received message off the queue."""
+        try:
+            self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=receipt_handle)
+        except AWS_ERRORS as error:
+            raise DependencyUnavailable("The queue did not delete the message.") from error
