@@ -10,6 +10,7 @@ from aws_lambda_powertools import Logger
 from attempt import Tools
 from books import Books
 from ladder import Ladder
+from prices import require_prices
 from provider import Provider
 from simmer.books.ledger import Ledger
 from simmer.jobs.leases import LeaseStore
@@ -37,6 +38,7 @@ def _runner() -> asyncio.Runner:
 def _worker() -> Worker:
     settings = WorkerSettings.from_env()
     ladder = Ladder.parse(settings.model_ladder)
+    require_prices([(rung.model, rung.price) for rung in ladder], settings.daily_budget_usd)
     return Worker(
         Tools(
             leases=LeaseStore.connect(settings.jobs_table),

@@ -12,8 +12,8 @@ from functools import partial
 
 from aws_lambda_powertools import Logger
 
-from books import Books
-from climb import BudgetSpent, Climb, Completed, Failed, NoCapacity, Outcome, OutOfTime
+from books import SPENT_MAX_AGE_SECONDS, Books
+from climb import BudgetBlind, BudgetSpent, Climb, Completed, Failed, NoCapacity, Outcome, OutOfTime
 from ladder import Ladder
 from provider import Provider
 from simmer import clock
@@ -164,6 +164,8 @@ class Attempt:
             outcome = NoCapacity(0) if is_function_end else Failed(ErrorCode.DEADLINE_EXCEEDED)
         except BudgetSpent:
             outcome = Failed(ErrorCode.BUDGET_EXCEEDED)
+        except BudgetBlind:  # a fault that passes, and no word of the user's: time, not the job
+            outcome = NoCapacity(delay_seconds=SPENT_MAX_AGE_SECONDS)
         except Exception as error:
             logger.error(
                 "attempt failed", extra={"jobId": self.job.job_id, "type": type(error).__name__}

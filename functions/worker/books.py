@@ -1,10 +1,12 @@
 """The worker's view of the ledger: what is spent today, how long jobs take, and what it adds.
 
-The ledger is never in a job's way. What cannot be read counts as nothing, and what cannot be
-written is logged, with its figures.
+The ledger is not in a job's way for a passing fault: what cannot be read counts as it was read
+last, and what cannot be written is logged, with its figures. But a budget that has been blind for
+`BLIND_SECONDS` lets nothing be spent until it can be read again.
 """
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -23,6 +25,9 @@ from simmer.tasks import task_names
 # the budget is exceeded by no more than that time, and the calls then under way, cost.
 SPENT_MAX_AGE_SECONDS = 10
 DURATIONS_MAX_AGE_SECONDS = 60
+# For how long a budget may be trusted that nobody can look at: far longer than DynamoDB throttles
+# or a connection breaks, and short against the day that the budget is for.
+BLIND_SECONDS = 300
 # Longer than this no job waits for the ledger.
 LEDGER_SECONDS = 2.0
 
@@ -30,14 +35,31 @@ logger = Logger(service="simmer", child=True)
 
 
 class Reading[T]:
-    """What was read for today, and again once it is too old; `nothing` while it cannot be read."""
+    """What was read for today, and again once it is too old; `nothing` while it cannot be read.
 
-    def __init__(self, read: Callable[[date], T], nothing: T, max_age_seconds: float) -> None:
+    `is_blind` says that it has not been read for `blind_seconds`, counted from the last reading, or
+    from the first try if there was none.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[date], T],
+        nothing: T,
+        max_age_seconds: float,
+        blind_seconds: float = math.inf,
+    ) -> None:
         self._read = read
         self._nothing = self._value = nothing
         self._max_age_ms = max_age_seconds * 1000
+        self._blind_ms = blind_seconds * 1000
         self._read_at_ms: int | None = None
+        self._seen_at_ms: int | None = None
         self._lock = asyncio.Lock()  # ten jobs that begin at once read once
+
+    @property
+    def is_blind(self) -> bool:
+        seen_ms = self._seen_at_ms
+        return seen_ms is not None and clock.now_ms() - seen_ms >= self._blind_ms
 
     async def today(self) -> T:
         async with self._lock:
@@ -47,11 +69,15 @@ class Reading[T]:
             if last_ms is None or not is_todays or now_ms - last_ms >= self._max_age_ms:
                 self._value = self._value if is_todays else self._nothing
                 self._read_at_ms = now_ms
+                if self._seen_at_ms is None:
+                    self._seen_at_ms = now_ms
                 try:
                     async with asyncio.timeout(LEDGER_SECONDS):
                         self._value = await asyncio.to_thread(self._read, day_of(now_ms))
+                    self._seen_at_ms = now_ms
                 except (DependencyUnavailable, TimeoutError):
-                    logger.warning("ledger not read")
+                    log = logger.error if self.is_blind else logger.warning
+                    log("ledger not read")  # as an error it is an alarm
             return self._value
 
 
@@ -59,7 +85,7 @@ class Budget:
     """How much may be spent in a day (UTC); `limit_usd` 0 is no limit.
 
     `read_spent` reads what the ledger has for a day, in microdollars. What this process spends
-    counts at once, in the ledger or not.
+    counts at once, in the ledger or not. Nothing may be spent while `is_blind`.
     """
 
     def __init__(
@@ -67,16 +93,23 @@ class Budget:
     ) -> None:
         self._limit_microusd = round(limit_usd * 1_000_000)
         self._read_spent = read_spent
-        self._elsewhere = Reading(self._spent_elsewhere, 0, SPENT_MAX_AGE_SECONDS)
+        self._elsewhere = Reading(
+            self._spent_elsewhere, 0, SPENT_MAX_AGE_SECONDS, blind_seconds=BLIND_SECONDS
+        )
         self._spent_here: Counter[date] = Counter()
         self._booked: Counter[date] = Counter()  # the part of it that the ledger has
 
     async def is_spent(self) -> bool:
-        """Whether today's budget is used up."""
+        """Whether today's budget is used up, or may be for all that anybody could read."""
         if not self._limit_microusd:
             return False
         elsewhere = await self._elsewhere.today()
-        return elsewhere + self._spent_here[_today()] >= self._limit_microusd
+        return self.is_blind or elsewhere + self._spent_here[_today()] >= self._limit_microusd
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether the ledger could not be read for too long to go on by what was read last."""
+        return self._elsewhere.is_blind
 
     def spend(self, microusd: int) -> None:
         """A call has cost so much."""

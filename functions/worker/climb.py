@@ -10,6 +10,7 @@
 | 429, overloaded                   | next rung; if none has an answer, back to the queue          |
 | key, permission, unknown model    | an operator's alarm; next rung                               |
 | (before any call) no money left   | an operator's alarm; `budget_exceeded`                       |
+| (before any call) budget unread   | an operator's alarm; back to the queue                       |
 
 A rung whose answer was useless, and every rung below it, is not asked again in this job. At the top
 of the ladder the job goes back to the queue if a throttled rung is left that may still answer.
@@ -73,6 +74,10 @@ class BudgetSpent(Exception):
     """There is no money left for another call today."""
 
 
+class BudgetBlind(Exception):
+    """Nobody can read for now whether there is money left for another call."""
+
+
 class _Useless(Exception):
     """A rung has said what it can, and it is no result."""
 
@@ -86,9 +91,10 @@ class Climb:
     """One job's way up the ladder.
 
     `seconds_for_a_call` says how long the next call may take, or raises `OutOfTime`; `budget` is
-    asked before each, and its end is `BudgetSpent`. `usage` (of all answered calls, the useless
-    ones too) and `rung` (the first that may still bring a result) are right at any moment, so that
-    they can be kept when the climb is broken off. `answered_by` is the model of the result.
+    asked before each, and its end is `BudgetSpent`, or `BudgetBlind` while nobody can say. `usage`
+    (of all answered calls, the useless ones too) and `rung` (the first that may still bring a
+    result) are right at any moment, so that they can be kept when the climb is broken off.
+    `answered_by` is the model of the result.
     """
 
     ladder: Ladder
@@ -161,6 +167,8 @@ class Climb:
         max_output_tokens: int,
     ) -> Answer:
         if await self.budget.is_spent():
+            if self.budget.is_blind:
+                raise BudgetBlind
             logger.error("daily budget spent", extra={"jobId": self.job.job_id})
             raise BudgetSpent
         timeout_seconds = min(rung.timeout_seconds, self.seconds_for_a_call())

@@ -2,8 +2,8 @@
 
 A JSON list with an object a rung; only `model` is required:
 
-    [{"model": "gpt-5.4-mini"},
-     {"model": "claude-opus-5", "baseUrl": "https://api.anthropic.com/v1", "key": "anthropic"}]
+    [{"model": "gpt-6-luna"},
+     {"model": "claude-opus-5-5", "baseUrl": "https://api.anthropic.com/v1", "key": "anthropic"}]
 """
 
 from collections.abc import Iterator, Sequence

@@ -15,7 +15,9 @@ import pytest
 
 import announcement
 import subscription
+from books import BLIND_SECONDS
 from connections import Connections
+from prices import known_price
 from provider import Misconfigured
 from simmer.jobs.store import JobStore
 from simmer.waiting import durations
@@ -112,6 +114,21 @@ def _a_ledger_that_takes_nothing(cloud: Cloud, clock: Clock) -> None:
     shop.job(FakeProvider([VALID]))
 
 
+def _a_ledger_that_nobody_could_read_for_long(cloud: Cloud, clock: Clock) -> None:
+    shop = Workshop(cloud, clock, daily_budget_usd=1)
+    cloud.dynamodb.fail("get_item", refused("InternalServerError"), times=99, about="ledger#")
+    shop.job(FakeProvider([VALID]))
+    clock.advance(BLIND_SECONDS)
+    shop.job(FakeProvider([]))
+
+
+def _a_model_without_a_price(cloud: Cloud, clock: Clock) -> None:
+    known_price.cache_clear()
+    shop = Workshop(cloud, clock)
+    shop.admit()
+    shop.run(FakeProvider([VALID]), [{"model": "small"}])
+
+
 def _a_wrong_key(cloud: Cloud, clock: Clock) -> None:
     wrong = Misconfigured("status 401")
     Workshop(cloud, clock).job(FakeProvider([wrong, wrong]))
@@ -150,6 +167,8 @@ def _a_slow_job(cloud: Cloud, clock: Clock) -> None:
 TROUBLES: list[tuple[Callable[[Cloud, Clock], None], str, str]] = [
     (_a_spent_budget, "daily budget spent", "JobsWithoutBudget"),
     (_a_ledger_that_takes_nothing, "ledger not written", "LedgerEntriesLost"),
+    (_a_ledger_that_nobody_could_read_for_long, "ledger not read", "BlindBudgets"),
+    (_a_model_without_a_price, "price unknown", "UnpricedModels"),
     (_a_wrong_key, "model call", "MisconfiguredModelCalls"),
     (_a_bug_in_the_climb, "attempt failed", "Bugs"),
     (_a_bug_around_it, "message failed", "Bugs"),
@@ -178,6 +197,17 @@ def test_trouble_of_the_worker_is_counted_by_its_metric_and_by_no_other(
     assert metric in in_the_workers_log
     assert metric in set().union(*(heard_by(line) for line in lines))
     assert {heard for line in printed() for heard in heard_by(line)} == {metric}
+
+
+def test_a_ledger_that_cannot_be_read_for_a_moment_alarms_nobody(
+    cloud: Cloud, clock: Clock, printed: Printed
+) -> None:
+    shop = Workshop(cloud, clock, daily_budget_usd=1)
+    cloud.dynamodb.fail("get_item", refused("InternalServerError"), times=99, about="ledger#")
+    shop.job(FakeProvider([VALID]))
+
+    assert "ledger not read" in {line["message"] for line in printed()}
+    assert [line for line in printed() if heard_by(line)] == []
 
 
 def test_a_job_is_called_slow_once_an_attempt_however_often_its_heart_beats(

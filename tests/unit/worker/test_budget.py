@@ -1,6 +1,7 @@
 """A day's budget: once it is spent no model is called, by any worker, until the day is over."""
 
 import asyncio
+import json
 import logging
 import threading
 from datetime import date
@@ -8,15 +9,17 @@ from typing import Any
 
 import pytest
 
-from books import LEDGER_SECONDS, SPENT_MAX_AGE_SECONDS, Books, Budget
-from provider import Throttled
+import app
+from books import BLIND_SECONDS, LEDGER_SECONDS, SPENT_MAX_AGE_SECONDS, Books, Budget
+from prices import UnpricedRung, known_price
+from provider import Provider, Throttled
 from simmer.books.ledger import Ledger
 from simmer.errors import DependencyUnavailable
 from simmer.jobs.job import ErrorCode, Usage
 from tests.unit.clock import Clock
 from tests.unit.cloud import Cloud, refused, table_of
 from tests.unit.worker.fakes import VALID, FakeProvider
-from tests.unit.worker.workshop import LARGE_MICROUSD, SMALL_MICROUSD, Workshop
+from tests.unit.worker.workshop import LARGE_MICROUSD, SMALL_MICROUSD, Context, Workshop
 
 A_DAY = 24 * 3600
 
@@ -177,6 +180,156 @@ def test_what_was_read_last_counts_while_the_ledger_is_away(clock: Clock) -> Non
 
     # 400 read; 400 still, and 600 here; 999.999 with those 600 in it; a whole dollar.
     assert asyncio.run(ask()) == [False, True, False, True]
+
+
+def away(cloud: Cloud) -> None:
+    cloud.dynamodb.fail("get_item", refused("InternalServerError"), times=999, about="ledger#")
+
+
+def test_a_budget_that_was_blind_for_long_lets_nothing_be_spent_and_gives_the_job_back(
+    cloud: Cloud, clock: Clock, records: list[logging.LogRecord]
+) -> None:
+    shop = shop_of(cloud, clock, 100 * SMALL_MICROUSD)
+    away(cloud)
+    assert shop.job(FakeProvider([VALID]))["status"] == "completed"
+    clock.advance(BLIND_SECONDS - 1)
+    assert shop.job(FakeProvider([VALID]))["status"] == "completed"
+    assert not [each for each in records if each.levelname == "ERROR"]
+    clock.advance(SPENT_MAX_AGE_SECONDS)
+    provider = FakeProvider([])
+    stored = shop.job(provider)
+    assert (provider.asked, stored["status"], stored["calls"]) == ([], "pending", 0)
+    assert stored["awaits_capacity"] is True
+    assert {each.msg for each in records if each.levelname == "ERROR"} == {"ledger not read"}
+    assert not [record for record in records if spent(record)], "nobody knows that it is"
+
+
+def test_a_job_that_waits_for_its_budget_to_be_read_completes_when_it_can_be(
+    cloud: Cloud, clock: Clock
+) -> None:
+    shop = shop_of(cloud, clock, 100 * SMALL_MICROUSD)
+    assert shop.job(FakeProvider([VALID]))["status"] == "completed"
+    clock.advance(BLIND_SECONDS)
+    error = refused("InternalServerError")
+    cloud.dynamodb.fail("get_item", error, times=2, about="ledger#")  # durations, and the budget
+    admitted = shop.admit()
+    shop.run(FakeProvider([]))
+    assert cloud.job(admitted.job_id)["status"] == "pending"
+    clock.advance(SPENT_MAX_AGE_SECONDS)
+    shop.queue.send(admitted)  # the one it was given back with is hidden in real time
+    shop.run(FakeProvider([VALID]))
+    assert [job["status"] for job in cloud.jobs()] == ["completed", "completed"]
+
+
+def test_a_job_whose_budget_nobody_can_read_to_the_end_fails_so_that_it_may_be_sent_again(
+    cloud: Cloud, clock: Clock
+) -> None:
+    shop = shop_of(cloud, clock, 100 * SMALL_MICROUSD)
+    away(cloud)
+    shop.job(FakeProvider([VALID]))
+    clock.advance(BLIND_SECONDS)
+    admitted = shop.admit()
+    clock.advance((admitted.deadline_at_ms - clock.now_ms) / 1000 - 30)
+    shop.run(FakeProvider([]))
+    stored = cloud.job(admitted.job_id)
+    assert (stored["status"], stored["error_code"]) == ("failed", "model_unavailable")
+    assert ErrorCode(stored["error_code"]).is_retryable
+
+
+def test_midnight_does_not_make_a_blind_budget_see(clock: Clock) -> None:
+    def read(day: date) -> int:
+        raise DependencyUnavailable("away")
+
+    async def ask() -> list[bool]:
+        budget, answers = Budget(1, read), []
+        clock.advance(A_DAY - clock.now_ms // 1000 % A_DAY - BLIND_SECONDS / 2)
+        for _ in range(2):
+            answers.append(await budget.is_spent())
+            clock.advance(BLIND_SECONDS)
+        return answers
+
+    assert asyncio.run(ask()) == [False, True]
+
+
+# --- A model without a price ----------------------------------------------------------------------
+
+
+def handled(
+    scene: Workshop, monkeypatch: pytest.MonkeyPatch, ladder: list[dict[str, Any]], budget: str
+) -> tuple[FakeProvider, Exception | None]:
+    """What a new worker does that is woken by a job: its provider, and what it raised."""
+    environment = {
+        "JOBS_TABLE": TABLE,
+        "JOBS_QUEUE_URL": scene.cloud.queue_url,
+        "MODEL_LADDER": json.dumps(ladder),
+        "MODEL_KEYS_SECRET": "keys",
+        "DAILY_BUDGET_USD": budget,
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    provider = FakeProvider([VALID])
+    monkeypatch.setattr(Provider, "connect", lambda keys_secret: provider)
+    app._worker.cache_clear()
+    scene.admit()
+    try:
+        app.handler({"Records": scene.receive()}, Context())
+    except ValueError as error:
+        return provider, error
+    else:
+        return provider, None
+    finally:
+        app._worker.cache_clear()
+        app._runner().close()
+        app._runner.cache_clear()
+
+
+FREE = {"input": 0, "cachedInput": 0, "output": 0}
+
+
+@pytest.mark.parametrize(
+    ("ladder", "rung", "model"),
+    [
+        ([{"model": "made-up"}], 1, "made-up"),
+        ([{"model": "gpt-6-luna"}, {"model": "our/own-8b"}], 2, "our/own-8b"),
+        ([{"model": "a", "price": FREE}, {"model": "b"}, {"model": "c"}], 2, "b"),
+        ([{"model": "openai/gpt-6-luna:free"}], 1, "openai/gpt-6-luna:free"),
+    ],
+)
+def test_a_budget_with_an_unpriced_rung_is_refused_in_words_before_any_call(
+    cloud: Cloud,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    records: list[logging.LogRecord],
+    ladder: list[dict[str, Any]],
+    rung: int,
+    model: str,
+) -> None:
+    known_price.cache_clear()
+    provider, refusal = handled(Workshop(cloud, clock), monkeypatch, ladder, "0.01")
+    assert provider.asked == []
+    assert isinstance(refusal, UnpricedRung)
+    for word in (f"rung {rung}", repr(model), "DailyBudgetUsd", '"price"'):
+        assert word in str(refusal)
+    assert "price unknown" in {record.msg for record in records}
+
+
+@pytest.mark.parametrize(
+    ("ladder", "budget"),
+    [
+        ([{"model": "made-up"}], "0"),
+        ([{"model": "made-up", "price": FREE}], "0.01"),
+        ([{"model": "openrouter/openai/gpt-6-luna"}], "0.01"),
+    ],
+)
+def test_without_a_budget_or_with_a_price_it_is_asked(
+    cloud: Cloud,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    ladder: list[dict[str, Any]],
+    budget: str,
+) -> None:
+    provider, refusal = handled(Workshop(cloud, clock), monkeypatch, ladder, budget)
+    assert (len(provider.asked), refusal) == (1, None)
 
 
 # --- The reading ----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import prices
+from bench.ladder import template_ladder
 from climb import Climb
 from ladder import Ladder
 from prices import Price, known_price, priced
@@ -117,6 +118,52 @@ def test_a_dated_snapshot_has_its_models_price(name: str) -> None:
     assert known_price("gpt-5.4-mini-turbo") is None
 
 
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("openai/gpt-5.4-mini", "gpt-5.4-mini"),
+        ("openrouter/openai/gpt-5.4-mini", "gpt-5.4-mini"),
+        ("OpenAI/GPT-5.4-Mini", "gpt-5.4-mini"),
+        ("azure/gpt-5.5-2026-04-23", "gpt-5.5"),
+        ("anthropic/claude-haiku-4.5", "claude-haiku-4-5"),
+        ("claude-haiku-4-5-20251001", "claude-haiku-4-5"),
+        ("claude-haiku-4-5@20251001", "claude-haiku-4-5"),
+        ("claude-haiku-4-5-latest", "claude-haiku-4-5"),
+        ("global.anthropic.claude-haiku-4-5-20251001-v1:0", "claude-haiku-4-5"),
+        ("openai.gpt-6-luna", "gpt-6-luna"),
+        ("publishers/anthropic/models/claude-opus-4-8@default", "claude-opus-4-8"),
+        ("models/gemini-3.5-flash", "gemini-3.5-flash"),
+        ("google/gemini-3.5-flash@001", "gemini-3.5-flash"),
+        ("gemini-3.5-flash-001", "gemini-3.5-flash"),
+        ("x-ai/grok-4.5", "grok-4.5"),
+    ],
+)
+def test_a_routers_name_and_a_snapshot_have_their_models_price(name: str, model: str) -> None:
+    assert known_price(name) == known_price(model) is not None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gpt-5.4-mini:free",  # free today, and not by its name
+        "openai/gpt-5.4:online",  # a search is billed on top
+        "anthropic/claude-sonnet-4.6:beta",
+        "us.anthropic.claude-haiku-4-5-20251001-v1:0",  # a tenth more
+        "gpt-5.4-pro",
+        "gpt-5.4-mini-fast",
+        "ft:gpt-5.4-mini-2026-03-17:us::1",
+        "gpt-5.4-mini/ours",
+        "gpt",
+        "",
+        "latest",
+        "openai/",
+        "a\nb/gpt-5.4-mini\n",
+    ],
+)
+def test_what_may_cost_otherwise_has_no_price_of_the_tables(name: str) -> None:
+    assert known_price(name) is None
+
+
 # --- The table ------------------------------------------------------------------------------------
 
 
@@ -125,11 +172,18 @@ def test_the_table_says_its_date_its_unit_and_where_it_comes_from() -> None:
     assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", table.as_of)
     assert table.unit == "USD per million tokens"
     assert "check" in table.note
+    assert all(source.startswith("https://") for source in table.sources)
 
 
 def test_the_table_knows_the_models_of_the_templates_ladder() -> None:
-    for model in ("gpt-5.4-mini", "gpt-5.5"):
+    for model in ("gpt-5.4-mini", "gpt-5.5", *(rung.model for rung in template_ladder())):
         assert known_price(model) is not None
+
+
+def test_every_name_of_the_table_is_one_of_its_own() -> None:
+    models = prices._table().models
+    assert {model for model in models if known_price(model) != models[model]} == set()
+    assert len(prices._prices()) == len(models)
 
 
 def test_no_price_of_the_table_is_a_slip() -> None:

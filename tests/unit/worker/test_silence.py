@@ -77,7 +77,12 @@ def test_no_word_of_request_and_answer_nor_a_key_is_logged_on_the_whole_way(
         monkeypatch.setattr(handler, "stream", printed)
     with Crude() as server:
         server.answer = said
-        rung = {"model": "m", "baseUrl": f"{server.url}/v1", "promptCache": True}
+        rung = {
+            "model": "m",
+            "baseUrl": f"{server.url}/v1",
+            "promptCache": True,
+            "price": {"input": 1, "cachedInput": 0.1, "output": 5},
+        }
         environment = {
             "JOBS_TABLE": TABLE,
             "JOBS_QUEUE_URL": cloud.queue_url,
