@@ -1,9 +1,9 @@
 """From what a model said to a result that may be delivered, or the complaints about it.
 
-In this order: strict parse, the result model's types and bounds, the characters a phone may be
-given, the fit to the request. Nothing is repaired: the text that passes is delivered as it is.
-Before it is looked at, a Markdown fence around an answer that is pure JSON within it is taken off,
-and the text is brought into Unicode's composed form (NFC).
+In this order: the length, strict parse, the result model's types and bounds, the characters a phone
+may be given, the fit to the request. Nothing is repaired: the text that passes is delivered as it
+is. Before it is looked at, a Markdown fence around an answer that is pure JSON within it is taken
+off, and the text is brought into Unicode's composed form (NFC), unless that would take long.
 """
 
 import re
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from simmer.task import AnyTask, TaskRequest
 from simmer.text import strict_json
-from simmer.text.plain import flaws, has_markup
+from simmer.text.plain import MAX_MARKS_IN_A_ROW, flaws, has_markup, has_too_many_marks
 
 MAX_RESULT_BYTES = 64 * 1024  # an item may have 400 KB, a WebSocket frame 128
 MAX_DEPTH = 16
@@ -38,9 +38,7 @@ class InvalidAnswer(Exception):
 
 def validated(task: AnyTask, request: TaskRequest, text: str) -> str:
     """The JSON text that may be delivered, or `InvalidAnswer`."""
-    text = unicodedata.normalize("NFC", _unfenced(text.strip()))
-    if len(text.encode("utf-8", "replace")) > MAX_RESULT_BYTES:
-        raise InvalidAnswer(f"the answer is longer than {MAX_RESULT_BYTES} bytes")
+    text = _composed(_unfenced(text.strip()))
     try:
         document = strict_json.loads(text)
     except strict_json.NotStrictJson as error:
@@ -61,6 +59,20 @@ def validated(task: AnyTask, request: TaskRequest, text: str) -> str:
     if complaints:
         raise InvalidAnswer(*complaints)
     return text
+
+
+def _composed(text: str) -> str:
+    _refuse_long(text)
+    if has_too_many_marks(text):
+        raise InvalidAnswer(f"more than {MAX_MARKS_IN_A_ROW} combining marks in a row")
+    text = unicodedata.normalize("NFC", text)
+    _refuse_long(text)  # some letters are longer when they are composed
+    return text
+
+
+def _refuse_long(text: str) -> None:
+    if len(text.encode("utf-8", "replace")) > MAX_RESULT_BYTES:
+        raise InvalidAnswer(f"the answer is longer than {MAX_RESULT_BYTES} bytes")
 
 
 def _unfenced(text: str) -> str:
@@ -98,7 +110,8 @@ def _text_complaints(node: Any, own: Set[str], place: str = "") -> Iterator[str]
                 yield from _text_complaints(child, own, f"{place}.{i}")
         case str():
             yield from (f"{place}: {flaw}" for flaw in flaws(node))
-            if not unicodedata.is_normalized("NFC", node):  # it came in as \uXXXX
+            # What is not composed came in as \uXXXX.
+            if not has_too_many_marks(node) and not unicodedata.is_normalized("NFC", node):
                 yield f"{place}: write characters themselves, not as escapes"
             if has_markup(node) and node.strip().casefold() not in own:
                 yield f"{place}: holds markup, plain text is wanted"

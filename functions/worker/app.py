@@ -19,7 +19,8 @@ from simmer.settings import WorkerSettings
 from simmer.web.http import PONG, Event, is_ping, whereabouts
 from worker import Worker
 
-# For each of ten jobs a heartbeat and a call of its own. As many as Python gives a small machine
+# For each of ten jobs a heartbeat and a call of its own, whose key is fetched and whose answer is
+# validated here, one after the other. As many as Python gives a small machine
 # would let calls that hang stop the hearts of the others.
 THREADS = 20
 

@@ -154,7 +154,8 @@ class Climb:
                     messages, max_output_tokens = first, rung.max_output_tokens * 2
                 case "stop":
                     try:
-                        return validated(task, request, answer.text)
+                        # In a thread: the loop beats the hearts of the other jobs.
+                        return await asyncio.to_thread(validated, task, request, answer.text)
                     except InvalidAnswer as invalid:
                         messages = prompt.re_ask(first, answer.text, invalid.complaints)
         raise _Useless(ErrorCode.INVALID_OUTPUT)

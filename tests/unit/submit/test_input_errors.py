@@ -85,7 +85,18 @@ WRONG_FIELDS = [
     (r'{"ingredients": ["egg\nham"]}', ["ingredients.0"]),
     (r'{"ingredients": ["\u200b"]}', ["ingredients.0"]),
     (r'{"ingredients": ["e\u202egg"]}', ["ingredients.0"]),
-    (r'{"ingredients": ["\ufeffegg"]}', ["ingredients.0"]),
+    (r'{"ingredients": ["e\ufeffgg"]}', ["ingredients.0"]),
+    (r'{"ingredients": ["\ufeff"]}', ["ingredients.0"]),
+    (r'{"ingredients": ["e\u200egg"]}', ["ingredients.0"]),
+    (r'{"ingredients": ["e\u2067gg\u2069"]}', ["ingredients.0"]),
+    (r'{"ingredients": ["egg\udb40\udc41\udb40\udc42 "]}', ["ingredients.0"]),
+    (json.dumps({"ingredients": ["a" + "\u0316" * 31]}), ["ingredients.0"]),
+    (
+        json.dumps({"ingredients": ["a" + "\u0316" * 20 + "\u200b" + "\u0316" * 20]}),
+        ["ingredients.0"],
+    ),
+    (json.dumps({"ingredients": ["\u0301\u0316" * 1300]}), ["ingredients.0"]),
+    (json.dumps({"ingredients": ["egg"], "dietary": ["\u0316\u0301" * 1300]}), ["dietary.0"]),
     (r'{"ingredients": ["egg \ud83c"]}', ["ingredients.0"]),
     (r'{"ingredients": ["\udf73\ud83c"]}', ["ingredients.0"]),
     ('{"ingredients": [1, "egg", ""]}', ["ingredients.0", "ingredients.2"]),
@@ -186,6 +197,23 @@ def test_name_of_an_unknown_field_is_cut_short(api: Api) -> None:
 )
 def test_request_at_the_bounds_is_accepted(api: Api, body: dict[str, object]) -> None:
     assert api.submit(body)["statusCode"] == 202
+
+
+@pytest.mark.parametrize("around", ["\ufeff{}", "\u2068{}\u2069", "{}\u200f", " \u200e{} "])
+def test_what_is_copied_along_is_taken_off_an_ingredients_ends(
+    api: Api, cloud: Cloud, around: str
+) -> None:
+    response = api.submit({"ingredients": [around.replace("{}", "egg")]})
+
+    assert response["statusCode"] == 202
+    assert '"ingredients":["egg"]' in cloud.job(document(response)["jobId"])["request"]
+
+
+def test_what_cannot_be_seen_within_an_ingredient_is_named_in_words(api: Api) -> None:
+    [error] = document(api.submit({"ingredients": ["e\u200egg"]}))["errors"]
+
+    assert error["field"] == "ingredients.0"
+    assert "U+200E, an invisible mark that directs text; leave it out" in error["message"]
 
 
 def test_whole_number_with_a_fraction_of_zero_is_that_number(api: Api, cloud: Cloud) -> None:

@@ -32,6 +32,8 @@ def _alter_task(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> None:
         {"ingredients": ["  Kimchi\t", "\n두부", "egg "]},
         {"ingredients": ["Kimchi", "kimchi", "두부", "두부 ", "egg"]},
         {"ingredients": ["Kimchi", "\u1103\u116e\u1107\u116e", "egg"]},  # 두부, decomposed
+        {"ingredients": ["Ｋimchi", "\u2068두부\u2069", "egg\u200e"]},
+        {"ingredients": ["kim\u200bchi", "\ufeff두부", "e\u00adgg"]},
         {"dietary": ["halal", " VEGAN ", "Vegan"]},
         {"servings": 2},
         {"servings": 2.0},
@@ -42,6 +44,26 @@ def _alter_task(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> None:
 )
 def test_another_way_to_say_the_same_is_the_same_job(api: Api, change: dict[str, object]) -> None:
     assert _job_id(api, REQUEST | change) == _job_id(api)
+
+
+@pytest.mark.parametrize(
+    ("typed", "written"),
+    [
+        ("baker’s yeast", "baker's yeast"),
+        ("대파\u00a0한\u3000단", "대파  한 단"),
+        ("gluten\u2011free oats", "gluten–free oats"),
+        ("🥕️", "🥕"),
+        ("½ leek", "1/2 leek"),
+    ],
+)
+def test_typography_makes_no_other_job(api: Api, typed: str, written: str) -> None:
+    assert _job_id(api, {"ingredients": [typed]}) == _job_id(api, {"ingredients": [written]})
+
+
+def test_two_spellings_of_one_ingredient_are_one_ingredient(api: Api, cloud: Cloud) -> None:
+    job_id = _job_id(api, {"ingredients": ["baker’s yeast", "Baker's  yeast"]})
+
+    assert '"ingredients":["baker’s yeast"]' in cloud.job(job_id)["request"]
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from answer import MAX_COMPLAINT_CHARACTERS, MAX_COMPLAINTS, InvalidAnswer, validated
+from answer import (
+    MAX_COMPLAINT_CHARACTERS,
+    MAX_COMPLAINTS,
+    MAX_RESULT_BYTES,
+    InvalidAnswer,
+    validated,
+)
+from simmer.plain_text import MAX_MARKS_IN_A_ROW
 from simmer.task import AnyTask, Omittable, TaskResult
 from simmer.tasks.recipe import TASK
 from tests.fuzz.campaign import verdict
 from tests.fuzz.corrupt import corrupted
+from tests.unit.unicode_work import CountingUnicode
 from tests.unit.worker.fakes import RECIPE, RECIPES, REQUEST, VALID
 
 REQUESTED = TASK.wire_model.model_validate(REQUEST)
@@ -33,6 +41,11 @@ def complaints(text: str) -> tuple[str, ...]:
 def answer(**changes: Any) -> str:
     """The valid answer with these fields of its first recipe changed."""
     return json.dumps({"recipes": [{**RECIPE, **changes}, RECIPES[1]]}, ensure_ascii=False)
+
+
+def in_ascii(text: str) -> str:
+    """The same JSON, with escapes for all else."""
+    return json.dumps(json.loads(text))
 
 
 def replaced(old: str, new: str) -> str:
@@ -101,6 +114,35 @@ def test_a_decomposed_ingredient_of_the_request_is_the_composed_one() -> None:
         "ingredients": [unicodedata.normalize("NFD", "두부"), "Tofu", "crème fraîche"],
     }
     assert validated(TASK, TASK.wire_model.model_validate(request), VALID) == VALID
+
+
+TYPOGRAPHY = [
+    ("butcher’s broth", "butcher's broth"),
+    ("“Type 00” flour", '"Type 00" flour'),
+    ("참기름\u00a01병", "참기름 1병"),
+    ("참기름 1병", "참기름\u00a0 1병"),
+    ("sesame  oil", "Sesame oil"),
+    ("sugar\u2011free jam", "sugar-free jam"),
+    ("sugar-free jam", "sugar‐free jam"),
+    ("bread–crumbs", "bread-crumbs"),
+    ("🌽 corn", "🌽️ corn"),
+    ("🌽️ corn", "🌽 corn"),
+    ("rice\u200bcake", "ricecake"),
+    ("\u200fleek", "leek"),
+    ("ＢＢＱ sauce", "BBQ sauce"),
+    ("BBQ sauce", "ＢＢＱ　sauce"),
+    ("\u110b\u1169\u110b\u1175", "오이"),
+    ("¼ 양파", "1/4 양파"),
+]
+
+
+@pytest.mark.parametrize(("typed", "written"), TYPOGRAPHY)
+def test_an_ingredient_in_other_clothes_is_the_same_and_delivered_as_it_was_written(
+    typed: str, written: str
+) -> None:
+    request = TASK.request_model.model_validate({**REQUEST, "count": 1, "ingredients": [typed]})
+    text = json.dumps({"recipes": [{**RECIPE, "ingredients": [written]}]}, ensure_ascii=False)
+    assert validated(TASK, request, text) == text
 
 
 # --- What is refused ------------------------------------------------------------------------------
@@ -178,6 +220,18 @@ REFUSED = {
     "a C1 control": (answer(name="a\x85"), "recipes.0.name: holds control"),
     "turned around": (answer(name="a\u202eb"), "recipes.0.name: holds control"),
     "isolated": (answer(name="a\u2066b"), "recipes.0.name: holds control"),
+    "directed": (answer(name="a\u200fb"), "recipes.0.name: holds control characters: U+200F"),
+    "tagged": (answer(name="a\U000e0041"), "recipes.0.name: holds control"),
+    "a heap of marks": (answer(name="a" + "\u0316" * 31), "30 combining marks"),
+    "a heap of marks by escapes": (
+        in_ascii(answer(name="x" + "\u0316\u0301" * 50)),
+        "recipes.0.name: holds more than 30 combining marks",
+    ),
+    "an image": (answer(instructions="![soup](soup.png)"), "holds markup"),
+    "a link to a path": (answer(description="[more](/more)"), "holds markup"),
+    "a script's address": (answer(description="javascript:alert(1)"), "holds markup"),
+    "a bare link": (answer(instructions="See https://x.example"), "must not hold a link"),
+    "a bare link in a list": (answer(additionalIngredients=["www.x.example"]), "not hold a link"),
     "a BOM within": (answer(name="a\ufeffb"), "recipes.0.name: holds control"),
     "half a character, escaped": (replaced("Fried", "\\ud83d"), ""),
     "half a character": (replaced("Fried", "\ud83d"), ""),
@@ -266,6 +320,29 @@ def test_without_a_maximum_any_time_fits() -> None:
     request = {key: value for key, value in REQUEST.items() if key != "maxCookingTime"}
     text = answer(cookingTime=1440)
     assert validated(TASK, TASK.wire_model.model_validate(request), text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        VALID + "\u0301\u0316" * 20_000,
+        "\u0301\u0316" * 200_000,
+        answer(name="\u0301\u0316" * 5000),
+        answer(name="\u0301\u0316" * 40),
+        in_ascii(answer(name="\u0301\u0316" * 40)),
+        in_ascii(answer(ingredients=["\u0301\u0316" * 40])),
+        answer(name="\u200b".join(["\u0301\u0316" * 14] * 4)),
+    ],
+)
+def test_no_answer_is_normalised_that_it_would_take_long_to(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting = CountingUnicode()
+    monkeypatch.setattr("answer.unicodedata", counting)
+    monkeypatch.setattr("simmer.plain_text.unicodedata", counting)
+    complaints(text)
+    assert counting.longest <= MAX_MARKS_IN_A_ROW
+    assert counting.characters <= 2 * MAX_RESULT_BYTES
 
 
 @pytest.mark.parametrize(

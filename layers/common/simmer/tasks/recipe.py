@@ -4,21 +4,23 @@ This is the one file that knows recipes. To make Simmer yours, write another lik
 model, a result model, the instructions, the check, the words for the user, and `TASK`.
 """
 
-import unicodedata
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from simmer.task import NOT_ASKED, Omittable, Task, TaskRequest, TaskResult
-from simmer.text.plain import flaws
+from simmer.text.plain import flaws, folded, tidied
 
 Difficulty = Literal["easy", "medium", "hard"]
 
 
-def _clean(text: object) -> object:
-    """Composed (a phone may send decomposed Hangul) and without outer white space."""
-    return unicodedata.normalize("NFC", text).strip() if isinstance(text, str) else text
+INGREDIENT_LENGTH, DIET_LENGTH = 60, 40
+
+
+def _tidied(max_length: int) -> Callable[[object], object]:
+    return lambda text: tidied(text, max_length) if isinstance(text, str) else text
 
 
 def _plain(text: str) -> str:
@@ -32,28 +34,23 @@ def _plain(text: str) -> str:
 
 Ingredient = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=60),
-    BeforeValidator(_clean),
+    StringConstraints(min_length=1, max_length=INGREDIENT_LENGTH),
+    BeforeValidator(_tidied(INGREDIENT_LENGTH)),
     AfterValidator(_plain),
 ]
 Diet = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=40),
-    BeforeValidator(_clean),
+    StringConstraints(min_length=1, max_length=DIET_LENGTH),
+    BeforeValidator(_tidied(DIET_LENGTH)),
     AfterValidator(_plain),
 ]
-
-
-def _key(text: str) -> str:
-    """What two spellings of an ingredient have in common: letter case does not count."""
-    return unicodedata.normalize("NFC", text.strip().casefold())
 
 
 def _unique(texts: list[str]) -> list[str]:
     """Each once, in the first spelling: a repeat would only cost tokens."""
     unique: dict[str, str] = {}
     for text in texts:
-        unique.setdefault(_key(text), text)
+        unique.setdefault(folded(text), text)
     return list(unique.values())
 
 
@@ -78,9 +75,25 @@ def _visible(text: str) -> str:
     return text
 
 
+_LINK = re.compile(r"\w://|\bwww\.\w", re.IGNORECASE)
+
+
+def _without_link(text: str) -> str:
+    """No recipe needs a link, and what a model would put there is invented."""
+    if _LINK.search(text):
+        raise ValueError("must not hold a link")
+    return text
+
+
 # The bounds are far above any real recipe; they keep a looping model and a huge item out.
 ShortText = Annotated[str, StringConstraints(max_length=120), AfterValidator(_visible)]
-LongText = Annotated[str, StringConstraints(max_length=6000), AfterValidator(_visible)]
+OwnText = Annotated[ShortText, AfterValidator(_without_link)]
+LongText = Annotated[
+    str,
+    StringConstraints(max_length=6000),
+    AfterValidator(_visible),
+    AfterValidator(_without_link),
+]
 
 
 class Recipe(TaskResult):
@@ -91,12 +104,10 @@ class Recipe(TaskResult):
     no field of an answer at all.
     """
 
-    name: ShortText
-    description: Omittable[
-        Annotated[str, StringConstraints(max_length=1000), AfterValidator(_visible)]
-    ] = None
+    name: OwnText
+    description: Omittable[Annotated[LongText, StringConstraints(max_length=1000)]] = None
     ingredients: Annotated[list[ShortText], Field(min_length=1, max_length=40)]
-    additional_ingredients: Annotated[list[ShortText], Field(max_length=40, default_factory=list)]
+    additional_ingredients: Annotated[list[OwnText], Field(max_length=40, default_factory=list)]
     instructions: LongText
     cooking_time: Annotated[int, Field(ge=1, le=1440, description="Minutes.")]
     difficulty: Difficulty
@@ -132,8 +143,8 @@ else is needed goes into `additionalIngredients`
 def _identity(request: RecipeRequest) -> Mapping[str, Any]:
     return {
         **request.model_dump(by_alias=True),
-        "ingredients": sorted({_key(text) for text in request.ingredients}),
-        "dietary": sorted({_key(text) for text in request.dietary}),
+        "ingredients": sorted({folded(text) for text in request.ingredients}),
+        "dietary": sorted({folded(text) for text in request.dietary}),
     }
 
 
@@ -141,12 +152,12 @@ def _check(request: RecipeRequest, result: RecommendedRecipes) -> list[str]:
     complaints = []
     if len(result.recipes) != request.count:
         complaints.append(f"recipes: there must be exactly {request.count}")
-    names = [_key(recipe.name) for recipe in result.recipes]
+    names = [folded(recipe.name) for recipe in result.recipes]
     if len(set(names)) != len(names):
         complaints.append("recipes: each must have a name of its own")
-    given = {_key(text) for text in request.ingredients}
+    given = {folded(text) for text in request.ingredients}
     for i, recipe in enumerate(result.recipes):
-        foreign = [text for text in recipe.ingredients if _key(text) not in given]
+        foreign = [text for text in recipe.ingredients if folded(text) not in given]
         if foreign:
             complaints.append(
                 f"recipes.{i}.ingredients: not among the given ones, so they belong in "

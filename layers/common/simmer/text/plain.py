@@ -1,37 +1,182 @@
-"""Which texts a phone may be given. Shared by requests and answers, for an answer may copy what was
-asked with: what it must not hold is refused before it has cost anything.
+"""Which texts a phone may be given, and which two texts are the same.
+
+Shared by requests and answers, for an answer may copy what was asked with: what it must not hold is
+refused before it has cost anything. Nothing here takes more than linear time, however odd the text.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterator
 
+# Unicode's own bound for a stream-safe text (UAX #15). Far above any language's need, and what
+# keeps normalisation, which sorts such a run, from taking minutes.
+MAX_MARKS_IN_A_ROW = 30
+# So many characters may become one when a text is composed.
+_MOST_COMPOSED = 4
+
 # A tag, a comment or a character reference: what a view that takes HTML would act on. A tag that
-# is left open counts: the page around it closes it.
-_MARKUP = re.compile(r"<[a-zA-Z/!?]|&(?:#\d+|#x[0-9a-fA-F]+|[a-zA-Z]+);|\]\(\s*\w+:")
-_FILLING = "\u115f\u1160\u2800\u3164\uffa0"
-_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+# is left open counts: the page around it closes it. And what a view that takes Markdown turns into
+# a link or an image; "[sauce](1/2 cup)" is none, and a bare address is text like any other.
+_MARKUP = re.compile(
+    r"<[a-z/!?]"
+    r"|&(?:#\d+|#x[0-9a-f]+|[a-z]+);|&(?:#\d|#x[0-9a-f]|lt|gt|amp|quot)"
+    r"|!\[[^\]\n]*\]\("
+    r"|\]\(\s*(?:<|[\w.+-]+:|/|\#|www\.|[\w.-]+\.[a-z]{2,}[/)\s])"
+    r"|\]:\s*(?:<|[a-z][a-z0-9.+-]*://|//|www\.|mailto:)"
+    r"|\b(?:javascript|vbscript)\s*:|\bdata:[a-z]+/[a-z]",
+    re.IGNORECASE,
+)
+_FILLING = "\u115f\u1160\u3164\uffa0"
+_BRAILLE_BLANK = "\u2800"
+# What says, unseen, in which direction text runs: it comes with what is copied from a chat.
+_DIRECTING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_BYTE_ORDER_MARK = "\ufeff"
+_ZERO_WIDTH_JOINER = "\u200d"
+# Taken off the ends of a text, as white space is.
+_AT_THE_ENDS = "\u200b\u2060" + _BYTE_ORDER_MARK + _DIRECTING
+_SELECTORS = re.compile("[\u034f\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+# The only use of tag characters: the flags of England, Scotland, Wales and their like.
+_FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f")
 
 
 def flaws(text: str) -> Iterator[str]:
     """What is wrong with it, as a message. The empty text is left to who asks for a length."""
     if text and all(_is_invisible(char) for char in text):
         yield "must not be empty"
-    if any(_is_unprintable(char) for char in text):
-        yield "holds control characters"
+    unprintable = next(filter(None, map(_unprintable, _FLAG.sub("", text))), None)
+    if unprintable:
+        yield f"holds control characters: {unprintable}"
+    if has_too_many_marks(text):
+        yield f"holds more than {MAX_MARKS_IN_A_ROW} combining marks in a row"
 
 
 def has_markup(text: str) -> bool:
     return bool(_MARKUP.search(text))
 
 
-def _is_unprintable(char: str) -> bool:
-    """Controls but for tabs and line ends, lone surrogates, and marks that turn text around."""
-    if char in "\n\r\t":
-        return False
-    return unicodedata.category(char) in ("Cc", "Cs") or char in _TURNING
+def has_too_many_marks(text: str) -> bool:
+    """Whether it is too dear to normalise: no language puts so many marks on one letter."""
+    in_a_row = 0
+    for char in "" if text.isascii() else text:
+        if _is_mark(char):
+            in_a_row += 1
+            if in_a_row > MAX_MARKS_IN_A_ROW:
+                return True
+        elif not _is_dropped(char):  # for what stands behind it may come to stand beside them
+            in_a_row = 0
+    return False
+
+
+def tidied(text: str, max_length: int) -> str:
+    """For a field of so many characters: composed (a phone may send decomposed Hangul), and without
+    white space and invisible marks at its ends. What cannot fit, or is too odd, is left as it is.
+    """
+    if len(text) > _MOST_COMPOSED * max_length or has_too_many_marks(text):
+        return text
+    before, text = "", unicodedata.normalize("NFC", text)
+    while text != before:
+        before, text = text, text.strip().strip(_AT_THE_ENDS)
+    return text
+
+
+def _unprintable(char: str) -> str | None:
+    """What to call it, if no phone should be given it; tabs and line ends are good."""
+    name = f"U+{ord(char):04X}"
+    if char in _DIRECTING:
+        return f"{name}, an invisible mark that directs text; leave it out"
+    if char == _BYTE_ORDER_MARK:
+        return f"{name}, an invisible byte order mark; leave it out"
+    if _is_tag(char):
+        return f"{name}, an invisible tag; leave it out"
+    is_control = char not in "\n\r\t" and unicodedata.category(char) in ("Cc", "Cs")
+    return name if is_control else None
 
 
 def _is_invisible(char: str) -> bool:
     """White space, zero-width marks, and the letters that Unicode has for filling a place."""
-    return unicodedata.category(char)[0] in "ZC" or char in _FILLING
+    return (
+        unicodedata.category(char)[0] in "ZC"
+        or char in _FILLING + _BRAILLE_BLANK
+        or bool(_SELECTORS.match(char))
+    )
+
+
+def _is_tag(char: str) -> bool:
+    return "\U000e0000" <= char <= "\U000e007f"
+
+
+def _is_mark(char: str) -> bool:
+    """Also the half-width voice marks of katakana: composed they are combining ones."""
+    return unicodedata.category(char)[0] == "M" or char in "\uff9e\uff9f"
+
+
+def _is_dropped(char: str) -> bool:
+    return char in _FILLING or (unicodedata.category(char) == "Cf" and not _is_tag(char))
+
+
+# ── The same text ─────────────────────────────────────────────────────────────────────────────────
+
+_SAME = str.maketrans(
+    {
+        **dict.fromkeys("‘’‚‛′‵ʹʻʼʽˈ`´‹›", "'"),
+        **dict.fromkeys("“”„‟″‶«»〝〞〟", '"'),
+        **dict.fromkeys("‐‑‒–—―−⁃﹘", "-"),
+        **dict.fromkeys("〜∼", "~"),
+        **dict.fromkeys("⁄∕", "/"),
+        **dict.fromkeys("ㆍ・･‧", "·"),
+        _BRAILLE_BLANK: " ",
+    }
+)
+# Letters on their own: Unicode's compatible form would put ㄱㅏ together to 가.
+_JAMO = re.compile("[\u3131-\u318e\uffa1-\uffdc]")
+
+
+def folded(text: str) -> str:
+    """What the spellings of one text have in common: equal for texts that a reader takes for one.
+
+    Letter case, blanks around and repeated, kinds of blanks, quotes and dashes, full width,
+    ligatures and invisible marks do not count. Accents, `+` and `-`, and the digits do: `1½` is
+    `1 1/2`, not `11/2`, and `10²` is not `102`. A text of too many marks is like no other.
+    """
+    if has_too_many_marks(text):
+        return text
+    for _ in range(3):  # a letter that was folded may make another with its neighbour
+        before, text = text, _folded_once(text)
+        if text == before:
+            break
+    return text
+
+
+def _folded_once(text: str) -> str:
+    if not text.isascii():
+        text = _without_invisible(unicodedata.normalize("NFC", text))
+        text = unicodedata.normalize("NFC", _spelled_out(text))
+    return " ".join(text.translate(_SAME).casefold().split())
+
+
+def _without_invisible(text: str) -> str:
+    """Without what cannot be seen; but a joiner between two pictures makes them a third."""
+    text = _SELECTORS.sub("", text)
+    return "".join(
+        char
+        for before, char, after in zip(" " + text, text, text[1:] + " ", strict=False)
+        if not _is_dropped(char)
+        or (char == _ZERO_WIDTH_JOINER and _is_picture(before) and _is_picture(after))
+    )
+
+
+def _is_picture(char: str) -> bool:
+    return unicodedata.category(char) in ("So", "Sk")
+
+
+def _spelled_out(text: str) -> str:
+    """Each character in Unicode's compatible form, but two numbers never run into one."""
+    spelled, was_number = "", False
+    for char in text.translate(_SAME):
+        plain = char if _JAMO.match(char) else unicodedata.normalize("NFKC", char)
+        kind = unicodedata.decomposition(char).partition(" ")[0]
+        is_number = kind.startswith("<") and kind not in ("<wide>", "<font>")
+        if (is_number or was_number) and spelled[-1:].isdigit() and plain[:1].isdigit():
+            spelled += "^" if kind == "<super>" else " "
+        spelled, was_number = spelled + plain, is_number
+    return spelled
