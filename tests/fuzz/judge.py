@@ -24,7 +24,7 @@ _TEXT = {
     "type": "string",
     "minLength": 1,
     "pattern": "^(?=[\\s\\S]*\\S)[^\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\\ud800-\\udfff"
-    "\\u202a-\\u202e\\u2066-\\u2069\\ufeff]*$",
+    "\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069\\ufeff]*$",
 }
 _TEXTS = {"type": "array", "items": _TEXT}
 RESULT_SCHEMA = {
@@ -98,9 +98,22 @@ def _constant(name: str) -> None:
 # --- The fit to the request -----------------------------------------------------------------------
 
 
+_QUOTES = "'\"`‚„′″"
+_UNSEEN = "\u034f\u115f\u1160" + "".join(chr(code) for code in range(0xFE00, 0xFE10))
+
+
 def _same(text: str) -> str:
-    """Letter case and outer white space make no other ingredient, and no other name."""
-    return unicodedata.normalize("NFC", text.strip().casefold())
+    """Letter case, kinds of blanks, quotes and dashes, full width and what cannot be seen make no
+    other ingredient, and no other name."""
+    kept = []
+    for char in unicodedata.normalize("NFKC", text).casefold():
+        category = unicodedata.category(char)
+        if category == "Cf" or char in _UNSEEN:
+            continue
+        is_quote = category in ("Pi", "Pf") or char in _QUOTES
+        is_dash = category == "Pd" or char == "\u2212"
+        kept.append("'" if is_quote else "-" if is_dash else "/" if char == "\u2044" else char)
+    return " ".join(unicodedata.normalize("NFC", "".join(kept)).split())
 
 
 def _misfits(request: Json, result: Json) -> list[str]:

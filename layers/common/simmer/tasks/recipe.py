@@ -88,6 +88,12 @@ def _without_link(text: str) -> str:
 # The bounds are far above any real recipe; they keep a looping model and a huge item out.
 ShortText = Annotated[str, StringConstraints(max_length=120), AfterValidator(_visible)]
 OwnText = Annotated[ShortText, AfterValidator(_without_link)]
+Paragraph = Annotated[
+    str,
+    StringConstraints(max_length=1000),
+    AfterValidator(_visible),
+    AfterValidator(_without_link),
+]
 LongText = Annotated[
     str,
     StringConstraints(max_length=6000),
@@ -105,7 +111,7 @@ class Recipe(TaskResult):
     """
 
     name: OwnText
-    description: Omittable[Annotated[LongText, StringConstraints(max_length=1000)]] = None
+    description: Omittable[Paragraph] = None
     ingredients: Annotated[list[ShortText], Field(min_length=1, max_length=40)]
     additional_ingredients: Annotated[list[OwnText], Field(max_length=40, default_factory=list)]
     instructions: LongText
