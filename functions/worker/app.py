@@ -20,8 +20,8 @@ from simmer.web.http import PONG, Event, is_ping, whereabouts
 from worker import Worker
 
 # For each of ten jobs a heartbeat and a call of its own, whose key is fetched and whose answer is
-# validated here, one after the other. As many as Python gives a small machine
-# would let calls that hang stop the hearts of the others.
+# validated here, one after the other. As many as Python gives a small machine would let
+# calls that hang stop the hearts of the others.
 THREADS = 20
 
 logger = Logger(service="simmer", child=True)
@@ -38,21 +38,35 @@ def _runner() -> asyncio.Runner:
 @cache
 def _worker() -> Worker:
     settings = WorkerSettings.from_env()
-    ladder = Ladder.parse(settings.model_ladder)
-    require_prices([(rung.model, rung.price) for rung in ladder], settings.daily_budget_usd)
     return Worker(
-        Tools(
+        tools_of(
+            settings,
             leases=LeaseStore.connect(settings.jobs_table),
             queue=JobQueue.connect(settings.jobs_queue_url),
-            ladder=ladder,
             provider=Provider.connect(settings.model_keys_secret),
-            settings=settings,
-            books=Books(
-                Ledger.connect(settings.jobs_table),
-                [rung.model for rung in ladder],
-                settings.daily_budget_usd,
-            ),
+            ledger=Ledger.connect(settings.jobs_table),
         )
+    )
+
+
+def tools_of(
+    settings: WorkerSettings,
+    *,
+    leases: LeaseStore,
+    queue: JobQueue,
+    provider: Provider,
+    ledger: Ledger,
+) -> Tools:
+    """What these settings make of it, or a `ValueError` that says what is wrong with the ladder."""
+    ladder = Ladder.parse(settings.model_ladder)
+    require_prices([(rung.model, rung.price) for rung in ladder], settings.daily_budget_usd)
+    return Tools(
+        leases=leases,
+        queue=queue,
+        ladder=ladder,
+        provider=provider,
+        settings=settings,
+        books=Books(ledger, [rung.model for rung in ladder], settings.daily_budget_usd),
     )
 
 

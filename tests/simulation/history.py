@@ -21,6 +21,7 @@ Every promise has a name, which a violation carries:
 | taken over in time              | another claims a killed worker's job within half a minute     |
 | the model is paid once          | no more calls than claims, and those that brought nothing; if |
 |                                 | no worker was harmed, no more than runs                       |
+| no call escapes the budget      | with a rung of unknown price in the ladder no model is asked  |
 | usage is counted once           | no item has more calls than were answered; if no worker was   |
 |                                 | harmed, none has fewer                                        |
 | one fault costs no job          | whatever one call of a worker meets, every job completes      |

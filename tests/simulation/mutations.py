@@ -10,6 +10,7 @@ message of that run's own is dropped. The lease alone keeps the promises; the ru
 
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ LEASES = "layers/common/simmer/jobs/leases.py"
 CLIMB = "functions/worker/climb.py"
 ANSWER = "functions/worker/answer.py"
 APP = "functions/worker/app.py"
+PRICES = "functions/worker/prices.py"
 PROGRESS = "layers/common/simmer/waiting/progress.py"
 JOB = "layers/common/simmer/jobs/job.py"
 
@@ -262,6 +264,12 @@ MUTATIONS = (
         "            if self.climb.job is None:\n",
     ),
     Mutation(
+        "a budget that an unpriced rung escapes",
+        PRICES,
+        "if (own or known_price(model)) is None:",
+        "if model is None:",
+    ),
+    Mutation(
         "show a job to everybody",
         JOB,
         "return self.is_shared or self.owner == user",
@@ -296,7 +304,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         if spec is None or spec.origin != mutated:
             return None
         loader = _MutatingLoader(fullname, mutated, self._mutation)
-        return importlib.machinery.ModuleSpec(fullname, loader, origin=mutated)
+        return importlib.util.spec_from_file_location(fullname, mutated, loader=loader)
 
 
 def apply(mutation: Mutation) -> None:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from random import Random
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -45,6 +46,8 @@ from tests.simulation.world import World
 # As in template.yaml.
 VISIBILITY_SECONDS = 200
 MAX_RECEIVES = 5
+
+LADDER = '[{"model": "small"}, {"model": "large"}]'
 
 MAX_STEPS = 400_000  # of the scheduler; a sound schedule takes a tenth
 
@@ -183,6 +186,11 @@ class Schedule:
             max_workers=20 if is_mild else random.choice((1, 2, 4)),
             duplicates=random.choice((0.0, 0.1, 0.5)),
         )
+        self.ladder = LADDER
+        # A deployment that must not work: nobody knows what these models cost. Drawn by a chance
+        # of its own, so that what happens otherwise is the same with it and without.
+        is_unpaid = not is_mild and Random(f"unpaid {world.seed}").random() < 0.1
+        self.budget_usd = 0.01 if is_unpaid else 0.0
         self.reads_ledger = random.random() < 0.25
         models = ["small", "large"] if self.reads_ledger else []
         self.past_durations = PastDurations(self.ledger, models)
@@ -228,6 +236,10 @@ class Schedule:
         await asyncio.gather(*phones)
         self.world.faults.calm()
         self.world.record("calm: no more faults")
+        if self.budget_usd and self.history.model_calls:
+            calls = self.history.model_calls.total()
+            raise Violation("no call escapes the budget", f"{calls} of a price that nobody knows")
+        self.budget_usd = 0.0  # an operator has heard the alarm
         self.mapping.stopped_from = None
         self.mapping.wake()
         await asyncio.sleep(self.deadline_seconds + VISIBILITY_SECONDS)

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+from contextlib import suppress
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import app as worker_app
-from attempt import Tools
 from books import Books
-from ladder import Ladder
+from prices import UnpricedRung
 from simmer.settings import WorkerSettings
 from tests.simulation.faults import Fault
 from tests.simulation.history import MAX_SKEW_MS, TAKEOVER_MS
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from tests.simulation.scenario import Schedule
 
 FUNCTION_TIMEOUT_SECONDS = 200
-LADDER = Ladder.parse('[{"model": "small"}, {"model": "large"}]')
 
 
 class EventSourceMapping:
@@ -97,23 +97,26 @@ class WorkerProcess:
             may_crash=True,
         )
         model: Any = schedule.model
-        models = [rung.model for rung in LADDER] if schedule.reads_ledger else []
-        self._worker = Worker(
-            Tools(
+        settings = WorkerSettings(
+            jobs_table="jobs",
+            jobs_queue_url="",
+            model_ladder=schedule.ladder,
+            model_keys_secret="",
+            daily_budget_usd=schedule.budget_usd,
+            retention_seconds=3600,
+        )
+        self._worker: Worker | None = None  # where the deployment is wrong, none starts
+        with suppress(UnpricedRung):
+            tools = worker_app.tools_of(
+                settings,
                 leases=schedule.leases,
                 queue=schedule.queue,
-                ladder=LADDER,
                 provider=model,
-                settings=WorkerSettings(
-                    jobs_table="jobs",
-                    jobs_queue_url="",
-                    model_ladder="",
-                    model_keys_secret="",
-                    retention_seconds=3600,
-                ),
-                books=Books(schedule.ledger, models),
+                ledger=schedule.ledger,
             )
-        )
+            if not schedule.reads_ledger:
+                tools = replace(tools, books=Books(schedule.ledger, [], schedule.budget_usd))
+            self._worker = Worker(tools)
 
     @property
     def is_alive(self) -> bool:
@@ -121,6 +124,8 @@ class WorkerProcess:
 
     async def run(self, messages: list[Any]) -> bool:
         """One invocation; what it does not report as failed is deleted. Whether it lives on."""
+        if self._worker is None:
+            return False
         schedule, world = self._schedule, self._schedule.world
         ends_at = world.loop.time() + FUNCTION_TIMEOUT_SECONDS
         context = SimpleNamespace(
