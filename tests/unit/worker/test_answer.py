@@ -17,9 +17,9 @@ from answer import (
     InvalidAnswer,
     validated,
 )
-from simmer.plain_text import MAX_MARKS_IN_A_ROW
 from simmer.task import AnyTask, Omittable, TaskResult
 from simmer.tasks.recipe import TASK
+from simmer.text.plain import MAX_MARKS_IN_A_ROW
 from tests.fuzz.campaign import verdict
 from tests.fuzz.corrupt import corrupted
 from tests.unit.unicode_work import CountingUnicode
@@ -339,7 +339,7 @@ def test_no_answer_is_normalised_that_it_would_take_long_to(
 ) -> None:
     counting = CountingUnicode()
     monkeypatch.setattr("answer.unicodedata", counting)
-    monkeypatch.setattr("simmer.plain_text.unicodedata", counting)
+    monkeypatch.setattr("simmer.text.plain.unicodedata", counting)
     complaints(text)
     assert counting.longest <= MAX_MARKS_IN_A_ROW
     assert counting.characters <= 2 * MAX_RESULT_BYTES

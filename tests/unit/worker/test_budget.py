@@ -17,7 +17,7 @@ from simmer.books.ledger import Ledger
 from simmer.errors import DependencyUnavailable
 from simmer.jobs.job import ErrorCode, Usage
 from tests.unit.clock import Clock
-from tests.unit.cloud import Cloud, refused, table_of
+from tests.unit.cloud import TABLE, Cloud, refused, table_of
 from tests.unit.worker.fakes import VALID, FakeProvider
 from tests.unit.worker.workshop import LARGE_MICROUSD, SMALL_MICROUSD, Context, Workshop
 

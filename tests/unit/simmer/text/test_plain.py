@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simmer import plain_text
-from simmer.plain_text import (
+from simmer.text import plain
+from simmer.text.plain import (
     MAX_MARKS_IN_A_ROW,
     flaws,
     folded,
@@ -264,7 +264,7 @@ def test_no_run_of_marks_is_ever_sorted_that_is_longer_than_any_language_needs(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counting = CountingUnicode()
-    monkeypatch.setattr(plain_text, "unicodedata", counting)
+    monkeypatch.setattr(plain, "unicodedata", counting)
     assert has_too_many_marks(text)
     assert folded(text) == text
     assert tidied(text, len(text)) == text
@@ -276,7 +276,7 @@ def test_a_text_that_cannot_fit_its_field_is_not_looked_into(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     counting = CountingUnicode()
-    monkeypatch.setattr(plain_text, "unicodedata", counting)
+    monkeypatch.setattr(plain, "unicodedata", counting)
     assert tidied("é" * 16_000, 60) == "é" * 16_000
     assert counting.characters == 0
     assert tidied("e\u0301" * 60, 60) == "é" * 60
