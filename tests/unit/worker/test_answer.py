@@ -326,6 +326,7 @@ def test_without_a_maximum_any_time_fits() -> None:
     "text",
     [
         VALID + "\u0301\u0316" * 20_000,
+        VALID + "e\u0301" * 100_000,
         "\u0301\u0316" * 200_000,
         answer(name="\u0301\u0316" * 5000),
         answer(name="\u0301\u0316" * 40),
