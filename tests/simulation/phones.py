@@ -35,7 +35,10 @@ class Phone:
         whose = "everybody's" if self._schedule.is_shared else self._user
         ingredient = f"{whose} {random.choice(INGREDIENTS)}"
         for _ in range(random.randint(1, 2)):
-            job_id = await self._submit(ingredient)
+            taps = [self._submit(ingredient)]
+            if random.random() < 0.3:  # a thumb that finds it slow
+                taps.append(self._submit(ingredient, after_seconds=random.uniform(0, 3)))
+            job_id, *_ = await asyncio.gather(*taps)
             if job_id is None:
                 continue
             if random.random() < 0.1 and not self._schedule.is_shared:
@@ -56,8 +59,9 @@ class Phone:
                 patience -= pause
                 await asyncio.sleep(pause)
 
-    async def _submit(self, ingredient: str) -> str | None:
+    async def _submit(self, ingredient: str, after_seconds: float = 0.0) -> str | None:
         random = self._world.random
+        await asyncio.sleep(after_seconds)
         headers = {"content-type": "application/json"}
         roll = random.random()
         if roll < 0.1:
