@@ -6,19 +6,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simmer_client import SimmerError, Update
-from simmer_client.rules import (
+from simmer_client.effects import (
     Call,
     Connect,
     Disconnect,
     Effect,
-    Following,
     Lost,
-    Policy,
     Receive,
     Send,
     Sleep,
     Steps,
+    Unset,
 )
+from simmer_client.rules import Following, Policy
 from simmer_client.wire import Answer
 
 JOB = "0123456789abcdef"
@@ -111,7 +111,7 @@ class World:
 
     def __init__(
         self,
-        *answers: Answer | Lost,
+        *answers: Answer | Lost | Unset,
         frames: Iterable[str | bytes | Lost | None] = (),
         connects: bool = True,
     ) -> None:

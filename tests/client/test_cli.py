@@ -94,7 +94,7 @@ def test_the_options_become_the_request(simmer: Simmer) -> None:
 
     (_, request) = server.met[0]
     assert request.headers["authorization"] == "Bearer secret"
-    assert request.headers["cache-control"] == "no-cache"
+    assert len(request.headers["idempotency-key"]) == 36
     assert server.bodies == [
         {
             "ingredients": ["egg", "rice"],

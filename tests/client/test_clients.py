@@ -156,14 +156,15 @@ def test_trouble_on_the_way_is_survived(follows: Follow, trouble: str) -> None:
         ({"status": ["10", "404"]}, ApiProblem),
         ({"status": ["10", "html"]}, ProtocolError),
         ({"status": ["10"]}, WaitTimeout),
-        ({"push": ["10"]}, WaitTimeout),
+        ({"push": ["10"], "status": ["10"]}, WaitTimeout),
     ],
 )
 def test_trouble_that_stays_has_a_name_and_the_job(
     follows: Follow, orders: dict[str, Any], error: type[SimmerError]
 ) -> None:
     with MisbehavingServer(**orders) as server:
-        followed = follows(server, deadline_seconds=1.0 if error is WaitTimeout else 330.0)
+        is_a_wait = "submit" not in orders and error is not ApiProblem
+        followed = follows(server, deadline_seconds=1.0 if is_a_wait else 330.0)
 
     assert type(followed.error) is error
     assert followed.error.job.job_id == (None if "submit" in orders else JOB)

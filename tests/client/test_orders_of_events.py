@@ -5,7 +5,8 @@ from itertools import pairwise, product
 import pytest
 
 from simmer_client import ApiProblem, ProtocolError
-from simmer_client.rules import Connect, Disconnect, Lost, Policy, Receive, Send, Sleep
+from simmer_client.effects import Connect, Disconnect, Lost, Receive, Send, Sleep
+from simmer_client.rules import Policy
 from tests.client.driving import ANSWERS, FRAMES, OFFER, RESULT, Trace, World, submitted
 
 TRUSTED = ("queued", "10", "40", "silence")

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from simmer_client import ApiProblem, JobFailed, ProtocolError, State, Unreachable, WaitTimeout
-from simmer_client.rules import Connect, Lost, Policy, Receive, Send, Timing
+from simmer_client.effects import Connect, Lost, Receive, Send, Unset
+from simmer_client.rules import Policy, Timing
 from simmer_client.wire import Answer, retry_after_seconds
 from tests.client.driving import (
     ANSWERS,
@@ -104,7 +105,7 @@ def test_a_resumed_job_is_asked_for_at_once() -> None:
 
 
 def test_what_is_no_word_stays_one_part_of_the_path() -> None:
-    world = World(answer(404))
+    world = World(ANSWERS["404"])
 
     trace = world.run(world.following(job_id="../x?y").follow())
 
@@ -132,7 +133,7 @@ def test_a_server_that_is_gone_is_asked_until_the_deadline() -> None:
 
     assert isinstance(trace.error, Unreachable)
     assert 80 < trace.seconds <= 100
-    assert trace.sleeps[:6] == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0]
+    assert trace.sleeps[:6] == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
 
 
 # ── Repeating ─────────────────────────────────────────────────────────────────────────────────────
@@ -152,13 +153,13 @@ def test_trouble_that_may_pass_is_asked_again(operation: str, trouble: str) -> N
 
     assert trace.error is None
     assert len(trace.calls) == 3
-    assert trace.sleeps == ([7.0, 7.0] if trouble == "503, later" else [0.5, 1.0])
+    assert trace.sleeps == ([7.0, 7.0] if trouble == "503, later" else [1.0, 2.0])
     assert len({(call.path, call.body, str(call.headers)) for call in trace.calls}) == 1
 
 
 @pytest.mark.parametrize(
     ("trouble", "calls", "error"),
-    [("lost", 5, Unreachable), ("500", 5, ApiProblem), ("html", 3, ProtocolError)],
+    [("lost", 5, Unreachable), ("500", 5, ApiProblem), ("html", 5, ProtocolError)],
 )
 @pytest.mark.parametrize("operation", ["submit", "get", "cancel"])
 def test_trouble_that_stays_ends_with_its_name(
@@ -243,7 +244,7 @@ def test_fresh_work_has_a_key_so_that_a_lost_answer_does_not_double_it() -> None
     trace = world.run(world.following(fresh=True).submit())
 
     first, second = trace.calls
-    assert first.headers["cache-control"] == "no-cache"
+    assert "cache-control" not in first.headers  # HTTP stacks send one by themselves
     assert len(first.headers["idempotency-key"]) >= 32
     assert first.headers == second.headers
 
@@ -401,7 +402,7 @@ NONSENSE = [
 @pytest.mark.parametrize("body", NONSENSE, ids=range(len(NONSENSE)))
 @pytest.mark.parametrize("operation", ["submit", "follow", "get", "cancel"])
 def test_nonsense_is_a_protocol_error(operation: str, body: bytes) -> None:
-    world = World(*[Answer(200, {}, body)] * 3)
+    world = World(*[Answer(200, {}, body)] * 999)
     following = world.before(operation)
 
     trace = world.run(getattr(following, operation)())
@@ -412,7 +413,7 @@ def test_nonsense_is_a_protocol_error(operation: str, body: bytes) -> None:
 
 @pytest.mark.parametrize("code", [204, 302])
 def test_an_answer_of_another_kind_is_a_protocol_error(code: int) -> None:
-    world = World(*[Answer(code, {"location": "https://elsewhere.test"}, b"")] * 3)
+    world = World(*[Answer(code, {"location": "https://elsewhere.test"}, b"")] * 5)
 
     assert isinstance(world.run(world.following().submit()).error, ProtocolError)
 

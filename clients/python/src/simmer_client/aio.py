@@ -1,36 +1,35 @@
 """The client for asyncio: carries out what rules.py decides."""
 
 import asyncio
+import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from functools import cached_property
-from typing import Any, Self, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 import httpx2
-from websockets.asyncio.client import ClientConnection, connect
 
-from simmer_client.rules import (
+from simmer_client.effects import (
     Call,
     Connect,
     Disconnect,
     Effect,
-    Following,
     Lost,
     Receive,
     Send,
     Sleep,
     Steps,
+    Unset,
 )
-from simmer_client.shell import (
-    MAX_BODY_BYTES,
-    SOCKET_ERRORS,
-    SOCKET_LOG,
-    Caller,
-    Known,
-    reason_of,
-)
+from simmer_client.network import Unusable
+from simmer_client.rules import Following
+from simmer_client.shell import MAX_BODY_BYTES, Caller, Known, lost
 from simmer_client.update import Update
 from simmer_client.wire import Answer
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
 
 T = TypeVar("T")
 
@@ -43,12 +42,33 @@ async def _within(seconds: float, what: Awaitable[T]) -> T | None:
         return None
 
 
-class AsyncClient(Caller[Callable[[], str | Awaitable[str]]]):
-    """Simmer at `base_url`, as `Client` has it; a function for the token may be asynchronous."""
+@dataclass(frozen=True, eq=False)
+class _Loop:
+    """What belongs to one event loop: its connections, and its turn to renew the token."""
 
-    @cached_property
-    def _http(self) -> httpx2.AsyncClient:
-        return httpx2.AsyncClient()
+    http: httpx2.AsyncClient
+    renewing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class AsyncClient(Caller[Callable[[], str | Awaitable[str]]]):
+    """Simmer at `base_url`, as `Client` has it; a function for the token may be asynchronous.
+
+    One client works in any number of event loops, one after the other (`asyncio.run` in a handler
+    that is called again and again) or side by side: each has connections of its own.
+    """
+
+    def __init__(self, *where: Any, **options: Any) -> None:
+        super().__init__(*where, **options)
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = WeakKeyDictionary()
+
+    def _here(self) -> _Loop:
+        running = asyncio.get_running_loop()
+        if running not in self._loops:
+            self._loops[running] = _Loop(self._new_http())
+        return self._loops[running]
+
+    def _new_http(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(**self._http_options())
 
     def job(
         self, task: str, body: Any, *, fresh: bool = False, idempotency_key: str | None = None
@@ -82,7 +102,9 @@ class AsyncClient(Caller[Callable[[], str | Awaitable[str]]]):
         return await self.resume(task, job_id).cancel()
 
     async def close(self) -> None:
-        await self._http.aclose()
+        """Close the connections of the running loop; those of another end with that one."""
+        if here := self._loops.pop(asyncio.get_running_loop(), None):
+            await here.http.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -90,16 +112,22 @@ class AsyncClient(Caller[Callable[[], str | Awaitable[str]]]):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _call(self, call: Call) -> Answer | Lost:
-        if self._give_token and self._needs_token(call):
-            token = self._give_token()
-            self._token = token if isinstance(token, str) else await token
-        headers = self._headers(call)
+    async def _call(self, call: Call, refused: int | None) -> tuple[Answer | Lost | Unset, int]:
+        """What came of it, and which token it was sent with."""
+        try:
+            here = self._here()
+        except Unusable as error:
+            return Unset(str(error)), self._renewals
+        async with here.renewing:  # who is refused at the same time waits for the one new token
+            if self._give_token and self._needs_token(refused):
+                token = self._give_token()
+                self._take_token(await token if inspect.isawaitable(token) else token)
+            headers, sent_with = self._headers(call), self._renewals
         body = bytearray()
         try:
             async with (
                 asyncio.timeout(call.timeout_seconds),
-                self._http.stream(
+                here.http.stream(
                     call.method,
                     self._base_url + call.path,
                     headers=headers,
@@ -110,10 +138,10 @@ class AsyncClient(Caller[Callable[[], str | Awaitable[str]]]):
                 async for chunk in response.aiter_bytes():
                     body += chunk
                     if len(body) > MAX_BODY_BYTES:
-                        return Lost("the answer is too long")
-                return Answer(response.status_code, dict(response.headers), bytes(body))
+                        return Lost("the answer is too long"), sent_with
+                return Answer(response.status_code, dict(response.headers), bytes(body)), sent_with
         except (httpx2.RequestError, TimeoutError) as error:
-            return Lost(reason_of(error))
+            return lost(error), sent_with
 
 
 class AsyncJob(Known):
@@ -122,7 +150,8 @@ class AsyncJob(Known):
     def __init__(self, client: AsyncClient, following: Following) -> None:
         super().__init__(following)
         self._client = client
-        self._ended = asyncio.Event()
+        self._cancelled = False
+        self._woken: asyncio.Future[None] | None = None  # of the loop that sleeps just now
         self._socket: ClientConnection | None = None
 
     async def submit(self) -> Update:
@@ -157,7 +186,9 @@ class AsyncJob(Known):
     async def cancel(self) -> Update:
         """Ask the server to cancel it: see `Job.cancel`."""
         update = await self._run(self._following.cancel())
-        self._ended.set()
+        self._cancelled = True
+        if self._woken and not self._woken.done():
+            self._woken.set_result(None)
         if socket := self._socket:
             await socket.close()  # wakes whoever waits for a frame
         return update
@@ -169,6 +200,7 @@ class AsyncJob(Known):
 
     async def _drive(self, steps: Steps[None]) -> AsyncGenerator[Update]:
         came_of_it: Any = None
+        sent_with: int | None = None
         while True:
             try:
                 effect = steps.send(came_of_it)
@@ -178,25 +210,25 @@ class AsyncJob(Known):
             if isinstance(effect, Update):
                 yield effect
             elif isinstance(effect, Call):
-                came_of_it = await self._client._call(effect)
+                refused = sent_with if effect.fresh_token else None
+                came_of_it, sent_with = await self._client._call(effect, refused)
             else:
                 try:
                     came_of_it = await self._perform(effect)
-                except SOCKET_ERRORS as error:
-                    came_of_it = Lost(reason_of(error))
+                except Exception as error:  # of push, whatever it is: there is polling
+                    came_of_it = lost(error)
 
     async def _perform(self, effect: Effect) -> str | bytes | Lost | None:
         match effect:
             case Sleep(seconds):
-                await _within(seconds, self._ended.wait())
+                if not self._cancelled:
+                    self._woken = asyncio.get_running_loop().create_future()
+                    await _within(seconds, self._woken)
             case Connect(url, timeout_seconds):
-                self._socket = await connect(
-                    url,
-                    open_timeout=timeout_seconds,
-                    close_timeout=1,
-                    ping_interval=None,
-                    logger=SOCKET_LOG,
-                )
+                from simmer_client import sockets  # where it cannot be imported, push is lost
+
+                network = self._client._network
+                self._socket = await sockets.connect_async(url, timeout_seconds, network)
             case Disconnect():
                 await self._disconnect()
             case Send(text) if self._socket:

@@ -5,33 +5,30 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx2
-from websockets.sync.client import ClientConnection, connect
 
-from simmer_client.rules import (
+from simmer_client.effects import (
     Call,
     Connect,
     Disconnect,
     Effect,
-    Following,
     Lost,
     Receive,
     Send,
     Sleep,
     Steps,
+    Unset,
 )
-from simmer_client.shell import (
-    MAX_BODY_BYTES,
-    SOCKET_ERRORS,
-    SOCKET_LOG,
-    Caller,
-    Known,
-    reason_of,
-)
+from simmer_client.network import Unusable
+from simmer_client.rules import Following
+from simmer_client.shell import MAX_BODY_BYTES, Caller, Known, lost
 from simmer_client.update import Update
 from simmer_client.wire import Answer
+
+if TYPE_CHECKING:
+    from websockets.sync.client import ClientConnection
 
 
 class Client(Caller[Callable[[], str]]):
@@ -39,7 +36,11 @@ class Client(Caller[Callable[[], str]]):
 
     @cached_property
     def _http(self) -> httpx2.Client:
-        return httpx2.Client()
+        return httpx2.Client(**self._http_options())
+
+    @cached_property
+    def _renewing(self) -> threading.Lock:
+        return threading.Lock()
 
     def job(
         self, task: str, body: Any, *, fresh: bool = False, idempotency_key: str | None = None
@@ -82,10 +83,12 @@ class Client(Caller[Callable[[], str]]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _call(self, call: Call) -> Answer | Lost:
-        if self._give_token and self._needs_token(call):
-            self._token = self._give_token()
-        headers = self._headers(call)
+    def _call(self, call: Call, refused: int | None) -> tuple[Answer | Lost | Unset, int]:
+        """What came of it, and which token it was sent with."""
+        with self._renewing:  # who is refused at the same time waits here for the one new token
+            if self._give_token and self._needs_token(refused):
+                self._take_token(self._give_token())
+            headers, sent_with = self._headers(call), self._renewals
         give_up_at = time.monotonic() + call.timeout_seconds
         body = bytearray()
         try:
@@ -100,10 +103,12 @@ class Client(Caller[Callable[[], str]]):
                 for chunk in response.iter_bytes():
                     body += chunk
                     if len(body) > MAX_BODY_BYTES or time.monotonic() > give_up_at:
-                        return Lost("the answer is too long")
-                return Answer(response.status_code, dict(response.headers), bytes(body))
+                        return Lost("the answer is too long"), sent_with
+                return Answer(response.status_code, dict(response.headers), bytes(body)), sent_with
+        except Unusable as error:
+            return Unset(str(error)), sent_with
         except httpx2.RequestError as error:
-            return Lost(reason_of(error))
+            return lost(error), sent_with
 
 
 class Job(Known):
@@ -147,8 +152,10 @@ class Job(Known):
         return self._following.outcome()
 
     def cancel(self) -> Update:
-        """Ask the server to cancel it. Then it has ended for us: cancelled, or completed if that
-        was faster; who follows it is told at once."""
+        """Take this user off it. Then it has ended for us: cancelled, or completed if that was
+        faster; who follows this object is told at once. Other followers of the same user, wherever,
+        see it cancelled, too. If other users wait for it, it goes on for them: `Update.goes_on`.
+        To leave a job alone and only stop following it, stop iterating `updates`."""
         update = self._run(self._following.cancel())
         self._ended.set()
         if socket := self._socket:
@@ -162,6 +169,7 @@ class Job(Known):
 
     def _drive(self, steps: Steps[None]) -> Iterator[Update]:
         came_of_it: Any = None
+        sent_with: int | None = None
         while True:
             try:
                 effect = steps.send(came_of_it)
@@ -171,27 +179,23 @@ class Job(Known):
             if isinstance(effect, Update):
                 yield effect
             elif isinstance(effect, Call):
-                came_of_it = self._client._call(effect)
+                refused = sent_with if effect.fresh_token else None
+                came_of_it, sent_with = self._client._call(effect, refused)
             else:
                 try:
                     came_of_it = self._perform(effect)
-                except SOCKET_ERRORS as error:
-                    came_of_it = Lost(reason_of(error))
+                except Exception as error:  # of push, whatever it is: there is polling
+                    came_of_it = lost(error)
 
     def _perform(self, effect: Effect) -> str | bytes | Lost | None:
         match effect:
             case Sleep(seconds):
                 self._ended.wait(seconds)
             case Connect(url, timeout_seconds):
-                self._socket = self._connection.enter_context(
-                    connect(
-                        url,
-                        open_timeout=timeout_seconds,
-                        close_timeout=1,
-                        ping_interval=None,
-                        logger=SOCKET_LOG,
-                    )
-                )
+                from simmer_client import sockets  # where it cannot be imported, push is lost
+
+                connection = sockets.connect(url, timeout_seconds, self._client._network)
+                self._socket = self._connection.enter_context(connection)
             case Disconnect():
                 self._disconnect()
             case Send(text) if self._socket:

@@ -3,16 +3,17 @@
 SimmerError
 ├── ApiProblem      the server refused a request: `status`, `code`, `detail`, `errors`
 ├── JobFailed       the job ended without a result: `error_code`, `retryable`
-├── JobCancelled    the job was cancelled, or left, by whoever
+├── JobCancelled    the job was cancelled, or left, by whoever: `goes_on`
 ├── WaitTimeout     the deadline of this wait has passed; the job may go on
 ├── Unreachable     no answer, however often it was asked
-└── ProtocolError   an answer that is not what the server promises
+├── ProtocolError   an answer that is not what the server promises, however often it was asked
+└── SetupError      a proxy or certificate setting of this machine cannot be used; nothing was sent
 
-After the last three, `client.resume(error.job.task, error.job.job_id)` goes on where this stopped.
-No error holds a token, or what was sent.
+After the last four, `client.resume(error.job.task, error.job.job_id)` goes on where this stopped.
+No error holds a token, or what was sent. Each can be pickled and copied, with all that it knows.
 """
 
-from typing import TypedDict
+from typing import Any, Self, TypedDict
 
 from simmer_client.update import Update
 
@@ -30,6 +31,25 @@ class SimmerError(Exception):
     def __init__(self, message: str, job: Update) -> None:
         super().__init__(message)
         self.job = job
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By default a copy is made from `args`, which hold the message alone: a process pool
+        # breaks as a whole on an error that cannot be made again.
+        return _made_again, (type(self), self.args, self.__dict__.copy())
+
+    @classmethod
+    def _bare(cls, args: tuple[Any, ...]) -> Self:
+        error = cls.__new__(cls)
+        error.args = args
+        return error
+
+
+def _made_again(
+    kind: type[SimmerError], args: tuple[Any, ...], state: dict[str, Any]
+) -> SimmerError:
+    error = kind._bare(args)
+    error.__dict__.update(state)
+    return error
 
 
 class ApiProblem(SimmerError):
@@ -66,8 +86,12 @@ class JobFailed(SimmerError):
 
 
 class JobCancelled(SimmerError):
+    """`goes_on`: it ended for us alone; others wait for it, and it is still worked on."""
+
     def __init__(self, job: Update) -> None:
-        super().__init__("The job was cancelled.", job)
+        goes_on = "The job was left, and goes on for others who wait for it."
+        super().__init__(goes_on if job.goes_on else "The job was cancelled.", job)
+        self.goes_on = job.goes_on
 
 
 class WaitTimeout(SimmerError):
@@ -80,3 +104,7 @@ class Unreachable(SimmerError):
 
 class ProtocolError(SimmerError):
     pass
+
+
+class SetupError(SimmerError):
+    """The message is one sentence: which setting, what is wrong with it, what helps."""

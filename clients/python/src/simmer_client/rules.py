@@ -1,39 +1,41 @@
 """The rules of following a job, without any input or output.
 
 A `Following` is a job and what is known of it. Its operations (`submit`, `get`, `follow`, `cancel`)
-are generators: each yields an effect, and is sent what came of it. client.py and aio.py carry
-effects out, one blocking and one on asyncio; they decide nothing.
+are generators: each yields an effect, and is sent what came of it (effects.py). client.py and
+aio.py carry effects out, one blocking and one on asyncio; they decide nothing.
 
-    effect        what is sent back
-    ------        -----------------
-    Call          Answer, or Lost when there was none
-    Sleep         nothing; it may be cut short once the job has ended
-    Connect       nothing, or Lost
-    Send          nothing, or Lost
-    Receive       the text of a frame, None after the given time, or Lost
-    Disconnect    nothing
-    an Update     nothing; it is for whoever follows the job
-
-The rules: the socket is asked first, when one is offered. Whatever is wrong with it, the status is
-asked at once and from then on. Of the terminal states the first to arrive is the job's, and it is
-yielded last and once. Only what is safe to repeat is repeated, and all ends by its deadline.
+The rules are written down in docs/client-rules.md, and held by clients/vectors. In short: the
+socket is asked first, when one is offered. Whatever is wrong with it, the status is asked at once
+and from then on. Of the terminal states the first to arrive is the job's, and it is yielded last
+and once. Only what is safe to repeat is repeated, and all ends by its deadline, after a last look.
 """
 
 import json
-import math
 import random
 import threading
 import uuid
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 from urllib.parse import quote
 
+from simmer_client.effects import (
+    Call,
+    Connect,
+    Disconnect,
+    Lost,
+    Receive,
+    Send,
+    Sleep,
+    Steps,
+    Unset,
+)
 from simmer_client.errors import (
     JobCancelled,
     JobFailed,
     ProtocolError,
+    SetupError,
     SimmerError,
     Unreachable,
     WaitTimeout,
@@ -41,81 +43,37 @@ from simmer_client.errors import (
 from simmer_client.update import State, Update
 from simmer_client.wire import (
     Answer,
+    Deadline,
     Document,
     Malformed,
     PushOffer,
+    is_refusal,
     read_problem,
     read_status,
     read_submitted,
     retry_after_seconds,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """An HTTP request; `fresh_token`: the last token was refused, get another one."""
-
-    method: str
-    path: str
-    timeout_seconds: float
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
-    fresh_token: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Sleep:
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Connect:
-    url: str
-    timeout_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Receive:
-    timeout_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Disconnect:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The network did not do it; `reason` is for people."""
-
-    reason: str
-
-
-Effect: TypeAlias = Call | Sleep | Connect | Send | Receive | Disconnect | Update
 T = TypeVar("T")
-Steps: TypeAlias = Generator[Effect, Any, T]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
     """Seconds, and how often. The defaults are what the server is made for."""
 
-    request_timeout: float = 10.0
+    request_timeout: float = 15.0
     default_poll: float = 2.0  # where the server does not say
-    shortest_poll: float = 0.2
+    shortest_poll: float = 0.25
     longest_poll: float = 30.0
     resubscribe: float = 10.0  # moves the bar, and notices a deadline that nobody wrote down
     resubscribe_queued: float = 1.0  # doubles up to that: nobody tells when a job's turn comes
     answer_within: float = 5.0  # a socket that is silent for longer is dead
-    first_backoff: float = 0.5  # doubles
-    longest_backoff: float = 8.0
+    first_backoff: float = 1.0  # doubles
+    longest_backoff: float = 10.0
     tries: int = 5  # of a single request; a wait tries until its deadline
-    malformed_tries: int = 3  # something between us and the server may answer in its place
+    longest_retry_after: float = 30.0  # of a single request: past this it is refused
+    default_deadline: float = 330.0  # where the server does not say
+    grace: float = 30.0  # after the server's own deadline, for a network that is away just then
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +83,8 @@ class Policy:
     push: bool = True
     secure: bool = False  # the API is https, so push is wss or not used
     can_refresh_token: bool = False
-    deadline_seconds: float = 330.0  # the server's own is 300 unless its operator changed it
+    deadline_seconds: float | None = None  # None: until the server's own deadline
+    address: str = "the server"  # for people
     timing: Timing = Timing()
 
 
@@ -147,7 +106,15 @@ def _unless_ended(steps: Steps[None]) -> Steps[None]:
         yield from steps
 
 
-def _is_unauthorized(answer: Answer | Lost) -> bool:
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One operation: when it began, and the caller's own limit, if there is one."""
+
+    began_at: float
+    limit_seconds: float | None
+
+
+def _is_unauthorized(answer: Answer | Lost | Unset) -> bool:
     return isinstance(answer, Answer) and answer.status == 401
 
 
@@ -174,13 +141,12 @@ class Following:
         self._clock = clock
         self._chance = chance
         self._offer: PushOffer | None = None
+        self._known_at: float | None = None  # when the server first said something of it
+        self._until: float | None = None  # when to give up, by the server's own deadline
         self._ending = threading.Lock()
         self._headers = {"content-type": "application/json"}
-        if fresh:
-            self._headers["cache-control"] = "no-cache"
-            # Without a key, fresh work is another job each time it is asked for, and a submit
-            # whose answer got lost could not be repeated.
-            idempotency_key = idempotency_key or uuid.uuid4().hex
+        if fresh:  # a new key is fresh work, and the same one at every try is the same job
+            idempotency_key = idempotency_key or str(uuid.uuid4())
         if idempotency_key is not None:
             self._headers["idempotency-key"] = idempotency_key
         self._body = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
@@ -190,7 +156,7 @@ class Following:
     def submit(self) -> Steps[None]:
         """Send the request, unless that is done."""
         if self._is_open and self.update.job_id is None:
-            yield from _unless_ended(self._submit(self._give_up_at(None)))
+            yield from _unless_ended(self._submit(self._begin()))
 
     def get(self) -> Steps[None]:
         """Ask for the status once, if there is something to ask for."""
@@ -199,7 +165,7 @@ class Following:
 
     def follow(self, deadline_seconds: float | None = None) -> Steps[None]:
         """Yield an update for every change there is, the terminal one last."""
-        yield from _unless_ended(self._follow(self._give_up_at(deadline_seconds)))
+        yield from _unless_ended(self._follow(self._begin(deadline_seconds)))
         yield self.update
 
     def cancel(self) -> Steps[None]:
@@ -209,7 +175,7 @@ class Following:
         if self.update.job_id is None:
             self._leave()  # if it is being sent right now, `_submit` sees to it
             return
-        yield from _unless_ended(self._cancel(self._give_up_at(None)))
+        yield from _unless_ended(self._cancel(self._begin()))
 
     def outcome(self) -> Update:
         """The completed job; JobFailed or JobCancelled if it ended otherwise."""
@@ -238,7 +204,7 @@ class Following:
         if not update.state.is_terminal:
             yield update
 
-    def _leave(self) -> None:
+    def _leave(self, *, goes_on: bool = False) -> None:
         self._take(
             replace(
                 self.update,
@@ -246,27 +212,28 @@ class Following:
                 stage="done",
                 message="",
                 estimated_seconds_remaining=0,
+                goes_on=goes_on,
             )
         )
 
     # ── The order of things ───────────────────────────────────────────────────────────────────────
 
-    def _follow(self, give_up_at: float) -> Steps[None]:
+    def _follow(self, wait: Wait) -> Steps[None]:
         if self._is_open and self.update.job_id is None:
-            yield from self._submit(give_up_at)
+            yield from self._submit(wait)
         yield from self._show()
         if self._offer and self._is_open:
             offer, self._offer = self._offer, None  # what failed once is not tried again
-            yield from self._listen(offer, give_up_at)
+            yield from self._listen(offer, wait)
             yield Disconnect()
-        while self._is_open:
-            document = yield from self._get_status(give_up_at, math.inf)
+        while self._is_open:  # a deadline never strikes before a last look
+            document = yield from self._get_status(wait, is_wait=True)
+            self._heed(document.deadline)
             self._take(document.update)
             if self._is_open:
                 yield from self._show()
-                yield Sleep(min(self._pause(document), self._remaining(give_up_at)))
+                yield Sleep(min(self._pause(document), self._remaining(wait)))
                 self._must_be_open()
-                self._remaining(give_up_at)
 
     def _pause(self, document: Document) -> float:
         seconds = document.poll_after_seconds
@@ -275,56 +242,57 @@ class Following:
         return min(max(seconds, self._timing.shortest_poll), self._timing.longest_poll)
 
     def _get(self) -> Steps[None]:
-        document = yield from self._get_status(self._give_up_at(None), self._timing.tries)
+        document = yield from self._get_status(self._begin(), is_wait=False)
+        self._heed(document.deadline)
         self._take(document.update)
 
     # ── Submit and cancel ─────────────────────────────────────────────────────────────────────────
 
-    def _submit(self, give_up_at: float) -> Steps[None]:
+    def _submit(self, wait: Wait) -> Steps[None]:
         before = self.update
         self._take(replace(before, state=State.SUBMITTING))
         yield from self._show()
         try:
-            update, offer = yield from self._request(
+            update, offer, deadline = yield from self._request(
                 "POST",
                 "generate",
-                lambda answer: read_submitted(answer.body, before.task),
-                give_up_at,
-                self._timing.tries,
+                lambda answer: read_submitted(answer, before.task),
+                wait,
                 headers=self._headers,
                 body=self._body,
             )
         except SimmerError:
             self._take(before)
             raise
+        self._heed(deadline)
         self._take(update)
         if self.update.job_id is None and not update.state.is_terminal:
             # It was left while it was being sent; now that it has a name, it can be cancelled.
             self.update = replace(self.update, job_id=update.job_id)
             with suppress(_Ended, SimmerError):  # if that fails, nobody waits for it
-                yield from self._cancel(give_up_at, tries=1)
+                yield from self._cancel(wait, tries=1)
         if self._policy.push and offer and self._is_safe(offer.url):
             self._offer = offer
 
     def _is_safe(self, url: str) -> bool:
         return url.startswith("wss://") or (url.startswith("ws://") and not self._policy.secure)
 
-    def _cancel(self, give_up_at: float, tries: float | None = None) -> Steps[None]:
-        document = yield from self._request(
-            "POST", "cancel", self._read_whole, give_up_at, tries or self._timing.tries
-        )
+    def _cancel(self, wait: Wait, tries: int | None = None) -> Steps[None]:
+        document = yield from self._request("POST", "cancel", self._read_whole, wait, tries=tries)
         self._take(document.update)
-        self._leave()  # still open: others wait for it, we do not
+        self._leave(goes_on=True)  # still open: others wait for it, we do not
 
     # ── Push ──────────────────────────────────────────────────────────────────────────────────────
 
-    def _listen(self, offer: PushOffer, give_up_at: float) -> Steps[None]:
+    def _listen(self, offer: PushOffer, wait: Wait) -> Steps[None]:
         """Follow the job over a socket, until it has ended or the socket is not to be trusted.
 
         Both look the same here: an open job is polled next. So is one whose result was too large
         for a frame.
         """
-        patience = min(self._timing.answer_within, self._remaining(give_up_at))
+        patience = min(self._timing.answer_within, self._left(wait))
+        if patience <= 0:
+            return
         if isinstance((yield Connect(offer.url, patience)), Lost):
             return
         job_id = self.update.job_id
@@ -335,18 +303,21 @@ class Following:
             self._must_be_open()
             if isinstance((yield Send(subscribe)), Lost):
                 return
-            is_trusted = yield from self._hear(if_queued, give_up_at)
+            is_trusted = yield from self._hear(if_queued, wait)
             if_queued *= 2
 
-    def _hear(self, if_queued: float, give_up_at: float) -> Steps[bool]:
+    def _hear(self, if_queued: float, wait: Wait) -> Steps[bool]:
         """Take what comes until it is time to subscribe again. False if it has to be polled."""
         timing, asked_at, patience = self._timing, self._clock(), self._timing.answer_within
         answered = False
         while True:
+            left = self._left(wait)
+            if left <= 0:
+                return False  # the last look is a poll
             seconds = asked_at + patience - self._clock()
             if seconds <= 0:
                 return answered
-            frame = yield Receive(min(seconds, self._remaining(give_up_at)))
+            frame = yield Receive(min(seconds, left))
             self._must_be_open()
             if frame is None:
                 continue
@@ -359,6 +330,7 @@ class Following:
             if document.lacks_result:
                 return False
             answered = True
+            self._heed(document.deadline)
             self._take(document.update)
             self._must_be_open()
             patience = timing.resubscribe
@@ -368,11 +340,12 @@ class Following:
 
     # ── One request, as often as it takes ─────────────────────────────────────────────────────────
 
-    def _get_status(self, give_up_at: float, tries: float) -> Steps[Document]:
-        return (yield from self._request("GET", "status", self._read_whole, give_up_at, tries))
+    def _get_status(self, wait: Wait, *, is_wait: bool) -> Steps[Document]:
+        return (yield from self._request("GET", "status", self._read_whole, wait, is_wait=is_wait))
 
     def _read_whole(self, answer: Answer) -> Document:
-        document = read_status(answer.body, self.update.task, self.update.job_id or "")
+        job_id = self.update.job_id or ""
+        document = read_status(answer.body, self.update.task, job_id, answer.headers)
         if document.lacks_result:
             raise Malformed("it is completed and has no result")
         if document.poll_after_seconds is None:
@@ -384,24 +357,29 @@ class Following:
         method: str,
         operation: str,
         read: Callable[[Answer], T],
-        give_up_at: float,
-        tries: float,
+        wait: Wait,
         *,
+        tries: int | None = None,
+        is_wait: bool = False,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> Steps[T]:
         """What `read` makes of the answer.
 
-        Repeated is what may go better: no answer, a 5xx, a 429, nonsense. All operations are safe
-        to repeat: the same submit is the same job, by its fingerprint or by its key.
+        Repeated is what may go better: no answer, 408, 425, 429, a 5xx, and whatever is not the
+        API's own. All operations are safe to repeat: the same submit is the same job, by its
+        fingerprint or by its key. A wait (`is_wait`) repeats until its deadline, others `tries`
+        times.
         """
         path = f"/{quote(self.update.task, safe='')}/{operation}"
         if operation != "generate":
             path += f"/{quote(self.update.job_id or '', safe='')}"
-        failures = malformed = 0
+        failures = 0
         has_fresh_token = fresh_token = False
         while True:
-            timeout = max(1.0, min(self._timing.request_timeout, give_up_at - self._clock()))
+            timeout = self._timing.request_timeout
+            if wait.limit_seconds is not None:
+                timeout = min(timeout, max(1.0, wait.limit_seconds))
             answer = yield Call(method, path, timeout, headers or {}, body, fresh_token)
             fresh_token = _is_unauthorized(answer) and not has_fresh_token
             if fresh_token and self._policy.can_refresh_token:
@@ -410,28 +388,35 @@ class Following:
             try:
                 return self._judge(answer, read, f"{method} /{self.update.task}/{operation}")
             except _Again as again:
-                error, pause = again.error, again.after_seconds
+                error, asked_for = again.error, again.after_seconds or 0.0
             self._must_be_open()
             failures += 1
-            malformed += isinstance(error, ProtocolError)
-            pause = max(pause or 0.0, self._backoff(failures))  # 0 would be no pause at all
-            is_enough = failures >= tries or malformed >= self._timing.malformed_tries
-            if is_enough or self._clock() + pause >= give_up_at:
+            pause = max(asked_for, self._backoff(failures))  # 0 would be no pause at all
+            left = self._left(wait)
+            if is_wait:
+                is_enough = left <= 0
+            else:
+                is_enough = failures >= (tries or self._timing.tries) or pause >= left
+                is_enough |= asked_for > self._timing.longest_retry_after
+            if is_enough:
                 raise error
-            yield Sleep(pause)
+            yield Sleep(min(pause, left))
             self._must_be_open()
 
-    def _judge(self, answer: Answer | Lost, read: Callable[[Answer], T], request: str) -> T:
+    def _judge(self, answer: Answer | Lost | Unset, read: Callable[[Answer], T], request: str) -> T:
         """What `read` makes of it. _Again for what may go better, ApiProblem for what will not."""
+        if isinstance(answer, Unset):
+            raise SetupError(answer.reason, self.update)
         if isinstance(answer, Lost):
-            raise _Again(Unreachable(f"No answer from the server: {answer.reason}", self.update))
+            message = f"No answer from {self._policy.address}: {answer.reason}"
+            raise _Again(Unreachable(message, self.update))
         if answer.status >= 400:
             problem = read_problem(answer, self.update)
-            if answer.status == 429 or answer.status >= 500:
+            if answer.status in (408, 425, 429) or answer.status >= 500 or not is_refusal(answer):
                 raise _Again(problem, problem.retry_after_seconds)
             raise problem
         try:
-            if not 200 <= answer.status < 300:
+            if answer.status not in (200, 202):
                 raise Malformed(f"it has the status {answer.status}")
             return read(answer)
         except Malformed as reason:
@@ -447,13 +432,37 @@ class Following:
 
     # ── Time ──────────────────────────────────────────────────────────────────────────────────────
 
-    def _give_up_at(self, deadline_seconds: float | None) -> float:
-        seconds = self._policy.deadline_seconds if deadline_seconds is None else deadline_seconds
-        return self._clock() + seconds
+    def _begin(self, deadline_seconds: float | None = None) -> Wait:
+        limit = self._policy.deadline_seconds if deadline_seconds is None else deadline_seconds
+        return Wait(self._clock(), limit)
 
-    def _remaining(self, give_up_at: float) -> float:
+    def _give_up_at(self, wait: Wait) -> float:
+        if wait.limit_seconds is not None:
+            return wait.began_at + wait.limit_seconds
+        return self._until or wait.began_at + self._timing.default_deadline
+
+    def _heed(self, deadline: Deadline) -> None:
+        """The server's deadline, by the answer's own clock and ours, which counts and never jumps.
+
+        A wrong `Date` may bring a moment too early, so the latest one holds; and none later than
+        a job that was as good as new when it became known.
+        """
+        now = self._clock()
+        self._known_at = now if self._known_at is None else self._known_at
+        moments = []
+        if deadline.by_date is not None:
+            moments.append(now + deadline.by_date)
+        if deadline.by_creation is not None:
+            moments.append(self._known_at + deadline.by_creation)
+        if moments:
+            self._until = max(self._until or 0.0, min(moments) + self._timing.grace)
+
+    def _left(self, wait: Wait) -> float:
+        return self._give_up_at(wait) - self._clock()
+
+    def _remaining(self, wait: Wait) -> float:
         """Seconds, more than none; WaitTimeout if there are none."""
-        seconds = give_up_at - self._clock()
+        seconds = self._left(wait)
         if seconds <= 0:
             raise WaitTimeout("The job has not ended within the time for it.", self.update)
         return seconds

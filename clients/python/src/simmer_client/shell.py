@@ -1,32 +1,28 @@
 """What the blocking and the asyncio client have in common: all that is no input or output."""
 
-import logging
 import re
 import time
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import httpx2
-from websockets.exceptions import WebSocketException
 
-from simmer_client.rules import Call, Following, Policy, Timing
+from simmer_client.effects import Call, Lost
+from simmer_client.network import Network
+from simmer_client.rules import Following, Policy, Timing
 from simmer_client.update import State, Update
 
 # API Gateway's own limit; a result measures far less.
 MAX_BODY_BYTES = 10 * 1024**2
-
-# What may go wrong with a socket; a name that cannot be a host's is a ValueError.
-SOCKET_ERRORS = (OSError, WebSocketException, ValueError)
-
-# At DEBUG, websockets logs every frame, and with it the token.
-SOCKET_LOG = logging.getLogger("simmer_client.socket")
-SOCKET_LOG.setLevel(logging.INFO)
 
 GiveToken = TypeVar("GiveToken")
 
 
 class Caller(Generic[GiveToken]):
     """Where the API is and who asks. `token` is one, or a function that returns one: it is called
-    when a token is first needed, and again when a request is answered 401."""
+    when a token is first needed, and again, once for all requests under way, when one of them is
+    answered 401. `proxy` and `ca_file` stand in for the environment's settings: see network.py.
+    `deadline_seconds` is when to give a job up; None leaves that to the server's own deadline."""
 
     def __init__(
         self,
@@ -34,25 +30,45 @@ class Caller(Generic[GiveToken]):
         token: str | GiveToken | None = None,
         *,
         push: bool = True,
-        deadline_seconds: float = 330.0,
+        deadline_seconds: float | None = None,
+        proxy: str | None = None,
+        ca_file: str | None = None,
         timing: Timing | None = None,
     ) -> None:
         self._base_url = _checked(base_url)
         self._give_token = None if isinstance(token, str) else token
         self._token = token if isinstance(token, str) else None
+        self._renewals = 0  # which token it is: a request is refused with the one it was sent with
+        self._network = Network(proxy, ca_file)
+        self._clock: Callable[[], float] = time.monotonic
         self._policy = Policy(
             push=push,
             secure=httpx2.URL(base_url).scheme == "https",
             can_refresh_token=self._give_token is not None,
             deadline_seconds=deadline_seconds,
+            address=_shown(self._base_url),
             timing=timing or Timing(),
         )
 
     def _following(self, task: str, **what: Any) -> Following:
-        return Following(task, self._policy, clock=time.monotonic, **what)
+        return Following(task, self._policy, clock=self._clock, **what)
 
-    def _needs_token(self, call: Call) -> bool:
-        return call.fresh_token or self._token is None
+    def _needs_token(self, refused: int | None) -> bool:
+        """`refused`: `_renewals` as it was when a token was refused; another one may be here."""
+        return self._token is None or refused == self._renewals
+
+    def _take_token(self, token: str) -> None:
+        self._token = token
+        self._renewals += 1
+
+    def _http_options(self) -> dict[str, Any]:
+        """How this machine reaches the API. Raises network.Unusable."""
+        tls = self._network.tls_for(self._base_url)
+        return {
+            "trust_env": False,
+            "proxy": self._network.proxy_for(self._base_url),
+            **({"verify": tls} if tls else {}),
+        }
 
     def _headers(self, call: Call) -> dict[str, str]:
         headers = {"accept": "application/json", **call.headers}
@@ -96,8 +112,19 @@ def _checked(base_url: str) -> str:
     return base_url.rstrip("/")
 
 
-def reason_of(error: Exception) -> str:
+def _shown(base_url: str) -> str:
+    """Without what may be secret: a name and a password, a query."""
+    url = httpx2.URL(base_url)
+    return str(url.copy_with(username=None, password=None, query=None, fragment=None)).rstrip("/")
+
+
+def lost(error: Exception) -> Lost:
     """Without the text of what was wrong with our own request, which may quote it."""
     if isinstance(error, httpx2.LocalProtocolError):
-        return type(error).__name__
-    return str(error) or type(error).__name__
+        return Lost(type(error).__name__)
+    words = re.sub(
+        r"^\[[^]]*\]\s*", "", str(error)
+    )  # [Errno 111], [SSL: CERTIFICATE_VERIFY_FAILED]
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        words += "; SSL_CERT_FILE, or ca_file, names authorities to trust instead of the system's"
+    return Lost(words or type(error).__name__)

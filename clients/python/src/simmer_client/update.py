@@ -39,3 +39,4 @@ class Update:
     error: str | None = None  # failed: a sentence for the user
     error_code: str | None = None
     retryable: bool = False
+    goes_on: bool = False  # cancelled for us alone: others wait for it

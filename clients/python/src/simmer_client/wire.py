@@ -3,8 +3,8 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -42,12 +42,24 @@ class PushOffer:
     token: str
 
 
+LONGEST_JOB_SECONDS = 86_400.0  # a `deadlineAt` further away than that is no deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """How long a job may run on, in two readings of `deadlineAt`; None: this one cannot be had."""
+
+    by_date: float | None = None  # seconds from the answer's own `Date`, so from now on
+    by_creation: float | None = None  # seconds from `createdAt`, so at most from when it was known
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A status document: the update it means, and when the server wants to be asked again."""
 
     update: Update
     poll_after_seconds: float | None = None
+    deadline: Deadline = field(default_factory=Deadline)
 
     @property
     def lacks_result(self) -> bool:
@@ -55,20 +67,22 @@ class Document:
         return self.update.state is State.COMPLETED and self.update.result is None
 
 
-def read_submitted(body: bytes, task: str) -> tuple[Update, PushOffer | None]:
+def read_submitted(answer: Answer, task: str) -> tuple[Update, PushOffer | None, Deadline]:
     """The answer to a submit that is not refused: accepted, or answered at once."""
-    fields = _object(body)
+    body, fields = answer.body, _object(answer.body)
     job_id = _text(fields, "jobId")
     if not job_id:
         raise Malformed("it names no job")
     if fields.get("status") == "completed":
         if fields.get("result") is None:
             raise Malformed("it is completed and has no result")
-        return replace(read_status(body, task, job_id).update, cached=True, progress=100), None
+        completed = read_status(body, task, job_id).update
+        return replace(completed, cached=True, progress=100), None, Deadline()
     if fields.get("status") != "submitted":
         raise Malformed("its status is unknown")
     message = _text(fields, "message")
-    return Update(task=task, job_id=job_id, state=State.POLLING, message=message), _offer(fields)
+    update = Update(task=task, job_id=job_id, state=State.POLLING, message=message)
+    return update, _offer(fields), _deadline(fields, answer.headers)
 
 
 def _offer(fields: Mapping[str, Any]) -> PushOffer | None:
@@ -79,7 +93,9 @@ def _offer(fields: Mapping[str, Any]) -> PushOffer | None:
     return None
 
 
-def read_status(body: bytes | str, task: str, job_id: str) -> Document:
+def read_status(
+    body: bytes | str, task: str, job_id: str, headers: Mapping[str, str] | None = None
+) -> Document:
     """A status document of that job. It may lack the result: see `Document.lacks_result`."""
     fields = _object(body)
     if fields.get("jobId") != job_id:
@@ -103,7 +119,57 @@ def read_status(body: bytes | str, task: str, job_id: str) -> Document:
         retryable=fields.get("retryable") is True,
     )
     poll_after_ms = _number(fields, "pollAfterMs")
-    return Document(update, None if poll_after_ms is None else poll_after_ms / 1000)
+    return Document(
+        update,
+        None if poll_after_ms is None else poll_after_ms / 1000,
+        _deadline(fields, headers or {}),
+    )
+
+
+def _deadline(fields: Mapping[str, Any], headers: Mapping[str, str]) -> Deadline:
+    """The phone's own clock has no part in it: it may be wrong, and it may jump."""
+    until = _moment(fields.get("deadlineAt"))
+    return Deadline(
+        by_date=_between(_http_date(headers.get("date", "")), until),
+        by_creation=_between(_moment(fields.get("createdAt")), until),
+    )
+
+
+def _between(start: datetime | None, end: datetime | None) -> float | None:
+    """Seconds; None where they make no sense of a job that is open."""
+    if start is None or end is None:
+        return None
+    seconds = (end - start).total_seconds()
+    return seconds if 0 < seconds <= LONGEST_JOB_SECONDS else None
+
+
+def _moment(value: object) -> datetime | None:
+    """An ISO time that ends in Z."""
+    if not isinstance(value, str) or not value.endswith("Z"):
+        return None
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        return None
+
+
+def _http_date(value: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, TypeError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def is_refusal(answer: Answer) -> bool:
+    """Whether a 4xx is the API's own, or its gateway's: proxies and login pages have theirs."""
+    if answer.status == 401:
+        return True
+    try:
+        fields = _object(answer.body)
+    except Malformed:
+        return False
+    return any(isinstance(fields.get(name), str) for name in ("code", "title", "detail", "message"))
 
 
 def read_problem(answer: Answer, job: Update) -> ApiProblem:
@@ -139,14 +205,8 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit() and len(value) < 10:
         return float(value)
-    try:
-        until, now = (
-            moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            for moment in map(parsedate_to_datetime, (value, headers.get("date", "")))
-        )
-    except (ValueError, TypeError):
-        return None
-    return max(0.0, (until - now).total_seconds())
+    until, now = _http_date(value), _http_date(headers.get("date", ""))
+    return max(0.0, (until - now).total_seconds()) if until and now else None
 
 
 def _object(body: bytes | str) -> dict[str, Any]:
