@@ -1,47 +1,12 @@
-/**
- * Simmer's client for browsers, React Native and Node.js 20 or newer. Types: simmer.d.ts.
- *
- *     const simmer = new SimmerClient({ baseUrl, token: ({ renew }) => accessToken(renew) });
- *     const job = simmer.job({ onUpdate: ({ progress, message }) => show(progress, message) });
- *     const { recipes } = await job.submit({ ingredients: ["egg", "rice"] });
- *
- * A job goes
- *
- *     idle ──submit──▶ submitting ──202──▶ polling ──▶ completed | failed | cancelled
- *       └────resume────────────────────────▲
- *
- * and `submit`, `resume` and `wait` give one promise: it resolves with the result, or rejects with
- *
- *     SimmerError            code, status (HTTP), job (the last status document), retryable
- *     ├── JobFailed          the job ended without a result; code is its `errorCode`
- *     ├── JobCancelled       cancelled
- *     ├── RequestRefused     the API said no; code is its problem's `code`, or else http_<status>
- *     ├── MalformedAnswer    malformed_answer: not what a Simmer API says
- *     ├── Unreachable        unreachable: no answer, however often it was asked
- *     └── DeadlineExceeded   client_deadline: still open, at a last look, after `deadlineMs`
- *
- * or with the reason of the AbortSignal, which leaves the job running: another can `resume` its id.
- */
 
-const DEADLINE_MS = 330_000; // the server's own default is 300 s, after which every job has ended
-const REQUEST_TIMEOUT_MS = 15_000;
-const FALLBACK_POLL_MS = 2000; // where the server does not say when to ask again
-const SHORTEST_POLL_MS = 250;
-const LONGEST_BACKOFF_MS = 10_000;
-const TRIES = 4; // of a submit or a cancel; a status is asked until the deadline
-const LONGEST_RETRY_AFTER_MS = 30_000; // a person waits for a submit: past this it is refused
-const PUSH_EVERY_MS = 10_000; // subscribed again this often: moves the bar, finds a dead socket
-const PUSH_QUEUED_MS = 1200; // doubles up to that: nobody tells when a job's turn comes
-const PUSH_TIMEOUT_MS = 4000; // a socket that is silent for this long is dead
-const PUSH_TIMEOUT_ON_RETURN_MS = 1500; // while asleep, most do die
+// Made by build.js from src/: change it there.
 
-const OPEN = ["pending", "processing"];
-const TERMINAL = ["completed", "failed", "cancelled"];
+class SimmerError extends Error {
+  // Written out in each class: a minifier renames classes, and crash reports go by the name.
+  name = "SimmerError";
 
-export class SimmerError extends Error {
   constructor(code, message, { status, job, retryable = false, cause } = {}) {
     super(message, cause === undefined ? undefined : { cause });
-    this.name = new.target.name;
     this.code = code;
     this.status = status;
     this.job = job;
@@ -49,57 +14,413 @@ export class SimmerError extends Error {
   }
 }
 
-export class JobFailed extends SimmerError {}
-export class JobCancelled extends SimmerError {}
-export class MalformedAnswer extends SimmerError {}
-export class Unreachable extends SimmerError {}
-export class DeadlineExceeded extends SimmerError {}
+class JobFailed extends SimmerError {
+  name = "JobFailed";
+}
 
-export class RequestRefused extends SimmerError {
+class JobCancelled extends SimmerError {
+  name = "JobCancelled";
+  /** It ended for this follower alone: others wait for it, and it is still worked on. */
+  goesOn = false;
+}
+
+class RequestRefused extends SimmerError {
+  name = "RequestRefused";
   /** The complaints of a 422, `{field, message}` each. */
   errors = [];
   /** What a Retry-After header asked for. */
   retryAfterMs = undefined;
 }
 
-/** Where a Simmer API is, and how this platform talks to it. */
-export class SimmerClient {
-  #platform;
+class MalformedAnswer extends SimmerError {
+  name = "MalformedAnswer";
+}
 
-  constructor({
-    baseUrl,
-    token,
-    task = "recipe",
-    push = true,
-    deadlineMs = DEADLINE_MS,
-    requestTimeoutMs = REQUEST_TIMEOUT_MS,
-    pushTimeoutMs = PUSH_TIMEOUT_MS,
-    fetch = globalThis.fetch,
-    WebSocket = globalThis.WebSocket,
-    visibility = documentVisibility(),
-    clock = systemClock,
-  }) {
-    this.#platform = {
-      // A browser's fetch must not be called as somebody's method.
-      fetch: (...request) => fetch(...request),
-      url: (...path) => [String(baseUrl).replace(/\/+$/, ""), task, ...path].join("/"),
-      token: typeof token === "function" ? token : ({ renew }) => (renew ? undefined : token),
-      WebSocket: push ? WebSocket : undefined,
-      deadlineMs,
-      requestTimeoutMs,
-      pushTimeoutMs,
-      visibility,
-      clock,
-    };
+class Unreachable extends SimmerError {
+  name = "Unreachable";
+}
+
+class DeadlineExceeded extends SimmerError {
+  name = "DeadlineExceeded";
+}
+
+function cancelled(goesOn = false) {
+  const message = goesOn
+    ? "The job was left, and goes on for others who wait for it."
+    : "The job was cancelled.";
+  const error = new JobCancelled("cancelled", message);
+  error.goesOn = goesOn;
+  return error;
+}
+
+// --- Answers: read with suspicion, for login pages and proxies answer in the API's place ------
+
+const OPEN = ["pending", "processing"];
+const TERMINAL = ["completed", "failed", "cancelled"];
+
+const GATEWAY_CODES = { 401: "unauthorized", 403: "forbidden", 404: "not_found", 429: "too_many_requests" };
+
+/** What stands for an answer when there was none. */
+const notAnswered = (cause) => ({ status: 0, cause });
+
+/**
+ * What an answer means: `{document}`, as `read` makes it of a 200 or 202, or else `{error}`, and
+ * whether that is `passing`: no answer at all, trouble of the moment, or nothing of the API's own.
+ */
+function judged(answer, read) {
+  const { status, body } = answer;
+  if (status === 0) {
+    const { cause } = answer;
+    const error = new Unreachable("unreachable", "The server did not answer.", { cause, retryable: true });
+    return { error, passing: true };
   }
+  if (status >= 400) {
+    const isOfTheMoment = [408, 425, 429].includes(status) || status >= 500;
+    const isOwn = status === 401 || [body?.code, body?.title, body?.detail, body?.message].some(isText);
+    return { error: refused(answer, isOfTheMoment || !isOwn), passing: isOfTheMoment || !isOwn };
+  }
+  const document = status === 200 || status === 202 ? read(answer) : undefined;
+  if (document) return { document };
+  const message = "The answer is none of a Simmer API.";
+  const error = new MalformedAnswer("malformed_answer", message, { status, retryable: true });
+  return { error, passing: true };
+}
 
-  /** A job to `submit` or `resume`, once. `onUpdate(job)` is called whenever anything changes. */
-  job({ onUpdate = () => {}, signal } = {}) {
-    return new Job(this.#platform, onUpdate, signal);
+/** The answer to a submit: accepted, or answered at once. */
+function readSubmitted({ status, body }) {
+  if (!isText(body?.jobId)) return undefined;
+  if (status === 202) return body.status === "submitted" ? body : undefined;
+  return body.status === "completed" && isWhole(body) ? { progress: 100, ...body } : undefined;
+}
+
+const readStatus = (jobId) => ({ body }) =>
+  isStatus(body, jobId) && isWhole(body) ? body : undefined;
+
+const isStatus = (document, jobId) =>
+  document?.jobId === jobId &&
+  (OPEN.includes(document.status) || TERMINAL.includes(document.status)) &&
+  Number.isFinite(document.progress);
+
+/** A frame leaves out a result that is too large for it. */
+const isWhole = ({ status, result }) => status !== "completed" || (result !== undefined && result !== null);
+
+const isText = (value) => typeof value === "string" && value !== "";
+
+/** Plain `ws` is for an API that is not encrypted either. */
+const isPush = (push, isSecure) =>
+  isText(push?.token) && isText(push?.url) && (isSecure ? /^wss:/i : /^wss?:/i).test(push.url);
+
+const positive = (value) => (Number.isFinite(value) && value > 0 ? value : undefined);
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 
-export class Job {
+function refused({ status, body, retryAfterMs }, retryable) {
+  const code = isText(body?.code) ? body.code : (GATEWAY_CODES[status] ?? `http_${status}`);
+  const message = [body?.detail, body?.title, body?.message].find(isText) ?? `HTTP status ${status}`;
+  const error = new RequestRefused(code, message, { status, retryable });
+  if (Array.isArray(body?.errors)) error.errors = body.errors;
+  error.retryAfterMs = retryAfterMs;
+  return error;
+}
+
+/** A Retry-After header: seconds, or a date, which counts by the answer's own clock. */
+function retryAfterMs(header, dateMs) {
+  if (!header) return undefined;
+  const text = header.trim();
+  const ms = /^\d{1,9}$/.test(text) ? Number(text) * 1000 : Date.parse(text) - dateMs;
+  return Number.isFinite(ms) ? Math.max(ms, 0) : undefined;
+}
+
+// --- Time and platform -----------------------------------------------------------------------
+
+const LONGEST_BACKOFF_MS = 10_000;
+
+// The time of day jumps: it is set, and phones set it by themselves.
+const systemClock = {
+  now: () => globalThis.performance?.now?.() ?? Date.now(),
+  setTimeout: (callback, ms) => setTimeout(callback, ms),
+  clearTimeout: (timer) => clearTimeout(timer),
+};
+
+/** 1, 2, 4 s and so on, less up to half of it, so that many clients do not come back as one. */
+const backoffMs = (failures) =>
+  Math.min(1000 * 2 ** (failures - 1), LONGEST_BACKOFF_MS) * (1 - Math.random() / 2);
+
+function documentVisibility() {
+  if (typeof document === "undefined" || !("hidden" in document)) return undefined;
+  return {
+    isHidden: () => document.hidden,
+    onChange: (callback) => {
+      document.addEventListener("visibilitychange", callback);
+      return () => document.removeEventListener("visibilitychange", callback);
+    },
+  };
+}
+
+/** Unique is enough: it is no secret. React Native has no crypto of its own. */
+const randomKey = () =>
+  globalThis.crypto?.randomUUID?.() ??
+  "xxxxxxxx-xxxx-4xxx-8xxx-xxxxxxxxxxxx".replace(/x/g, () => Math.floor(Math.random() * 16).toString(16));
+
+const isSecure = (baseUrl) => /^https:/i.test(absolute(baseUrl));
+
+/** Whether an answer came by a redirect, which some platforms follow whatever they are told. */
+function isFromElsewhere({ type, redirected, url }, asked) {
+  if (type === "opaqueredirect" || redirected === true) return true;
+  const [from, to] = [url, asked].map((each) => (each ? originOf(absolute(each)) : undefined));
+  return from !== undefined && to !== undefined && from !== to;
+}
+
+const absolute = (url) => (/^[a-z][a-z0-9+.-]*:/i.test(url) ? url : (globalThis.location?.href ?? ""));
+
+function originOf(url) {
+  try {
+    return new URL(url).origin;
+  } catch {
+    // React Native's URL knows no origin.
+    const [, scheme, host] = /^(https?):\/\/(?:[^/?#]*@)?([^/?#]+)/i.exec(url) ?? [];
+    return host && `${scheme}://${host}`.toLowerCase().replace(scheme.length === 5 ? /:443$/ : /:80$/, "");
+  }
+}
+
+// --- HTTP ------------------------------------------------------------------------------------
+
+/** One request and its answer; where the token is refused, once more with a new one. */
+async function exchange(platform, watch, request) {
+  const { tokens } = platform;
+  const sentWith = tokens.renewals;
+  const answer = await ask(platform, watch, request, () => tokens.current());
+  if (answer.status !== 401 || watch.isOver()) return answer;
+  return (await ask(platform, watch, request, () => tokens.renewed(sentWith), true)) ?? answer;
+}
+
+/** Rejects when there is no answer. Undefined when a new token is needed and not to be had. */
+async function ask(platform, watch, { method, path, headers = {}, body }, bearerOf, isRenewed = false) {
+  const { fetch, url, requestTimeoutMs, deadlineMs = Infinity } = platform;
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  const stopTimer = watch.later(Math.min(requestTimeoutMs, deadlineMs), abort);
+  const stopWatching = watch.onEnd(abort);
+  const timedOut = new Promise((_, reject) => {
+    controller.signal.addEventListener("abort", () => reject(new Error("No answer in time.")));
+  });
+  const answered = async () => {
+    const bearer = await bearerOf();
+    if (isRenewed && !bearer) return undefined;
+    const target = url(...path.map(encodeURIComponent));
+    const response = await fetch(target, {
+      method,
+      headers: { ...headers, ...(bearer ? { Authorization: `Bearer ${bearer}` } : {}) },
+      body,
+      signal: controller.signal,
+      redirect: "manual", // a token goes where the app said, and nowhere else
+    });
+    if (isFromElsewhere(response, target)) throw new Error("The answer came from elsewhere.");
+    const dateMs = Date.parse(response.headers.get("Date") ?? "");
+    return {
+      status: response.status,
+      dateMs,
+      retryAfterMs: retryAfterMs(response.headers.get("Retry-After"), dateMs),
+      body: parsed(await response.text()),
+    };
+  };
+  try {
+    // Raced, for a token provider or a fetch of somebody's own may not heed the signal.
+    return await Promise.race([answered(), timedOut]);
+  } finally {
+    stopTimer();
+    stopWatching();
+  }
+}
+
+/** The caller's tokens. However many requests are refused at once, one new token is asked for. */
+class Tokens {
+  /** Which token it is: a request is refused with the one it was sent with. */
+  renewals = 0;
+  #give;
+  #clock;
+  #timeoutMs;
+  #latest;
+  #renewing;
+  #since;
+
+  constructor(token, clock, timeoutMs) {
+    this.#give = typeof token === "function" ? token : ({ renew }) => (renew ? undefined : token);
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  current() {
+    return this.#give({ renew: false });
+  }
+
+  renewed(sentWith) {
+    if (sentWith !== this.renewals) return this.#latest;
+    const isHung = this.#renewing && this.#clock.now() - this.#since >= this.#timeoutMs;
+    if (!this.#renewing || isHung) {
+      this.#since = this.#clock.now();
+      const renewing = this.#renew().finally(() => {
+        if (this.#renewing === renewing) this.#renewing = undefined;
+      });
+      this.#renewing = renewing;
+    }
+    return this.#renewing;
+  }
+
+  async #renew() {
+    const latest = await this.#give({ renew: true });
+    this.#latest = latest;
+    this.renewals += 1;
+    return latest;
+  }
+}
+
+// --- Until when ------------------------------------------------------------------------------
+
+const DEADLINE_MS = 330_000; // where the server does not say
+const GRACE_MS = 30_000; // after the server's own deadline, for a network that is away just then
+const LONGEST_JOB_MS = 86_400_000; // a `deadlineAt` further away than that is no deadline
+
+/**
+ * When to give a job up: by the caller's number, or else by the server's `deadlineAt`. That counts
+ * from the answer's own `Date`, on a clock that never jumps; the phone's own time has no part in it.
+ */
+class Patience {
+  #clock;
+  #limitMs;
+  #startedAt;
+  #knownAt;
+  #until;
+
+  constructor(clock, limitMs) {
+    this.#clock = clock;
+    this.#limitMs = limitMs;
+    this.#startedAt = clock.now();
+  }
+
+  get at() {
+    return this.#until ?? this.#startedAt + (this.#limitMs ?? DEADLINE_MS);
+  }
+
+  get leftMs() {
+    return Math.max(this.at - this.#clock.now(), 0);
+  }
+
+  get isOver() {
+    return this.leftMs === 0;
+  }
+
+  /** In the background a job ends unseen, so there is always time for a look on return. */
+  allow(ms) {
+    this.#until = Math.max(this.at, this.#clock.now() + ms);
+  }
+
+  /**
+   * A wrong `Date` may bring a moment too early, so the latest one holds; and none later than of a
+   * job that was as good as new when it became known. A page of another origin may see no `Date`.
+   */
+  heed({ deadlineAt, createdAt }, dateMs) {
+    if (this.#limitMs !== undefined) return;
+    const now = this.#clock.now();
+    this.#knownAt ??= now;
+    const until = isoMs(deadlineAt);
+    const moments = [
+      now + span(dateMs, until), //
+      this.#knownAt + span(isoMs(createdAt), until),
+    ].filter(Number.isFinite);
+    if (moments.length === 0) return;
+    this.#until = Math.max(this.#until ?? 0, Math.min(...moments) + GRACE_MS);
+  }
+}
+
+const isoMs = (text) => (typeof text === "string" && text.endsWith("Z") ? Date.parse(text) : NaN);
+
+/** NaN where it makes no sense of a job that is open. */
+function span(fromMs, toMs) {
+  const ms = toMs - fromMs;
+  return ms > 0 && ms <= LONGEST_JOB_MS ? ms : NaN;
+}
+
+// --- Push ------------------------------------------------------------------------------------
+
+const PUSH_EVERY_MS = 10_000; // subscribed again this often: moves the bar, finds a dead socket
+const PUSH_QUEUED_MS = 1000; // doubles up to that: nobody tells when a job's turn comes
+const PUSH_TIMEOUT_ON_RETURN_MS = 1500; // while asleep, most sockets do die
+
+/** Follow a job over the socket. Ends when the job has, or when it is to be polled instead. */
+function listen({ url, token }, jobId, { WebSocket, pushTimeoutMs }, watch) {
+  return new Promise((resolve) => {
+    let socket;
+    let stopTimer = () => {};
+    let queuedMs = PUSH_QUEUED_MS / 2;
+    const close = () => {
+      stopTimer();
+      stopListening();
+      stopWatching();
+      if (socket) {
+        socket.onopen = socket.onmessage = socket.onerror = socket.onclose = null;
+        try {
+          socket.close();
+        } catch {
+          // Some throw while they are still connecting.
+        }
+      }
+      resolve();
+    };
+    const expectAnswer = (withinMs) => {
+      stopTimer();
+      stopTimer = watch.later(Math.min(withinMs, watch.leftMs()), close);
+    };
+    const subscribe = (withinMs) => {
+      if (watch.leftMs() === 0) return close(); // the last look is a poll
+      expectAnswer(withinMs);
+      queuedMs *= 2;
+      try {
+        socket.send(JSON.stringify({ action: "subscribe", jobId, token }));
+      } catch {
+        close();
+      }
+    };
+    const stopListening = watch.onReturn(() => subscribe(PUSH_TIMEOUT_ON_RETURN_MS));
+    const stopWatching = watch.onEnd(close);
+    expectAnswer(pushTimeoutMs);
+    try {
+      socket = new WebSocket(url);
+    } catch {
+      return close(); // switched off, not to be had here, or not with this URL
+    }
+    socket.onopen = () => subscribe(pushTimeoutMs);
+    socket.onerror = socket.onclose = close;
+    socket.onmessage = ({ data }) => {
+      const document = readStatus(jobId)({ body: parsed(data) });
+      // A problem, garbage, or a result too large for a frame: polling deals with all of them.
+      if (!document) return close();
+      stopTimer();
+      watch.take(document);
+      if (watch.isOver()) return;
+      const againMs = document.stage === "queued" ? Math.min(queuedMs, PUSH_EVERY_MS) : PUSH_EVERY_MS;
+      stopTimer = watch.later(Math.min(againMs, watch.leftMs()), () => {
+        if (!watch.isHidden()) subscribe(pushTimeoutMs);
+      });
+    };
+  });
+}
+
+// --- A job -----------------------------------------------------------------------------------
+
+const FALLBACK_POLL_MS = 2000; // where the server does not say when to ask again
+const SHORTEST_POLL_MS = 250;
+const LONGEST_POLL_MS = 30_000;
+const TRIES = 5; // of a submit or a cancel; a status is asked until the deadline
+const LONGEST_RETRY_AFTER_MS = 30_000; // a person waits for a submit: past this it is refused
+
+class Job {
   id = undefined;
   /** 0 to 100; never goes back. */
   progress = 0;
@@ -121,7 +442,8 @@ export class Job {
   #signal;
   #document; // the last status document
   #ending = new Set(); // what to call when it is over
-  #deadlineAt = Infinity;
+  #patience;
+  #asked; // what was submitted: the same is the same job
   #cancelRequested = false;
   #submitted; // a promise: there is an id now, or it is over
   #setSubmitted;
@@ -151,13 +473,13 @@ export class Job {
 
   /**
    * Send the request and follow what comes of it. Repeating it is safe, for the same request is the
-   * same job; `fresh` asks for a job of its own, which an Idempotency-Key then makes safe.
+   * same job; `fresh` asks for a job of its own, by an Idempotency-Key that nobody used before.
    */
   submit(request, { fresh = false, idempotencyKey = fresh ? randomKey() : undefined } = {}) {
     const headers = { "Content-Type": "application/json" };
-    if (fresh) headers["Cache-Control"] = "no-cache";
     if (idempotencyKey !== undefined) headers["Idempotency-Key"] = idempotencyKey;
     const body = JSON.stringify(request);
+    this.#asked ??= JSON.stringify([idempotencyKey, body]);
     this.#start("submitting", () => this.#submit({ headers, body }));
     return this.#promise;
   }
@@ -174,12 +496,16 @@ export class Job {
   }
 
   /**
-   * Ask the server to stop it. Resolves with the state: "cancelled", also where others go on
-   * waiting for the same job, or "completed" if the result was there first. Rejects, and goes on
-   * following, if the server could not be asked.
+   * Give the job up. While another job object of this client follows the same one, only this object
+   * leaves it; the last one (or any, with `everywhere`) asks the server, and then it ends for this
+   * user, in other tabs and on other devices, too. Resolves with the state: "cancelled", or
+   * "completed" if the result was there first. Rejects, and goes on following, if the server could
+   * not be asked.
    */
-  async cancel() {
+  async cancel({ everywhere = false } = {}) {
+    await undefined; // React runs an effect, its clean-up and the effect again in one go
     if (this.#state === "idle") this.#end("cancelled", cancelled());
+    if (this.#isFollowing && !everywhere && this.#isShared) this.#end("cancelled", cancelled(true));
     if (this.#state === "submitting") {
       this.#cancelRequested = true;
       this.#wake(); // what is not accepted yet need not be sent again
@@ -194,18 +520,16 @@ export class Job {
   #start(state, follow, jobId) {
     if (this.#state !== "idle" || this.error) throw new Error("A job is submitted or resumed once.");
     if (this.#signal?.aborted) return this.#leave();
-    const { clock, deadlineMs, requestTimeoutMs } = this.#platform;
+    const { clock, deadlineMs, requestTimeoutMs, jobs } = this.#platform;
     this.id = jobId;
     this.#state = state;
-    this.#deadlineAt = clock.now() + deadlineMs;
-    // In the background a job ends unseen, so there is always time for a look on return.
-    const allowALook = () => {
-      this.#deadlineAt = Math.max(this.#deadlineAt, clock.now() + requestTimeoutMs);
-    };
-    this.#ending.add(this.#onReturn(allowALook));
+    this.#patience = new Patience(clock, deadlineMs);
+    this.#ending.add(this.#onReturn(() => this.#patience.allow(requestTimeoutMs)));
     const leave = () => this.#leave();
     this.#signal?.addEventListener("abort", leave);
     this.#ending.add(() => this.#signal?.removeEventListener("abort", leave));
+    jobs.add(this);
+    this.#ending.add(() => jobs.delete(this));
     this.#tell();
     follow().catch((error) => this.#end("failed", error));
   }
@@ -227,17 +551,25 @@ export class Job {
     return TERMINAL.includes(this.#state) || this.error !== undefined;
   }
 
+  get #isFollowing() {
+    return this.#state === "submitting" || this.#state === "polling";
+  }
+
+  /** Whether another object of this client follows the same job. */
+  get #isShared() {
+    const isSame = (other) =>
+      this.id !== undefined && other.id !== undefined
+        ? other.id === this.id
+        : other.#asked !== undefined && other.#asked === this.#asked;
+    return [...this.#platform.jobs].some((other) => other !== this && isSame(other));
+  }
+
   #leave() {
     this.#end("idle", this.#signal.reason ?? new Error("Aborted"));
   }
 
   #exceed() {
-    const seconds = Math.round(this.#platform.deadlineMs / 1000);
-    this.#end("failed", new DeadlineExceeded("client_deadline", `Still open after ${seconds} s.`));
-  }
-
-  get #isOverdue() {
-    return this.#platform.clock.now() >= this.#deadlineAt;
+    this.#end("failed", new DeadlineExceeded("client_deadline", "The job is still open after the time for it."));
   }
 
   #tell() {
@@ -250,39 +582,50 @@ export class Job {
   }
 
   async #submit(request) {
-    const answer = await this.#insist("POST", ["generate"], request);
-    if (!answer) return;
-    const document = answer.body;
-    if (answer.status === 200 && document?.status === "completed" && "result" in document) {
-      this.cached = document.cached === true;
-      this.id = document.jobId;
-      this.#apply({ progress: 100, ...document });
-      return;
-    }
-    if (answer.status !== 202 || !isId(document?.jobId)) throw malformed(answer.status);
+    const { cancelling } = this.#platform;
+    // What is being cancelled just now would be joined, and end with it.
+    await Promise.all([...cancelling].filter(({ of }) => of === this.#asked).map(({ done }) => done));
+    if (this.#isOver) return;
+    const accepted = await this.#insist({ method: "POST", path: ["generate"], ...request }, readSubmitted);
+    if (!accepted) return;
+    const { document, dateMs } = accepted;
     this.id = document.jobId;
+    if (document.status === "completed") {
+      this.cached = document.cached === true;
+      return this.#apply(document);
+    }
+    this.#patience.heed(document, dateMs);
     this.message = document.message;
     this.failures = 0;
     this.#state = "polling";
     this.#setSubmitted();
     this.#tell();
-    if (!this.#isOver && isPush(document.push)) await this.#listen(document.push);
+    const { isSecure } = this.#platform;
+    if (!this.#isOver && isPush(document.push, isSecure)) {
+      await listen(document.push, this.id, this.#platform, this.#watch);
+    }
     await this.#poll();
   }
 
   async #cancel() {
-    const answer = await this.#insist("POST", ["cancel", this.id], {});
-    if (!answer) return;
-    const document = answer.body;
-    if (!isStatus(document, this.id)) throw malformed(answer.status, document);
-    if (OPEN.includes(document.status)) {
-      // Others wait for it, so it goes on without us.
-      this.#document = document;
-      this.#end("cancelled", cancelled());
-    } else if (isWhole(document)) {
-      this.#apply(document);
-    } else {
-      throw malformed(answer.status, document);
+    const { cancelling } = this.#platform;
+    let finish;
+    const entry = { of: this.#asked, done: new Promise((resolve) => (finish = resolve)) };
+    if (this.#asked !== undefined) cancelling.add(entry);
+    try {
+      const request = { method: "POST", path: ["cancel", this.id] };
+      const answered = await this.#insist(request, readStatus(this.id));
+      if (!answered) return;
+      if (OPEN.includes(answered.document.status)) {
+        // Others wait for it, so it goes on without us.
+        this.#document = answered.document;
+        this.#end("cancelled", cancelled(true));
+      } else {
+        this.#apply(answered.document);
+      }
+    } finally {
+      cancelling.delete(entry);
+      finish();
     }
   }
 
@@ -290,7 +633,7 @@ export class Job {
   #apply(document) {
     if (this.#isOver) return;
     this.#document = document;
-    this.progress = Math.max(this.progress, document.progress);
+    this.progress = Math.max(this.progress, Math.min(document.progress, 100));
     this.stage = document.stage;
     this.message = document.message;
     this.estimatedSecondsRemaining = document.estimatedSecondsRemaining;
@@ -308,7 +651,7 @@ export class Job {
     this.#tell();
   }
 
-  // --- Polling -------------------------------------------------------------------------------
+  // --- Asking --------------------------------------------------------------------------------
 
   async #poll() {
     while (!this.#isOver) {
@@ -317,25 +660,77 @@ export class Job {
         continue;
       }
       this.transport = "polling";
-      const isLast = this.#isOverdue; // the deadline never strikes before a last look
-      const answer = await this.#exchange("GET", ["status", this.id]).catch(notAnswered);
+      const { document, error, passing, answer } = await this.#ask(
+        { method: "GET", path: ["status", this.id] },
+        readStatus(this.id),
+      );
       if (this.#isOver) return;
-      if (isTransient(answer)) {
-        if (isLast) return this.#exceed();
+      if (error && !passing) throw error;
+      if (error) {
+        if (this.#patience.isOver) throw error; // the deadline never strikes before a last look
         this.failures += 1;
         this.#tell();
         await this.#pause(Math.max(answer.retryAfterMs ?? 0, backoffMs(this.failures)));
         continue;
       }
-      if (answer.status !== 200) throw refused(answer);
-      const document = answer.body;
-      if (!isStatus(document, this.id) || !isWhole(document)) throw malformed(200, document);
       this.failures = 0;
+      this.#patience.heed(document, answer.dateMs);
       this.#apply(document);
-      if (isLast && !this.#isOver) return this.#exceed();
+      if (this.#patience.isOver) return this.#exceed();
       const waitMs = positive(document.pollAfterMs) ?? answer.retryAfterMs ?? FALLBACK_POLL_MS;
-      await this.#pause(Math.max(waitMs, SHORTEST_POLL_MS));
+      await this.#pause(Math.min(Math.max(waitMs, SHORTEST_POLL_MS), LONGEST_POLL_MS));
     }
+  }
+
+  /** Ask until there is an answer, a few times. Undefined when it is over before. */
+  async #insist(request, read) {
+    const isSubmit = this.#state === "submitting";
+    const isUnwanted = () => isSubmit && this.#cancelRequested;
+    for (let tries = 1; ; tries += 1) {
+      const { document, error, passing, answer } = await this.#ask(request, read);
+      if (this.#isOver) return undefined;
+      if (document) return { document, dateMs: answer.dateMs };
+      if (!passing) throw error;
+      const waitMs = Math.max(answer.retryAfterMs ?? 0, backoffMs(tries));
+      const isTooLong = waitMs >= this.#patience.leftMs || waitMs > LONGEST_RETRY_AFTER_MS;
+      if (!isUnwanted()) {
+        if (tries === TRIES || isTooLong) throw error;
+        if (isSubmit) {
+          this.failures = tries;
+          this.#tell();
+        }
+        await this.#pause(waitMs);
+      }
+      if (isUnwanted()) this.#end("cancelled", cancelled());
+      if (this.#isOver) return undefined;
+    }
+  }
+
+  async #ask(request, read) {
+    const answer = await exchange(this.#platform, this.#watch, request).catch(notAnswered);
+    return { answer, ...judged(answer, read) };
+  }
+
+  // --- Waiting -------------------------------------------------------------------------------
+
+  /** What HTTP and push need to know of the job, and may do with it. */
+  get #watch() {
+    return {
+      isOver: () => this.#isOver,
+      isHidden: () => this.#isHidden,
+      leftMs: () => this.#patience.leftMs,
+      later: (ms, callback) => this.#later(ms, callback),
+      onReturn: (callback) => this.#onReturn(callback),
+      onEnd: (callback) => {
+        this.#ending.add(callback);
+        return () => this.#ending.delete(callback);
+      },
+      take: (document) => {
+        this.transport = "push";
+        this.#patience.heed(document, NaN);
+        this.#apply(document);
+      },
+    };
   }
 
   get #isHidden() {
@@ -345,7 +740,6 @@ export class Job {
   /** Ends after `ms` or at the deadline, on return to the foreground, and when all is over. */
   #pause(ms) {
     if (this.#isOver) return Promise.resolve();
-    const atMostMs = Math.max(this.#deadlineAt - this.#platform.clock.now(), 0);
     return new Promise((resolve) => {
       const wake = () => {
         stopTimer();
@@ -353,6 +747,7 @@ export class Job {
         this.#ending.delete(wake);
         resolve();
       };
+      const atMostMs = this.#patience.leftMs;
       const stopTimer = ms === Infinity ? () => {} : this.#later(Math.min(ms, atMostMs), wake);
       const stopListening = this.#onReturn(wake);
       this.#ending.add(wake);
@@ -381,219 +776,75 @@ export class Job {
     this.#ending.add(stop);
     return stop;
   }
+}
 
-  // --- Push ----------------------------------------------------------------------------------
+const REQUEST_TIMEOUT_MS = 15_000;
+const PUSH_TIMEOUT_MS = 5000; // a socket that is silent for this long is dead
 
-  /** Follow over the socket. Ends when the job has, or when it is to be polled instead. */
-  #listen({ url, token }) {
-    const { pushTimeoutMs } = this.#platform;
-    return new Promise((resolve) => {
-      let socket;
-      let stopTimer = () => {};
-      let queuedMs = PUSH_QUEUED_MS / 2;
-      const close = () => {
-        stopTimer();
-        stopListening();
-        this.#ending.delete(close);
-        if (socket) {
-          socket.onopen = socket.onmessage = socket.onerror = socket.onclose = null;
-          try {
-            socket.close();
-          } catch {
-            // Some throw while they are still connecting.
-          }
-        }
-        resolve();
-      };
-      const expectAnswer = (withinMs) => {
-        stopTimer();
-        stopTimer = this.#later(withinMs, close);
-      };
-      const subscribe = (withinMs) => {
-        if (this.#isOverdue) return close();
-        expectAnswer(withinMs);
-        queuedMs *= 2;
-        try {
-          socket.send(JSON.stringify({ action: "subscribe", jobId: this.id, token }));
-        } catch {
-          close();
-        }
-      };
-      const stopListening = this.#onReturn(() => subscribe(PUSH_TIMEOUT_ON_RETURN_MS));
-      this.#ending.add(close);
-      expectAnswer(pushTimeoutMs);
-      try {
-        socket = new this.#platform.WebSocket(url);
-      } catch {
-        return close(); // switched off, not to be had here, or not with this URL
-      }
-      socket.onopen = () => subscribe(pushTimeoutMs);
-      socket.onerror = socket.onclose = close;
-      socket.onmessage = ({ data }) => {
-        const document = parsed(data);
-        // A problem, garbage, or a result too large for a frame: polling deals with all of them.
-        if (!isStatus(document, this.id) || !isWhole(document)) return close();
-        this.transport = "push";
-        stopTimer();
-        this.#apply(document);
-        if (this.#isOver) return;
-        const againMs = this.stage === "queued" ? Math.min(queuedMs, PUSH_EVERY_MS) : PUSH_EVERY_MS;
-        stopTimer = this.#later(againMs, () => {
-          if (!this.#isHidden) subscribe(pushTimeoutMs);
-        });
-      };
-    });
-  }
+/** Where a Simmer API is, and how this platform talks to it. */
+class SimmerClient {
+  #platform;
 
-  // --- HTTP ----------------------------------------------------------------------------------
-
-  /** Ask until there is an answer, a few times. Undefined when it is over before. */
-  async #insist(method, path, options) {
-    const isSubmit = this.#state === "submitting";
-    for (let tries = 1; ; tries += 1) {
-      const answer = await this.#exchange(method, path, options).catch(notAnswered);
-      if (this.#isOver) return undefined;
-      if (!isTransient(answer)) {
-        if (answer.status >= 300) throw refused(answer);
-        return answer;
-      }
-      const waitMs = Math.max(answer.retryAfterMs ?? 0, backoffMs(tries));
-      const isTooLong = this.#platform.clock.now() + waitMs >= this.#deadlineAt;
-      const isUnwanted = () => isSubmit && this.#cancelRequested;
-      if (!isUnwanted()) {
-        if (tries === TRIES || waitMs > LONGEST_RETRY_AFTER_MS || isTooLong) throw refused(answer);
-        if (isSubmit) {
-          this.failures = tries;
-          this.#tell();
-        }
-        await this.#pause(waitMs);
-      }
-      if (isUnwanted()) this.#end("cancelled", cancelled());
-      if (this.#isOver) return undefined;
-    }
-  }
-
-  /** One request and its answer; where the token is refused, once more with a new one. */
-  async #exchange(method, path, options) {
-    const answer = await this.#request(method, path, options, false);
-    if (answer.status !== 401 || this.#isOver) return answer;
-    return (await this.#request(method, path, options, true)) ?? answer;
-  }
-
-  /** Rejects when there is no answer. Undefined when there is no new token to be had. */
-  async #request(method, path, { headers = {}, body } = {}, renew) {
-    const { fetch, url, token, requestTimeoutMs, deadlineMs } = this.#platform;
-    const controller = new AbortController();
-    const abort = () => controller.abort();
-    const stopTimer = this.#later(Math.min(requestTimeoutMs, deadlineMs), abort);
-    this.#ending.add(abort);
-    const timedOut = new Promise((_, reject) => {
-      controller.signal.addEventListener("abort", () => reject(new Error("No answer in time.")));
-    });
-    const exchange = async () => {
-      const bearer = await token({ renew });
-      if (renew && !bearer) return undefined;
-      const response = await fetch(url(...path.map(encodeURIComponent)), {
-        method,
-        headers: { ...headers, ...(bearer ? { Authorization: `Bearer ${bearer}` } : {}) },
-        body,
-        signal: controller.signal,
-      });
-      return {
-        status: response.status,
-        retryAfterMs: retryAfterMs(response.headers.get("Retry-After")),
-        body: parsed(await response.text()),
-      };
+  constructor({
+    baseUrl,
+    token,
+    task = "recipe",
+    push = true,
+    deadlineMs = undefined,
+    requestTimeoutMs = REQUEST_TIMEOUT_MS,
+    pushTimeoutMs = PUSH_TIMEOUT_MS,
+    fetch = globalThis.fetch,
+    WebSocket = globalThis.WebSocket,
+    visibility = documentVisibility(),
+    clock = systemClock,
+  }) {
+    this.#platform = {
+      // A browser's fetch must not be called as somebody's method.
+      fetch: (...request) => fetch(...request),
+      url: (...path) => [String(baseUrl).replace(/\/+$/, ""), task, ...path].join("/"),
+      isSecure: isSecure(String(baseUrl)),
+      tokens: new Tokens(token, clock, requestTimeoutMs),
+      WebSocket: push ? WebSocket : undefined,
+      deadlineMs,
+      requestTimeoutMs,
+      pushTimeoutMs,
+      visibility,
+      clock,
+      jobs: new Set(), // that are followed just now
+      cancelling: new Set(), // {of: what was submitted, done: a promise}
     };
-    try {
-      // Raced, for a token provider or a fetch of somebody's own may not heed the signal.
-      return await Promise.race([exchange(), timedOut]);
-    } finally {
-      stopTimer();
-      this.#ending.delete(abort);
-    }
+  }
+
+  /** A job to `submit` or `resume`, once. `onUpdate(job)` is called whenever anything changes. */
+  job({ onUpdate = () => {}, signal } = {}) {
+    return new Job(this.#platform, onUpdate, signal);
   }
 }
 
-// --- Answers ---------------------------------------------------------------------------------
+/**
+ * Simmer's client for browsers, React Native and Node.js 20 or newer. Types: simmer.d.ts.
+ *
+ *     const simmer = new SimmerClient({ baseUrl, token: ({ renew }) => accessToken(renew) });
+ *     const job = simmer.job({ onUpdate: ({ progress, message }) => show(progress, message) });
+ *     const { recipes } = await job.submit({ ingredients: ["egg", "rice"] });
+ *
+ * A job goes
+ *
+ *     idle ──submit──▶ submitting ──202──▶ polling ──▶ completed | failed | cancelled
+ *       └────resume────────────────────────▲
+ *
+ * and `submit`, `resume` and `wait` give one promise: it resolves with the result, or rejects with
+ *
+ *     SimmerError            code, status (HTTP), job (the last status document), retryable
+ *     ├── JobFailed          the job ended without a result; code is its `errorCode`
+ *     ├── JobCancelled       cancelled, by whoever; `goesOn`: for this follower alone
+ *     ├── RequestRefused     the API said no; code is its problem's `code`, or else http_<status>
+ *     ├── MalformedAnswer    malformed_answer: not what a Simmer API says, however often it was asked
+ *     ├── Unreachable        unreachable: no answer, however often it was asked
+ *     └── DeadlineExceeded   client_deadline: still open, at a last look, after the time for it
+ *
+ * or with the reason of the AbortSignal, which leaves the job running: another can `resume` its id.
+ * The rules it keeps are written down in docs/client-rules.md of the project.
+ */
 
-/** What stands for an answer when there was none. */
-const notAnswered = (cause) => ({ status: 0, cause });
-
-const isTransient = ({ status }) => status === 0 || status === 408 || status === 429 || status >= 500;
-
-const isId = (value) => typeof value === "string" && value !== "";
-
-const isStatus = (document, jobId) =>
-  document?.jobId === jobId &&
-  (OPEN.includes(document.status) || TERMINAL.includes(document.status)) &&
-  Number.isFinite(document.progress);
-
-/** A frame leaves out a result that is too large for it. */
-const isWhole = (document) => document.status !== "completed" || "result" in document;
-
-const isPush = (push) => isId(push?.url) && isId(push?.token);
-
-const positive = (value) => (Number.isFinite(value) && value > 0 ? value : undefined);
-
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-const GATEWAY_CODES = { 401: "unauthorized", 403: "forbidden", 404: "not_found", 429: "too_many_requests" };
-
-function refused({ status, body, cause, retryAfterMs }) {
-  if (status === 0) {
-    return new Unreachable("unreachable", "The server did not answer.", { cause, retryable: true });
-  }
-  const code = isId(body?.code) ? body.code : (GATEWAY_CODES[status] ?? `http_${status}`);
-  const message = [body?.detail, body?.title, body?.message].find(isId) ?? `HTTP status ${status}`;
-  const error = new RequestRefused(code, message, { status, retryable: isTransient({ status }) });
-  if (Array.isArray(body?.errors)) error.errors = body.errors;
-  error.retryAfterMs = retryAfterMs;
-  return error;
-}
-
-const malformed = (status, job) =>
-  new MalformedAnswer("malformed_answer", "The answer is none of a Simmer API.", { status, job });
-
-const cancelled = () => new JobCancelled("cancelled", "The job was cancelled.");
-
-// --- Time and platform -----------------------------------------------------------------------
-
-const systemClock = {
-  now: () => Date.now(),
-  setTimeout: (callback, ms) => setTimeout(callback, ms),
-  clearTimeout: (timer) => clearTimeout(timer),
-};
-
-/** 1, 2, 4 s and so on, less up to half of it, so that many clients do not come back as one. */
-const backoffMs = (failures) =>
-  Math.min(1000 * 2 ** (failures - 1), LONGEST_BACKOFF_MS) * (1 - Math.random() / 2);
-
-/** A Retry-After header, which holds seconds or a date. */
-function retryAfterMs(header) {
-  if (!header) return undefined;
-  const ms = /^\d+$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - Date.now();
-  return Number.isFinite(ms) ? Math.max(ms, 0) : undefined;
-}
-
-function documentVisibility() {
-  if (typeof document === "undefined" || !("hidden" in document)) return undefined;
-  return {
-    isHidden: () => document.hidden,
-    onChange: (callback) => {
-      document.addEventListener("visibilitychange", callback);
-      return () => document.removeEventListener("visibilitychange", callback);
-    },
-  };
-}
-
-/** Unique is enough: it is no secret. React Native has no crypto of its own. */
-const randomKey = () =>
-  globalThis.crypto?.randomUUID?.() ??
-  Array.from({ length: 4 }, () => Math.random().toString(36).slice(2)).join("");
+export { DeadlineExceeded, Job, JobCancelled, JobFailed, MalformedAnswer, RequestRefused, SimmerClient, SimmerError, Unreachable };

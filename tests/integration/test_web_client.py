@@ -34,8 +34,13 @@ def run_node_tests(file: str, **environment: str) -> None:
     assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
 
 
-def test_the_web_client_keeps_its_rules() -> None:
-    run_node_tests("simmer.test.js")
+@pytest.mark.parametrize("file", ["simmer.test.js", "vectors.test.js"])
+def test_the_web_client_keeps_its_rules(file: str) -> None:
+    run_node_tests(file)
+
+
+def test_the_published_files_are_what_their_source_makes_of_them() -> None:
+    subprocess.run([NODE, "build.js", "--check"], cwd=CLIENT, check=True, timeout=60)
 
 
 def test_the_web_client_works_with_the_deployed_api(deployment: Deployment, model: StandIn) -> None:

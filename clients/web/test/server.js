@@ -110,7 +110,7 @@ export class Server {
   }
 }
 
-const WATCHDOGS = [15_000, 4000, 10_000, 1500]; // request, push answer, push again, on return
+const WATCHDOGS = [15_000, 5000, 10_000, 1500]; // request, push answer, push again, on return
 
 /** Pauses take no time and are noted; the watchdogs and push's heartbeat wait to be fired. */
 export class Clock {

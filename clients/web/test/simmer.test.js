@@ -205,8 +205,10 @@ for (const [name, answer] of Object.entries({
   "a bar that is no number": { body: document({ progress: "60" }) },
   "completed without a result": { body: document({ status: "completed", progress: 100 }) },
 })) {
-  test(`${name} instead of a status has a name`, async (t) => {
-    const { server, job } = await setUp(t);
+  test(`${name} instead of a status is asked past, and has a name if it stays`, async (t) => {
+    const { server, client, job } = await setUp(t, { deadlineMs: 60_000 });
+    server.answers(STATUS, open(10), answer, answer, completed);
+    assert.deepEqual(await client.job().resume("7"), RESULT);
     server.answers(STATUS, answer);
 
     const error = await rejection(job.resume("7"));
@@ -320,7 +322,7 @@ test("a server that is gone does not outlive the deadline", async (t) => {
 
   const error = await rejection(job.resume("7"));
 
-  assert.ok(error instanceof DeadlineExceeded);
+  assert.ok(error instanceof Unreachable);
   assert.ok(clock.pauses.length < 60, `${clock.pauses.length} requests`);
 });
 
@@ -342,7 +344,7 @@ test("a submit is not sent for ever", async (t) => {
   assert.ok(error instanceof Unreachable);
   assert.deepEqual([error.code, error.retryable], ["unreachable", true]);
   // Node itself sends once more on a connection that was kept alive and is dropped.
-  assert.ok(server.requests.length >= 4 && server.requests.length <= 8, `${server.requests.length}`);
+  assert.ok(server.requests.length >= 5 && server.requests.length <= 10, `${server.requests.length}`);
 });
 
 test("a submit that only meets 503 ends with its code", async (t) => {
@@ -352,7 +354,7 @@ test("a submit that only meets 503 ends with its code", async (t) => {
   const error = await rejection(job.submit(REQUEST));
 
   assert.deepEqual([error.code, error.status], ["dependency_unavailable", 503]);
-  assert.equal(server.requests.length, 4);
+  assert.equal(server.requests.length, 5);
 });
 
 test("a fresh job has a key of its own, the same at every try", async (t) => {
@@ -371,7 +373,9 @@ test("a fresh job has a key of its own, the same at every try", async (t) => {
   assert.equal(keys[1], keys[0]);
   assert.notEqual(keys[2], keys[0]);
   assert.equal(keys[3], "mine");
-  assert.ok(submits.every(({ headers }) => headers["cache-control"] === "no-cache"));
+  assert.match(keys[0], /^[0-9a-f-]{36}$/);
+  // HTTP stacks send one by themselves, so it means nothing.
+  assert.ok(submits.every(({ headers }) => headers["cache-control"] === undefined));
 });
 
 // --- Tokens ----------------------------------------------------------------------------------
@@ -614,12 +618,12 @@ test("while a job is queued push is asked sooner, and then less and less", async
   server.onFrame = (socket) => socket.send(answers.shift());
   const result = job.submit(REQUEST);
   await until(() => job.progress === 5);
-  await clock.fire(10_000); // not 19
+  await clock.fire(10_000); // not 16
   await until(() => job.progress === 10);
   await clock.fire(10_000);
 
   assert.deepEqual(await result, RESULT);
-  assert.deepEqual(clock.pauses, [1200, 2400, 4800, 9600]);
+  assert.deepEqual(clock.pauses, [1000, 2000, 4000, 8000]);
   assert.deepEqual(server.routes, [SUBMIT]);
 });
 
@@ -700,7 +704,7 @@ test("a socket that is silent is dead", async (t) => {
   const result = job.submit(REQUEST);
   await until(() => server.sockets[0]?.frames.length === 1);
 
-  await clock.fire(4000);
+  await clock.fire(5000);
 
   assert.deepEqual(await result, RESULT);
   assert.deepEqual(server.routes, [SUBMIT, STATUS]);
@@ -719,7 +723,7 @@ test("a socket that dies later is noticed by subscribing again", async (t) => {
   await clock.fire(10_000);
   await until(() => frames === 2);
 
-  await clock.fire(4000);
+  await clock.fire(5000);
 
   assert.deepEqual(await result, RESULT);
   assert.deepEqual(server.routes, [SUBMIT, STATUS]);
@@ -798,7 +802,7 @@ test("a socket that died in the background is replaced by polling soon after", a
 });
 
 test("a deadline that passes while push says nothing new ends it", async (t) => {
-  const { server, clock, job } = await setUp(t, { deadlineMs: 16_000 });
+  const { server, clock, job } = await setUp(t, { deadlineMs: 20_000 });
   server.answers(SUBMIT, accepted({ push: server.push }));
   server.answers(STATUS, open(95));
   server.onFrame = (socket) => socket.send(document({ progress: 95 }));
@@ -851,7 +855,7 @@ test("the types name what there is, and nothing else", async () => {
     );
     const ofError = instance instanceof Error ? ["name", "stack", "message", "cause"] : [];
     const there = new Set(own.filter((each) => ![...ofError, "constructor"].includes(each)));
-    const said = declared[name].filter((each) => each !== "constructor").concat(inherited);
-    assert.deepEqual([...there].sort(), said.sort(), name);
+    const said = declared[name].concat(inherited).filter((each) => !["constructor", "name"].includes(each));
+    assert.deepEqual([...there].sort(), [...new Set(said)].sort(), name);
   }
 });

@@ -1,0 +1,66 @@
+import { parsed, readStatus } from "./answers.js";
+
+// --- Push ------------------------------------------------------------------------------------
+
+const PUSH_EVERY_MS = 10_000; // subscribed again this often: moves the bar, finds a dead socket
+const PUSH_QUEUED_MS = 1000; // doubles up to that: nobody tells when a job's turn comes
+const PUSH_TIMEOUT_ON_RETURN_MS = 1500; // while asleep, most sockets do die
+
+/** Follow a job over the socket. Ends when the job has, or when it is to be polled instead. */
+export function listen({ url, token }, jobId, { WebSocket, pushTimeoutMs }, watch) {
+  return new Promise((resolve) => {
+    let socket;
+    let stopTimer = () => {};
+    let queuedMs = PUSH_QUEUED_MS / 2;
+    const close = () => {
+      stopTimer();
+      stopListening();
+      stopWatching();
+      if (socket) {
+        socket.onopen = socket.onmessage = socket.onerror = socket.onclose = null;
+        try {
+          socket.close();
+        } catch {
+          // Some throw while they are still connecting.
+        }
+      }
+      resolve();
+    };
+    const expectAnswer = (withinMs) => {
+      stopTimer();
+      stopTimer = watch.later(Math.min(withinMs, watch.leftMs()), close);
+    };
+    const subscribe = (withinMs) => {
+      if (watch.leftMs() === 0) return close(); // the last look is a poll
+      expectAnswer(withinMs);
+      queuedMs *= 2;
+      try {
+        socket.send(JSON.stringify({ action: "subscribe", jobId, token }));
+      } catch {
+        close();
+      }
+    };
+    const stopListening = watch.onReturn(() => subscribe(PUSH_TIMEOUT_ON_RETURN_MS));
+    const stopWatching = watch.onEnd(close);
+    expectAnswer(pushTimeoutMs);
+    try {
+      socket = new WebSocket(url);
+    } catch {
+      return close(); // switched off, not to be had here, or not with this URL
+    }
+    socket.onopen = () => subscribe(pushTimeoutMs);
+    socket.onerror = socket.onclose = close;
+    socket.onmessage = ({ data }) => {
+      const document = readStatus(jobId)({ body: parsed(data) });
+      // A problem, garbage, or a result too large for a frame: polling deals with all of them.
+      if (!document) return close();
+      stopTimer();
+      watch.take(document);
+      if (watch.isOver()) return;
+      const againMs = document.stage === "queued" ? Math.min(queuedMs, PUSH_EVERY_MS) : PUSH_EVERY_MS;
+      stopTimer = watch.later(Math.min(againMs, watch.leftMs()), () => {
+        if (!watch.isHidden()) subscribe(pushTimeoutMs);
+      });
+    };
+  });
+}

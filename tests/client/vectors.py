@@ -1,0 +1,390 @@
+"""clients/vectors, run against both clients of the package, whole but for the network and the time.
+
+HTTP is a transport of the library's own, sockets are stand-ins for its connections; the blocking
+client's pauses move a clock, and the asynchronous one runs in an event loop whose time they are.
+"""
+
+import asyncio
+import json
+import re
+import selectors
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any, Self
+
+import httpx2
+import pytest
+
+from local.toolchain import REPOSITORY
+from simmer_client import (
+    ApiProblem,
+    AsyncClient,
+    AsyncJob,
+    Client,
+    Job,
+    JobCancelled,
+    JobFailed,
+    ProtocolError,
+    SimmerError,
+    Unreachable,
+    Update,
+    WaitTimeout,
+    sockets,
+)
+from simmer_client.aio import _Loop
+
+FOLDER = REPOSITORY / "clients" / "vectors"
+SERVER_START = datetime(2026, 11, 25, 10, tzinfo=UTC)
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+FOR_EVER = 1e6
+
+Vector = dict[str, Any]
+
+
+def load() -> Iterator[Any]:
+    for file in sorted(FOLDER.glob("*.json")):
+        for vector in json.loads(file.read_text("utf-8"))["vectors"]:
+            yield pytest.param(vector, id=f"{file.stem}: {vector['name']}")
+
+
+@dataclass
+class World:
+    """What a vector says of the network, and what a client did in it."""
+
+    vector: Vector
+    now: Callable[[], float]
+    steps: list[tuple[str, float]] = field(default_factory=list)
+    requests: list[httpx2.Request] = field(default_factory=list)
+    updates: list[Update] = field(default_factory=list)
+    phone_offset: float = 0.0
+    began_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        phone = self.vector.get("phone", {}).get("time")
+        if phone:
+            self.phone_offset = (datetime.fromisoformat(phone) - SERVER_START).total_seconds()
+        self.began_at = self.now()
+        self.last_at = self.began_at
+        self._answers = iter(self.vector["answers"])
+        self._answer: Mapping[str, Any] = {}
+        self.socket = self.vector.get("socket", {"connect": "fails", "subscriptions": []})
+        self._subscriptions = iter(self.socket["subscriptions"])
+
+    def step(self, what: str) -> None:
+        self.steps.append((what, self.now() - self.last_at))
+        self.last_at = self.now()
+
+    def asked(self, request: httpx2.Request) -> Mapping[str, Any]:
+        self.requests.append(request)
+        self.step(f"{request.method} {request.url.path.split('/')[2]}")
+        self._answer = next(self._answers, self._answer)  # the last one stays
+        self.phone_offset += self._answer.get("phoneClockJumpsSeconds", 0)
+        return self._answer
+
+    def answered(self, answer: Mapping[str, Any]) -> httpx2.Response:
+        server_time = SERVER_START + timedelta(seconds=self.now() - self.began_at)
+        date = answer.get("date", format_datetime(server_time, usegmt=True))
+        headers = {**({"Date": date} if date else {}), **answer.get("headers", {})}
+        text = answer["text"] if "text" in answer else json.dumps(answer["body"])
+        return httpx2.Response(answer["status"], headers=headers, content=text.encode())
+
+    def subscribed(self, text: str) -> list[Mapping[str, Any]]:
+        self.step("subscribe")
+        assert json.loads(text) == {"action": "subscribe", "jobId": "7", "token": "push-token"}
+        return list(next(self._subscriptions, []))
+
+    def phone_time(self) -> float:
+        return SERVER_START.timestamp() + self.now() - self.began_at + self.phone_offset
+
+
+def frame_of(entry: Mapping[str, Any]) -> str | bytes:
+    if entry.get("close"):
+        raise OSError("closed")
+    if entry.get("binary"):
+        return b"\x00"
+    text: str = entry["text"] if "text" in entry else json.dumps(entry["json"])
+    return text
+
+
+def options(vector: Vector) -> dict[str, Any]:
+    said = vector.get("client", {})
+    given = iter(f"token-{number}" for number in range(99))
+    renewable = said.get("token") == "renewable"
+    return {
+        "base_url": said.get("api", "https://api.test"),
+        "token": (lambda: next(given)) if renewable else "token-0",
+        "push": said.get("push", True),
+        "deadline_seconds": said.get("deadlineSeconds"),
+    }
+
+
+def is_moment(vector: Vector, update: Update) -> bool:
+    return [update.state.value, update.progress] == vector["do"].get("cancelWhen")
+
+
+# ── The blocking client ───────────────────────────────────────────────────────────────────────────
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 5000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class Ended:
+    """Stands for the job's `threading.Event`; to wait for it takes the clock's time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._is_set = False
+
+    def set(self) -> None:
+        self._is_set = True
+
+    def wait(self, seconds: float) -> None:
+        if not self._is_set:
+            self._clock.seconds += seconds
+
+
+class Socket:
+    def __init__(self, world: World, clock: Clock) -> None:
+        self._world, self._clock = world, clock
+        self._frames: list[tuple[float, Mapping[str, Any]]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def send(self, text: str) -> None:
+        entries = self._world.subscribed(text)
+        self._frames += [(self._clock() + each.get("afterSeconds", 0), each) for each in entries]
+
+    def recv(self, timeout: float) -> str | bytes:
+        if not self._frames or self._frames[0][0] > self._clock() + timeout:
+            self._clock.seconds += timeout
+            raise TimeoutError
+        at, entry = self._frames.pop(0)
+        self._clock.seconds = max(self._clock.seconds, at)
+        return frame_of(entry)
+
+
+def run_blocking(vector: Vector, monkeypatch: pytest.MonkeyPatch) -> tuple[World, object]:
+    clock = Clock()
+    world = World(vector, clock)
+    monkeypatch.setattr(time, "time", world.phone_time)
+
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        answer = world.asked(request)
+        if answer.get("lost"):
+            raise httpx2.ConnectError("lost")
+        if answer.get("hang"):
+            clock.seconds += request.extensions["timeout"]["read"]
+            raise httpx2.ReadTimeout("no answer")
+        return world.answered(answer)
+
+    def connect(url: str, timeout_seconds: float, network: object) -> Socket:
+        world.step("connect")
+        return opened(world, lambda: _pass(clock, timeout_seconds)) or Socket(world, clock)
+
+    monkeypatch.setattr(sockets, "connect", connect)
+    client = Client(**options(vector))
+    client._clock = clock
+    client.__dict__["_http"] = httpx2.Client(transport=httpx2.MockTransport(handle))
+    what = vector["do"]
+    job: Job
+    if "resume" in what:
+        job = client.resume("recipe", what["resume"])
+    else:
+        job = client.job("recipe", **keywords(what["submit"]))
+    job._ended = Ended(clock)  # type: ignore[assignment]
+    try:
+        for update in job.updates():
+            world.updates.append(update)
+            if is_moment(vector, update):
+                job.cancel()
+        return world, job._following.outcome()
+    except SimmerError as error:
+        return world, error
+
+
+def _pass(clock: Clock, seconds: float) -> None:
+    clock.seconds += seconds
+    raise TimeoutError
+
+
+def opened(world: World, hang: Callable[[], None]) -> None:
+    match world.socket["connect"]:
+        case "fails":
+            raise OSError("refused")
+        case "throws":
+            raise ImportError("no sockets here")
+        case "hangs":
+            hang()
+
+
+def keywords(submit: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "body": submit["body"],
+        "fresh": submit.get("fresh", False),
+        "idempotency_key": submit.get("idempotencyKey"),
+    }
+
+
+# ── The asynchronous client ───────────────────────────────────────────────────────────────────────
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop in which waiting takes no time."""
+
+    def __init__(self) -> None:
+        super().__init__(_Impatient(self))
+        self.seconds = 5000.0
+
+    def time(self) -> float:
+        return self.seconds
+
+
+class _Impatient(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+    def __init__(self, loop: VirtualLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> Any:
+        ready = super().select(0)
+        if not ready and timeout:
+            self._loop.seconds += timeout
+        return ready
+
+
+class AsyncSocket:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._frames: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
+
+    async def send(self, text: str) -> None:
+        for entry in self._world.subscribed(text):
+            after = entry.get("afterSeconds", 0)
+            asyncio.get_running_loop().call_later(after, self._frames.put_nowait, entry)
+
+    async def recv(self) -> str | bytes:
+        return frame_of(await self._frames.get())
+
+    async def close(self) -> None:
+        pass
+
+
+def run_asynchronous(vector: Vector, monkeypatch: pytest.MonkeyPatch) -> tuple[World, object]:
+    loop = VirtualLoop()
+    world = World(vector, loop.time)
+    monkeypatch.setattr(time, "time", world.phone_time)
+
+    async def handle(request: httpx2.Request) -> httpx2.Response:
+        answer = world.asked(request)
+        if answer.get("lost"):
+            raise httpx2.ConnectError("lost")
+        if answer.get("hang"):
+            await asyncio.sleep(FOR_EVER)
+        return world.answered(answer)
+
+    async def connect(url: str, timeout_seconds: float, network: object) -> AsyncSocket:
+        world.step("connect")
+        if world.socket["connect"] == "hangs":
+            await asyncio.wait_for(asyncio.sleep(FOR_EVER), timeout_seconds)
+        opened(world, lambda: None)
+        return AsyncSocket(world)
+
+    async def main() -> object:
+        client = AsyncClient(**options(vector))
+        client._clock = loop.time
+        client._loops[loop] = _Loop(httpx2.AsyncClient(transport=httpx2.MockTransport(handle)))
+        what = vector["do"]
+        job: AsyncJob
+        if "resume" in what:
+            job = client.resume("recipe", what["resume"])
+        else:
+            job = client.job("recipe", **keywords(what["submit"]))
+        try:
+            async for update in job.updates():
+                world.updates.append(update)
+                if is_moment(vector, update):
+                    await job.cancel()
+            return job._following.outcome()
+        except SimmerError as error:
+            return error
+
+    monkeypatch.setattr(sockets, "connect_async", connect)
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        end = runner.run(main())
+    return world, end
+
+
+# ── What is expected ──────────────────────────────────────────────────────────────────────────────
+
+
+def check(world: World, end: object) -> None:
+    expect = world.vector["expect"]
+    assert [what for what, _ in world.steps] == [what for what, _ in expect["steps"]]
+    for at, ((what, after), (_, bounds)) in enumerate(
+        zip(world.steps, expect["steps"], strict=True)
+    ):
+        least, most = bounds if isinstance(bounds, list) else (bounds, bounds)
+        assert least - 0.001 <= after <= most + 0.001, f"step {at}, {what}: after {after} s"
+    assert seen(world.updates) == expect["updates"]
+    assert named(end, expect["end"]) == expect["end"]
+    if "endsAfter" in expect:
+        assert world.now() - world.last_at == pytest.approx(expect["endsAfter"])
+    check_headers(world.requests, expect)
+
+
+def seen(updates: list[Update]) -> list[list[object]]:
+    pairs: list[list[object]] = []
+    for update in updates:
+        pair: list[object] = [update.state.value, update.progress]
+        if not update.state.is_terminal and pair not in pairs[-1:]:
+            pairs.append(pair)
+    return pairs
+
+
+def named(end: object, expected: Mapping[str, Any]) -> dict[str, object]:
+    match end:
+        case Update():
+            return {"completed": end.result}
+        case JobFailed():
+            return {"failed": end.error_code}
+        case JobCancelled():
+            return {"cancelled": {"goesOn": end.goes_on}}
+        case ApiProblem():
+            code = {"code": end.code} if "code" in expected else {}
+            return {"refused": end.status, **code}
+        case ProtocolError():
+            return {"malformed": True}
+        case Unreachable():
+            return {"unreachable": True}
+        case WaitTimeout():
+            return {"deadline": True}
+    raise AssertionError(end)
+
+
+def check_headers(requests: list[httpx2.Request], expect: Mapping[str, Any]) -> None:
+    for number, headers in enumerate(expect.get("headers", [])):
+        for name, value in headers.items():
+            there = requests[number].headers.get(name)
+            if value == "UUID":
+                assert UUID.fullmatch(there), there
+            elif value == "same":
+                assert there == requests[number - 1].headers[name]
+            else:
+                assert there == value, name
+    if "bearers" in expect:
+        bearers = [request.headers["authorization"] for request in requests]
+        assert bearers == [f"Bearer {token}" for token in expect["bearers"]]
