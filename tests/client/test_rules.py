@@ -5,7 +5,7 @@ import json
 import pytest
 
 from simmer_client import ApiProblem, JobFailed, ProtocolError, State, Unreachable, WaitTimeout
-from simmer_client.effects import Connect, Lost, Receive, Send, Unset
+from simmer_client.effects import Connect, Lost, Receive, Send
 from simmer_client.rules import Policy, Timing
 from simmer_client.wire import Answer, retry_after_seconds
 from tests.client.driving import (

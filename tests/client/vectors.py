@@ -122,7 +122,8 @@ def options(vector: Vector) -> dict[str, Any]:
 
 
 def is_moment(vector: Vector, update: Update) -> bool:
-    return [update.state.value, update.progress] == vector["do"].get("cancelWhen")
+    wanted: list[object] | None = vector["do"].get("cancelWhen")
+    return [update.state.value, update.progress] == wanted
 
 
 # ── The blocking client ───────────────────────────────────────────────────────────────────────────
@@ -194,7 +195,10 @@ def run_blocking(vector: Vector, monkeypatch: pytest.MonkeyPatch) -> tuple[World
 
     def connect(url: str, timeout_seconds: float, network: object) -> Socket:
         world.step("connect")
-        return opened(world, lambda: _pass(clock, timeout_seconds)) or Socket(world, clock)
+        if world.socket["connect"] == "hangs":
+            clock.seconds += timeout_seconds
+        refuse_unless_opens(world)
+        return Socket(world, clock)
 
     monkeypatch.setattr(sockets, "connect", connect)
     client = Client(**options(vector))
@@ -217,19 +221,14 @@ def run_blocking(vector: Vector, monkeypatch: pytest.MonkeyPatch) -> tuple[World
         return world, error
 
 
-def _pass(clock: Clock, seconds: float) -> None:
-    clock.seconds += seconds
-    raise TimeoutError
-
-
-def opened(world: World, hang: Callable[[], None]) -> None:
+def refuse_unless_opens(world: World) -> None:
     match world.socket["connect"]:
         case "fails":
             raise OSError("refused")
         case "throws":
             raise ImportError("no sockets here")
         case "hangs":
-            hang()
+            raise TimeoutError
 
 
 def keywords(submit: Mapping[str, Any]) -> dict[str, Any]:
@@ -254,7 +253,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self.seconds
 
 
-class _Impatient(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+class _Impatient(selectors.DefaultSelector):
     def __init__(self, loop: VirtualLoop) -> None:
         super().__init__()
         self._loop = loop
@@ -286,8 +285,22 @@ class AsyncSocket:
 def run_asynchronous(vector: Vector, monkeypatch: pytest.MonkeyPatch) -> tuple[World, object]:
     loop = VirtualLoop()
     world = World(vector, loop.time)
-    monkeypatch.setattr(time, "time", world.phone_time)
 
+    async def connect(url: str, timeout_seconds: float, network: object) -> AsyncSocket:
+        world.step("connect")
+        if world.socket["connect"] == "hangs":
+            await asyncio.sleep(timeout_seconds)
+        refuse_unless_opens(world)
+        return AsyncSocket(world)
+
+    monkeypatch.setattr(time, "time", world.phone_time)
+    monkeypatch.setattr(sockets, "connect_async", connect)
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        end = runner.run(follow_asynchronously(world, loop))
+    return world, end
+
+
+async def follow_asynchronously(world: World, loop: VirtualLoop) -> object:
     async def handle(request: httpx2.Request) -> httpx2.Response:
         answer = world.asked(request)
         if answer.get("lost"):
@@ -296,36 +309,23 @@ def run_asynchronous(vector: Vector, monkeypatch: pytest.MonkeyPatch) -> tuple[W
             await asyncio.sleep(FOR_EVER)
         return world.answered(answer)
 
-    async def connect(url: str, timeout_seconds: float, network: object) -> AsyncSocket:
-        world.step("connect")
-        if world.socket["connect"] == "hangs":
-            await asyncio.wait_for(asyncio.sleep(FOR_EVER), timeout_seconds)
-        opened(world, lambda: None)
-        return AsyncSocket(world)
-
-    async def main() -> object:
-        client = AsyncClient(**options(vector))
-        client._clock = loop.time
-        client._loops[loop] = _Loop(httpx2.AsyncClient(transport=httpx2.MockTransport(handle)))
-        what = vector["do"]
-        job: AsyncJob
-        if "resume" in what:
-            job = client.resume("recipe", what["resume"])
-        else:
-            job = client.job("recipe", **keywords(what["submit"]))
-        try:
-            async for update in job.updates():
-                world.updates.append(update)
-                if is_moment(vector, update):
-                    await job.cancel()
-            return job._following.outcome()
-        except SimmerError as error:
-            return error
-
-    monkeypatch.setattr(sockets, "connect_async", connect)
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        end = runner.run(main())
-    return world, end
+    client = AsyncClient(**options(world.vector))
+    client._clock = loop.time
+    client._loops[loop] = _Loop(httpx2.AsyncClient(transport=httpx2.MockTransport(handle)))
+    what = world.vector["do"]
+    job: AsyncJob
+    if "resume" in what:
+        job = client.resume("recipe", what["resume"])
+    else:
+        job = client.job("recipe", **keywords(what["submit"]))
+    try:
+        async for update in job.updates():
+            world.updates.append(update)
+            if is_moment(world.vector, update):
+                await job.cancel()
+        return job._following.outcome()
+    except SimmerError as error:
+        return error
 
 
 # ── What is expected ──────────────────────────────────────────────────────────────────────────────
@@ -380,7 +380,7 @@ def check_headers(requests: list[httpx2.Request], expect: Mapping[str, Any]) -> 
         for name, value in headers.items():
             there = requests[number].headers.get(name)
             if value == "UUID":
-                assert UUID.fullmatch(there), there
+                assert UUID.fullmatch(there or ""), there
             elif value == "same":
                 assert there == requests[number - 1].headers[name]
             else:
