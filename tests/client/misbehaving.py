@@ -57,11 +57,15 @@ class MisbehavingServer:
         push: Sequence[str] | None = None,
         result: object = RESULT,
         good_token: str | None = None,
+        together: int = 1,
     ) -> None:
         self._orders = {"generate": submit, "status": status, "cancel": cancel, "push": push or ()}
         self._offers_push = push is not None
         self._result = result
         self._good_token = good_token
+        self._together = together  # so many requests are refused at once: each waits for the rest
+        self._refused = 0
+        self._all_refused = asyncio.Event()
         self.met: list[tuple[str, web.BaseRequest]] = []
         self.bodies: list[object] = []  # of the submits
         self.submitted = threading.Event()
@@ -122,6 +126,10 @@ class MisbehavingServer:
         self.met.append((operation, request))
         authorization = request.headers.get("authorization")
         if self._good_token and authorization != f"Bearer {self._good_token}":
+            self._refused += 1
+            if self._refused == self._together:
+                self._all_refused.set()
+            await self._all_refused.wait()
             return self._document("401")
         order = self._next(operation)
         if operation == "generate":
@@ -172,8 +180,14 @@ class MisbehavingServer:
         return {**fields, "result": self._result} if "result" in fields else fields
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
-        if self._orders["push"] == ("forbidden",):
-            return web.Response(status=403)
+        match self._orders["push"]:
+            case ("forbidden",):
+                return web.Response(status=403)
+            case ("elsewhere", url):
+                return web.Response(status=302, headers={"location": url})
+        return await self._talk(request)
+
+    async def _talk(self, request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         async for message in socket:

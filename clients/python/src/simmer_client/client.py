@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 class Client(Caller[Callable[[], str]]):
     """Simmer at `base_url`. Safe to share between threads; close it, or use it in a `with`."""
 
+    def __init__(self, *where: Any, **options: Any) -> None:
+        super().__init__(*where, **options)
+        self._renewing = threading.Lock()
+
     @cached_property
     def _http(self) -> httpx2.Client:
         return httpx2.Client(**self._http_options())
-
-    @cached_property
-    def _renewing(self) -> threading.Lock:
-        return threading.Lock()
 
     def job(
         self, task: str, body: Any, *, fresh: bool = False, idempotency_key: str | None = None
@@ -75,7 +75,8 @@ class Client(Caller[Callable[[], str]]):
         return self.resume(task, job_id).cancel()
 
     def close(self) -> None:
-        self._http.close()
+        if "_http" in self.__dict__:  # it may never have come to that
+            self._http.close()
 
     def __enter__(self) -> Self:
         return self

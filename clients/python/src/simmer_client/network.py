@@ -37,10 +37,18 @@ class Network:
     proxy: str | None = None
     ca_file: str | None = None
 
+    def way_to(self, url: str) -> str:
+        """For people: through which proxy `url` is asked, if through any."""
+        setting, proxy = self._setting(urlsplit(url))
+        return f" through the proxy of {setting}" if proxy else ""
+
+    def _setting(self, target: SplitResult) -> tuple[str, str | None]:
+        return ("proxy", self.proxy) if self.proxy else _from_environment(target)
+
     def proxy_for(self, url: str) -> str | None:
         """The proxy for `url` (http, https, ws, wss), or None: the server is asked directly."""
         target = urlsplit(url)
-        setting, proxy = ("proxy", self.proxy) if self.proxy else _from_environment(target)
+        setting, proxy = self._setting(target)
         if not proxy:
             return None
         if "://" not in proxy:

@@ -46,7 +46,7 @@ class Caller(Generic[GiveToken]):
             secure=httpx2.URL(base_url).scheme == "https",
             can_refresh_token=self._give_token is not None,
             deadline_seconds=deadline_seconds,
-            address=_shown(self._base_url),
+            address=_shown(self._base_url) + self._network.way_to(self._base_url),
             timing=timing or Timing(),
         )
 
