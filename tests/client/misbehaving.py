@@ -99,9 +99,9 @@ class MisbehavingServer:
         app = web.Application()
         app.add_routes(
             [
-                web.post("/api/recipe/generate", self._answer),
-                web.get("/api/recipe/status/{job}", self._answer),
-                web.post("/api/recipe/cancel/{job}", self._answer),
+                web.post("/api/{task}/generate", self._answer),
+                web.get("/api/{task}/status/{job}", self._answer),
+                web.post("/api/{task}/cancel/{job}", self._answer),
                 web.get("/push", self._socket),
             ]
         )

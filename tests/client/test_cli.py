@@ -9,13 +9,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from simmer_client import State, Update, cli
-from simmer_client.terminal import Bar, plain
+from simmer_client.terminal import Bar, plain, result_view
 from tests.client.driving import JOB
 from tests.client.misbehaving import MisbehavingServer
 
@@ -186,6 +187,177 @@ def test_an_address_or_token_that_is_none_is_2(simmer: Simmer) -> None:
         said = simmer(server, "recipe", "egg", "--token", "a\x1bb")
     assert (said.code, is_harmless(said.err)) == (2, True)
     assert cli.main(["status", JOB, "--url", "nowhere"]) == 2
+
+
+# ── Any task ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("words", "request_body"),
+    [
+        (["count=3"], {"count": 3}),
+        (["count=three"], {"count": "three"}),
+        (["name=kimchi stew", "note="], {"name": "kimchi stew", "note": ""}),
+        (["vegan=true", "most=null", "least=-1.5"], {"vegan": True, "most": None, "least": -1.5}),
+        (['id="3"'], {"id": "3"}),
+        (["tags=a", "tags=b"], {"tags": ["a", "b"]}),
+        (["sizes=1", "sizes=2"], {"sizes": [1, 2]}),
+        (['tags:=["a"]', 'who:={"a": 1}'], {"tags": ["a"], "who": {"a": 1}}),
+        (["x=NaN", "y=Infinity"], {"x": "NaN", "y": "Infinity"}),
+        (["formula=a=b"], {"formula": "a=b"}),
+        (["@{file}"], {"title": "밥", "n": 1}),
+        (["n=2", "@{file}"], {"title": "밥", "n": 2}),
+        (["-"], {"from": "standard input"}),
+    ],
+    ids=lambda value: value if isinstance(value, dict) else " ".join(value),
+)
+def test_any_request_can_be_written(
+    simmer: Simmer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    request_body: object,
+) -> None:
+    file = tmp_path / "request.json"
+    file.write_text('\ufeff{"title": "밥", "n": 1}', "utf-8")
+    given = io.TextIOWrapper(io.BytesIO(b'{"from": "standard input"}'))
+    monkeypatch.setattr(sys, "stdin", given)
+    with MisbehavingServer(result={"poem": "x"}) as server:
+        said = simmer(
+            server, "run", "poem", *(word.replace("{file}", str(file)) for word in words), "--json"
+        )
+
+    assert (said.code, json.loads(said.out)) == (0, {"poem": "x"})
+    assert server.bodies == [request_body]
+    assert server.met[0][1].path == "/api/poem/generate"
+    assert "idempotency-key" not in server.met[0][1].headers
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["egg"], "'egg' is no field=value"),
+        (["=3"], "'=3' is no field=value"),
+        (["tags:=[a"], "what follows tags:= is no JSON"),
+        (["n:=NaN"], "NaN is no JSON number"),
+        (["tags:=1", "tags:=2"], "tags:= is given twice"),
+        (["tags=1", "tags:=2"], "given as tags=… and as tags:=…"),
+        (["@/nowhere.json"], "/nowhere.json cannot be read: No such file"),
+        (["@{list}"], "holds no JSON object"),
+        (["@{latin}"], "is not UTF-8"),
+        (["n=1e999"], "JSON"),
+    ],
+)
+def test_what_is_no_request_is_said_and_not_sent(
+    simmer: Simmer, tmp_path: Path, words: list[str], what: str
+) -> None:
+    (tmp_path / "list.json").write_text("[1]")
+    (tmp_path / "latin.json").write_bytes(b'{"a": "\xe9"}')
+    files = {"list": tmp_path / "list.json", "latin": tmp_path / "latin.json"}
+    with MisbehavingServer() as server:
+        said = simmer(server, "run", "poem", *(word.format(**files) for word in words))
+
+    assert (said.code, said.out, server.met) == (2, "", [])
+    assert what in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_any_result_is_shown_to_people(simmer: Simmer) -> None:
+    result = {
+        "title": f"Ode {EVIL}",
+        "verses": [{"line": "one", "feet": 5}, {"line": "two", "feet": None}],
+        "mood": {"sad": False, "tags": ["sea", "night"]},
+        "empty": [],
+    }
+    with MisbehavingServer(status=["10", "done"], result=result) as server:
+        said = simmer(server, "run", "poem", "about=sea", "--fresh")
+
+    assert said.code == 0
+    for words in ("title: Ode", "[bold red]red[/bold red]", "│ two  │ null │", "sad: false", "sea"):
+        assert words in said.out
+    assert "empty: []" in said.out
+    assert is_harmless(said.out)
+    assert len(server.met[0][1].headers["idempotency-key"]) == 36
+
+
+@pytest.mark.parametrize("result", [7, "a\x1btext", None, [], [[]], [{"a": 1}], {"a": {"b": {}}}])
+def test_a_result_of_any_shape_is_shown(result: object) -> None:
+    screen = io.StringIO()
+
+    Console(file=screen).print(result_view(result))
+
+    assert is_harmless(screen.getvalue())
+
+
+def test_the_task_is_named_where_one_goes_on(simmer: Simmer) -> None:
+    with MisbehavingServer(status=["10"]) as server:
+        said = simmer(server, "run", "poem", "a=1", "--timeout", "1")
+        looked = simmer(server, "status", JOB, "--task", "poem")
+
+    assert f"to go on waiting: simmer wait {JOB} --task poem" in said.err
+    assert looked.code == 0
+    assert server.met[-1][1].path == f"/api/poem/status/{JOB}"
+
+
+# ── The machine ───────────────────────────────────────────────────────────────────────────────────
+
+
+def start(server: MisbehavingServer, *arguments: str, **how: Any) -> subprocess.Popen[str]:
+    environment = {**os.environ, "SIMMER_URL": server.url, "PYTHONIOENCODING": "utf-8"}
+    command = [sys.executable, "-m", "simmer_client", *arguments]
+    return subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, **{"env": environment, **how}
+    )
+
+
+@pytest.mark.parametrize("how", [["--json"], []])
+def test_a_reader_that_goes_away_is_no_crash(how: list[str]) -> None:
+    many = {"recipes": [RECIPE] * 2000}
+    with MisbehavingServer(result=many) as server:
+        process = start(server, "recipe", "egg", *how, stdout=subprocess.PIPE)
+        assert process.stdout
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr
+        said = process.stderr.read()
+
+    assert (process.wait(60), said) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a disk that is always full")
+@pytest.mark.parametrize("how", [["--json"], []])
+def test_a_full_disk_is_a_sentence(how: list[str]) -> None:
+    with MisbehavingServer(result=RESULT) as server, Path("/dev/full").open("w") as full:
+        process = start(server, "recipe", "egg", *how, stdout=full)
+        _, said = process.communicate(timeout=60)
+
+    assert process.returncode == 3
+    assert "the result cannot be written: No space left on device" in said
+    assert "Traceback" not in said
+
+
+def test_a_setting_of_the_machine_is_a_sentence(
+    simmer: Simmer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "gopher://127.0.0.1:9")
+    with MisbehavingServer() as server:
+        people = simmer(server, "recipe", "egg")
+        program = simmer(server, "recipe", "egg", "--json")
+
+    assert people.code == program.code == 2
+    assert people.err.startswith("simmer: ALL_PROXY is no proxy's address")
+    assert people.err.count("\n") == 1
+    assert json.loads(program.err)["error"] == "SetupError"
+    assert server.met == []
+
+
+def test_nobody_there_is_named_with_the_address(simmer: Simmer) -> None:
+    with MisbehavingServer() as server:
+        pass
+    said = simmer(server, "status", JOB, "--timeout", "1")
+
+    assert said.code == 3
+    assert f"No answer from {server.url}: Connection refused" in said.err
 
 
 def test_a_job_can_be_looked_at_waited_for_and_cancelled(simmer: Simmer) -> None:

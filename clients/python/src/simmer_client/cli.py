@@ -5,29 +5,50 @@ import dataclasses
 import io
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from rich.console import Console
 
 from simmer_client.client import Client, Job
-from simmer_client.errors import ApiProblem, JobCancelled, JobFailed, SimmerError
+from simmer_client.errors import ApiProblem, JobCancelled, JobFailed, SetupError, SimmerError
+from simmer_client.fields import request_from
 from simmer_client.recipe import recipes
-from simmer_client.terminal import Bar, card, plain
+from simmer_client.terminal import Bar, Screen, card, plain, result_view
 from simmer_client.update import State, Update
 
 _EPILOG = """\
 exit codes:
   0    done
   1    the job failed or was cancelled
-  2    wrong usage, or the server refused the request (invalid, no valid token, no such job, quota)
-  3    the server cannot be reached, is in trouble or answers nonsense, or the time is over
+  2    wrong usage; a proxy or certificate setting of this machine that cannot be used; or the
+       server refused the request (invalid, no valid token, no such job, quota)
+  3    the server cannot be reached, is in trouble or answers nonsense; the time is over; or the
+       result cannot be written
   130  interrupted; the server was asked to cancel the job
+  141  whoever read the output has closed it (`| head`)
 
 environment:
   SIMMER_URL, SIMMER_TOKEN  stand for --url and --token; a token on a command line can be seen
                             by other users of the machine, one in the environment cannot
+  HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR  are heeded
+"""
+
+_FIELDS = """\
+fields:
+  count=3              what can be read as JSON is JSON: a number, true, null, [1, 2], "3"
+  name=kimchi stew     anything else is a text
+  tags=a tags=b        a field that is repeated is a list
+  tags:=["a"]          JSON and nothing else: here a list of one
+  @request.json        an object from a file; fields beside it stand above those in it
+  -                    an object from standard input
+
+example:
+  simmer run recipe ingredients=egg ingredients=rice count=1 locale=en
+
 """
 
 
@@ -36,6 +57,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that knows no Korean
     options = _parser().parse_args(arguments)
+    try:
+        code = _run(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        _close_quietly()
+        return 141  # as a program that does not catch the signal
+    except OSError as error:
+        words = f"the result cannot be written: {error.strerror or error}"
+        _close_quietly()
+        return _say_wrong(options, {"error": "Output", "message": words}, 3)
+
+
+def _close_quietly() -> None:
+    """What is still in the buffer has nowhere to go; Python would say so at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         client = Client(
             options.url, options.token, push=options.push, deadline_seconds=options.timeout
@@ -62,6 +103,11 @@ def _recipe(client: Client, options: argparse.Namespace) -> int:
         "locale": options.locale,
     }
     body = {name: value for name, value in given.items() if value is not None}
+    return _follow(client.job(options.task, body, fresh=options.fresh), options)
+
+
+def _any(client: Client, options: argparse.Namespace) -> int:
+    body = request_from(options.fields)
     return _follow(client.job(options.task, body, fresh=options.fresh), options)
 
 
@@ -101,14 +147,17 @@ def _stop(options: argparse.Namespace, said: dict[str, Any]) -> NoReturn:
 
 
 def _show_result(completed: Update, options: argparse.Namespace) -> None:
-    if options.json or options.task != "recipe":
+    if options.json:
         print(json.dumps(completed.result))  # ASCII: nothing in it can steer a terminal
         return
-    console = Console()
-    for recipe in recipes(completed):
-        console.print(card(recipe))
+    console = Screen()
+    if options.task == "recipe":
+        for recipe in recipes(completed):
+            console.print(card(recipe))
+    else:
+        console.print(result_view(completed.result))
     if completed.cached:
-        console.print("Answered before; --fresh asks for new ones.", style="dim")
+        console.print("Answered before; --fresh asks anew.", style="dim")
 
 
 def _status(client: Client, options: argparse.Namespace) -> int:
@@ -134,6 +183,8 @@ def _show_update(update: Update, options: argparse.Namespace) -> int:
 def _exit_code(error: SimmerError) -> int:
     if isinstance(error, JobFailed | JobCancelled):
         return 1
+    if isinstance(error, SetupError):
+        return 2
     return 2 if isinstance(error, ApiProblem) and error.status < 500 else 3
 
 
@@ -167,7 +218,8 @@ def _say_wrong(options: argparse.Namespace, fields: dict[str, Any], code: int) -
     if fields.get("status") == 401:
         lines.append("a valid token is needed; give it in SIMMER_TOKEN, or with --token")
     if code == 3 and fields.get("jobId"):
-        lines.append(f"to go on waiting: simmer wait {fields['jobId']}")
+        task = "" if options.task == "recipe" else f" --task {shlex.quote(options.task)}"
+        lines.append(f"to go on waiting: simmer wait {fields['jobId']}{task}")
     for line in lines:
         print(f"simmer: {plain(line)}", file=sys.stderr)
     return code
@@ -178,10 +230,18 @@ def _parser() -> argparse.ArgumentParser:
     api = common.add_argument_group("the API")
     api.add_argument("--url", default=os.environ.get("SIMMER_URL", "http://127.0.0.1:3000"))
     api.add_argument("--token", default=os.environ.get("SIMMER_TOKEN"))
-    api.add_argument("--task", default="recipe", help=argparse.SUPPRESS)
     api.add_argument("--json", action="store_true", help="for programs: JSON and nothing else")
     api.add_argument("--no-push", dest="push", action="store_false", help="ask again and again")
-    api.add_argument("--timeout", type=_positive, default=330.0, metavar="SECONDS")
+    api.add_argument(
+        "--timeout",
+        type=_positive,
+        metavar="SECONDS",
+        help="when to stop waiting; by default, when the server says that a job ends",
+    )
+    of_a_task = argparse.ArgumentParser(add_help=False, parents=[common])
+    of_a_task.add_argument(
+        "--task", default="recipe", help="which task the job is of (%(default)s)"
+    )
 
     parser = argparse.ArgumentParser(
         prog="simmer",
@@ -191,19 +251,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable[..., int], words: str) -> argparse.ArgumentParser:
+    def command(
+        name: str, run: Callable[..., int], words: str, of: argparse.ArgumentParser, more: str = ""
+    ) -> argparse.ArgumentParser:
         added = commands.add_parser(
             name,
             help=words,
             description=words,
-            parents=[common],
-            epilog=_EPILOG,
+            parents=[of],
+            epilog=more + _EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         added.set_defaults(run=run)
         return added
 
-    recipe = command("recipe", _recipe, "Recommend recipes for what there is. Ctrl-C cancels.")
+    words = "Submit a request of any task and show its result. Ctrl-C cancels."
+    any_task = command("run", _any, words, common, _FIELDS)
+    any_task.add_argument("task", metavar="TASK")
+    any_task.add_argument("fields", nargs="+", metavar="FIELD=VALUE | @file.json | -")
+    any_task.add_argument("--fresh", action="store_true", help="new work, even if answered before")
+    words = "Recommend recipes for what there is. Ctrl-C cancels."
+    recipe = command("recipe", _recipe, words, of_a_task)
     recipe.add_argument("ingredients", nargs="+", metavar="INGREDIENT")
     recipe.add_argument("--count", type=int, help="how many recipes, 1 to 5")
     recipe.add_argument("--servings", type=int)
@@ -217,7 +285,7 @@ def _parser() -> argparse.ArgumentParser:
         ("wait", _wait, "Go on waiting for a job. Ctrl-C cancels it."),
         ("cancel", _cancel, "Cancel a job."),
     ):
-        command(name, run, words).add_argument("job", metavar="JOB", help="its id")
+        command(name, run, words, of_a_task).add_argument("job", metavar="JOB", help="its id")
     return parser
 
 

@@ -4,14 +4,17 @@ All texts come from a server, and some from a model: they are shown as plain tex
 not markup, and characters that steer a terminal do not reach it.
 """
 
+import json
 import unicodedata
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree
 
 from simmer_client.recipe import Recipe
 from simmer_client.update import State, Update
@@ -29,6 +32,13 @@ def plain(text: str, keep: str = "") -> str:
         else "\N{REPLACEMENT CHARACTER}"
         for char in text
     )
+
+
+class Screen(Console):
+    """Standard output, which a reader like `head` may close: the caller sees to that."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 class Bar:
@@ -92,3 +102,57 @@ def card(recipe: Recipe) -> Panel:
 
 def _listed(title: str, names: list[str]) -> Text:
     return Text.assemble((f"{title}: ", "bold"), plain(", ".join(names)))
+
+
+_WIDEST_TABLE = 6  # columns
+
+
+def result_view(result: Any) -> RenderableType:
+    """Any JSON, to be read by people: a table where rows are alike, else a tree."""
+    if _is_table(result):
+        return _table(result)
+    if not isinstance(result, dict | list):
+        return _scalar(result)
+    tree = Tree("", hide_root=True)
+    _grow(tree, result)
+    return tree
+
+
+def _grow(tree: Tree, value: dict[str, Any] | list[Any]) -> None:
+    named = value.items() if isinstance(value, dict) else enumerate(value, 1)
+    for name, each in named:
+        label = Text(plain(str(name)), style="bold")
+        if _is_table(each):
+            tree.add(Group(label, _table(each)))
+        elif isinstance(each, dict | list) and each:
+            _grow(tree.add(label), each)
+        elif isinstance(value, list):
+            tree.add(_scalar(each))
+        else:
+            tree.add(Text.assemble(label, ": ", _scalar(each)))
+
+
+def _is_table(value: Any) -> bool:
+    """Two objects or more, with the same few names, and nothing nested in them."""
+    return (
+        isinstance(value, list)
+        and len(value) > 1
+        and all(isinstance(row, dict) and row.keys() == value[0].keys() for row in value)
+        and 0 < len(value[0]) <= _WIDEST_TABLE
+        and not any(isinstance(cell, dict | list) for row in value for cell in row.values())
+    )
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    table = Table()
+    for name in rows[0]:
+        table.add_column(Text(plain(name)))
+    for row in rows:
+        table.add_row(*map(_scalar, row.values()))
+    return table
+
+
+def _scalar(value: Any) -> Text:
+    if isinstance(value, str):
+        return Text(plain(value, keep="\n"))
+    return Text(json.dumps(value), style="cyan")
