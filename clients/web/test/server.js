@@ -12,6 +12,7 @@ export class Server {
   requests = [];
   sockets = [];
   onFrame = () => {};
+  authorize = () => true;
   #script = new Map();
   #http = createServer((request, response) => this.#answer(request, response));
 
@@ -57,6 +58,10 @@ export class Server {
     for await (const chunk of request.setEncoding("utf8")) text += chunk;
     const route = `${request.method} ${request.url}`;
     this.requests.push({ route, headers: request.headers, body: text && JSON.parse(text) });
+    if (!this.authorize(request.headers.authorization)) {
+      response.writeHead(401);
+      return void response.end('{"message": "Unauthorized"}');
+    }
     const script = this.#script.get(route) ?? [{ status: 418, body: { title: "not scripted" } }];
     const answer = script.length > 1 ? script.shift() : script[0];
     if (answer === "hang") return;

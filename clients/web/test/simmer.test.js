@@ -426,6 +426,141 @@ test("a token provider that fails is a network that fails", async (t) => {
   assert.deepEqual(await job.resume("7"), RESULT);
 });
 
+test("requests that are refused at once ask for one new token", async (t) => {
+  const asked = [];
+  const token = async ({ renew }) => {
+    asked.push(renew);
+    if (renew) await new Promise((resolve) => setTimeout(resolve, 20));
+    return asked.includes(true) ? "new" : "old";
+  };
+  const { server, client } = await setUp(t, { token });
+  server.authorize = (bearer) => bearer === "Bearer new";
+  server.answers(STATUS, completed);
+
+  await Promise.all(Array.from({ length: 8 }, () => client.job().resume("7")));
+
+  assert.equal(asked.filter(Boolean).length, 1);
+});
+
+test("a request that was refused late takes the token that is there by then", async (t) => {
+  const held = [];
+  let renewals = 0;
+  const fetch = async (url, { headers }) => {
+    const isOld = headers.Authorization === "Bearer old";
+    if (isOld && url.endsWith("/8")) await new Promise((resolve) => held.push(resolve));
+    if (isOld) return new Response("{}", { status: 401 });
+    return new Response(JSON.stringify({ ...COMPLETED, jobId: url.at(-1) }), { status: 200 });
+  };
+  const token = ({ renew }) => (renew ? `new ${(renewals += 1)}` : "old");
+  const { client } = await setUp(t, { token, fetch });
+
+  const late = client.job().resume("8");
+  await client.job().resume("7");
+  held[0]();
+  await late;
+
+  assert.equal(renewals, 1);
+});
+
+// --- Redirects -------------------------------------------------------------------------------
+
+test("no redirect is followed, and a token goes nowhere else", async (t) => {
+  const elsewhere = await Server.start(t);
+  const { server, job } = await setUp(t);
+  const redirect = { status: 302, headers: { Location: `${elsewhere.url}/login` }, body: "" };
+  server.answers(STATUS, open(10), redirect, completed);
+
+  assert.deepEqual(await job.resume("7"), RESULT);
+
+  assert.deepEqual(elsewhere.requests, []);
+});
+
+for (const [name, sign] of Object.entries({
+  "a browser that hides it": { type: "opaqueredirect", status: 0, url: "" },
+  "a fetch that followed it": { redirected: true },
+  "React Native, which always follows": { url: "https://portal.test/recipe/status/7" },
+})) {
+  test(`what came by a redirect is no answer: ${name}`, async (t) => {
+    let calls = 0;
+    const answer = (url) => ({
+      ...{ status: 200, url, headers: new Headers(), text: async () => JSON.stringify(COMPLETED) },
+    });
+    const fetch = async (url) => {
+      calls += 1;
+      return calls === 1 ? { ...answer(url), status: 404, ...sign } : answer(url);
+    };
+    const { job } = await setUp(t, { fetch, baseUrl: "https://API.test:443" });
+
+    assert.deepEqual(await job.resume("7"), RESULT);
+    assert.equal(calls, 2);
+  });
+}
+
+// --- Several followers -----------------------------------------------------------------------
+
+test("a cancel leaves another follower of the same client alone, and says so", async (t) => {
+  const { server, client } = await setUp(t);
+  server.answers(SUBMIT, accepted());
+  server.answers(STATUS, "hang");
+  server.answers(CANCEL, { body: CANCELLED });
+  const [one, two] = [client.job(), client.job()];
+  const ends = [one, two].map((job) => job.submit(REQUEST).catch((error) => error));
+  await until(() => statuses(server) === 2);
+
+  assert.equal(await one.cancel(), "cancelled");
+  assert.deepEqual([(await ends[0]).name, (await ends[0]).goesOn], ["JobCancelled", true]);
+  assert.equal(two.state, "polling");
+  assert.ok(!server.routes.includes(CANCEL));
+
+  assert.equal(await two.cancel(), "cancelled", "the last one ends it");
+  assert.equal((await ends[1]).goesOn, false);
+  assert.ok(server.routes.includes(CANCEL));
+});
+
+test("everywhere is everywhere", async (t) => {
+  const { server, client } = await setUp(t);
+  server.answers(STATUS, "hang");
+  server.answers(CANCEL, { body: CANCELLED });
+  const [one, two] = [client.job(), client.job()];
+  for (const job of [one, two]) job.resume("7").catch(() => {});
+
+  await one.cancel({ everywhere: true });
+
+  assert.ok(server.routes.includes(CANCEL));
+});
+
+test("a clean-up that cancels, and the same request again in one go, is one job that goes on", async (t) => {
+  const { server, client } = await setUp(t);
+  server.answers(SUBMIT, accepted());
+  server.answers(STATUS, open(10), completed);
+  const one = client.job();
+  const first = rejection(one.submit(REQUEST));
+  one.cancel();
+  const second = client.job().submit(REQUEST);
+
+  assert.deepEqual(await second, RESULT);
+  assert.equal((await first).name, "JobCancelled");
+  assert.ok(!server.routes.includes(CANCEL));
+});
+
+test("a request that is just being cancelled is not joined", async (t) => {
+  const { server, client } = await setUp(t);
+  server.answers(SUBMIT, accepted());
+  server.answers(STATUS, open(10), completed);
+  server.answers(CANCEL, problem(503, "dependency_unavailable"), { body: CANCELLED });
+  const one = client.job();
+  one.submit(REQUEST).catch(() => {});
+  await until(() => statuses(server) === 1);
+  const cancelled = one.cancel();
+  await until(() => server.routes.includes(CANCEL));
+  const second = client.job().submit(REQUEST);
+  await cancelled;
+  await second;
+
+  const submits = server.routes.map((route, at) => [route, at]).filter(([route]) => route === SUBMIT);
+  assert.ok(submits[1][1] > server.routes.lastIndexOf(CANCEL), `${server.routes}`);
+});
+
 // --- Cancel and abort ------------------------------------------------------------------------
 
 test("cancel stops the job", async (t) => {
