@@ -22,6 +22,7 @@ export type JobErrorCode =
 export type ProblemCode =
   | "malformed_json"
   | "invalid_idempotency_key"
+  | "invalid_token"
   | "invalid_push_token"
   | "unknown_task"
   | "job_not_found"
