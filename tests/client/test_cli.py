@@ -369,7 +369,9 @@ def test_a_job_can_be_looked_at_waited_for_and_cancelled(simmer: Simmer) -> None
 
     assert (looked.code, looked.out) == (0, "under way  40 %\n")
     assert (waited.code, "Kimchi fried rice" in waited.out) == (0, True)
-    assert (cancelled.code, cancelled.out) == (0, "cancelled  10 %\n")
+    left = "cancelled for you, and goes on for others who wait for it  10 %\n"
+    assert (cancelled.code, cancelled.out) == (0, left)
+    assert json.loads(program.out)["goes_on"] is True
     assert json.loads(program.out)["state"] == "cancelled"
 
 
@@ -377,7 +379,7 @@ def test_a_job_can_be_looked_at_waited_for_and_cancelled(simmer: Simmer) -> None
     ("cancel", "code", "words"),
     [
         ("cancelled", 130, "cancelled"),
-        ("10", 130, "cancelled"),
+        ("10", 130, "cancelled for you, and goes on for others"),
         ("404", 130, "could not be cancelled"),
         ("done", 0, ""),
     ],

@@ -4,8 +4,16 @@ import json
 
 import pytest
 
-from simmer_client import ApiProblem, JobFailed, ProtocolError, State, Unreachable, WaitTimeout
-from simmer_client.effects import Connect, Lost, Receive, Send
+from simmer_client import (
+    ApiProblem,
+    JobFailed,
+    ProtocolError,
+    SetupError,
+    State,
+    Unreachable,
+    WaitTimeout,
+)
+from simmer_client.effects import Connect, Lost, Receive, Send, Unset
 from simmer_client.rules import Policy, Timing
 from simmer_client.wire import Answer, retry_after_seconds
 from tests.client.driving import (
@@ -134,6 +142,29 @@ def test_a_server_that_is_gone_is_asked_until_the_deadline() -> None:
     assert isinstance(trace.error, Unreachable)
     assert 80 < trace.seconds <= 100
     assert trace.sleeps[:6] == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
+
+
+def test_a_look_at_a_job_whose_time_is_over_is_tried_as_often_as_any() -> None:
+    over = status("processing", 10, createdAt="2026-11-25T10:00:00Z", pollAfterMs=30_000)
+    over["deadlineAt"] = "2026-11-25T10:00:05Z"
+    world = World(*[answer(200, over)] * 3, Lost("gone"), ANSWERS["done"])
+    following = world.following(job_id=JOB)
+    assert isinstance(world.run(following.follow()).error, WaitTimeout)
+    world.answers = iter([Lost("gone"), ANSWERS["done"]])
+
+    trace = world.run(following.get())
+
+    assert trace.error is None
+    assert following.update.result == RESULT
+
+
+def test_a_setting_of_this_machine_is_an_error_at_once() -> None:
+    world = World(Unset("SSL_CERT_FILE names nothing."))
+
+    trace = world.run(world.following(job_id=JOB).follow())
+
+    assert isinstance(trace.error, SetupError)
+    assert (str(trace.error), len(trace.calls)) == ("SSL_CERT_FILE names nothing.", 1)
 
 
 # ── Repeating ─────────────────────────────────────────────────────────────────────────────────────

@@ -69,6 +69,7 @@ def install(folder: Path) -> None:
 @pytest.mark.parametrize("file", ["packaging.test.js", "react.test.js"])
 def test_the_package_works_in(workshop: Path, file: str) -> None:
     """packaging: Metro, webpack, Vite, esbuild, node, TypeScript; react: the hook in StrictMode."""
-    command = (NODE, "--test", "--test-reporter=spec", "--test-timeout=120000", file)
+    options = ("--test", "--test-force-exit", "--test-reporter=spec", "--test-timeout=120000")
+    command = (NODE, *options, file)
     made = run(*command, cwd=workshop, seconds=400)
     assert made.returncode == 0, made.stdout[-8000:] + made.stderr[-2000:]

@@ -136,7 +136,7 @@ def _interrupted(job: Job, options: argparse.Namespace) -> Update:
         ended = job.cancel()
         if ended.result is not None:
             return ended
-        _stop(options, said | {"message": f"the job is {ended.state.value}"})
+        _stop(options, said | {"message": f"the job is {ended.state.value}{_goes_on(ended)}"})
     except SimmerError as error:
         message = f"interrupted; the job could not be cancelled and goes on. {error}"
         _stop(options, said | {"message": message})
@@ -174,10 +174,15 @@ def _show_update(update: Update, options: argparse.Namespace) -> int:
         return 0
     words = plain(update.error or update.message)
     state = "under way" if update.state is State.POLLING else update.state.value
+    state += _goes_on(update)
     print("  ".join(part for part in (state, f"{update.progress} %", words) if part))
     if update.result is not None:
         _show_result(update, options)
     return 0
+
+
+def _goes_on(update: Update) -> str:
+    return " for you, and goes on for others who wait for it" if update.goes_on else ""
 
 
 def _exit_code(error: SimmerError) -> int:

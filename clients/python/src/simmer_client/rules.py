@@ -392,7 +392,7 @@ class Following:
             self._must_be_open()
             failures += 1
             pause = max(asked_for, self._backoff(failures))  # 0 would be no pause at all
-            left = self._left(wait)
+            left = self._left(wait) if is_wait else self._limit_of(wait) - self._clock()
             if is_wait:
                 is_enough = left <= 0
             else:
@@ -437,9 +437,14 @@ class Following:
         return Wait(self._clock(), limit)
 
     def _give_up_at(self, wait: Wait) -> float:
-        if wait.limit_seconds is not None:
-            return wait.began_at + wait.limit_seconds
-        return self._until or wait.began_at + self._timing.default_deadline
+        if wait.limit_seconds is None and self._until is not None:
+            return self._until
+        return self._limit_of(wait)
+
+    def _limit_of(self, wait: Wait) -> float:
+        """Without the job's own deadline, which is nothing to a single request."""
+        seconds = wait.limit_seconds
+        return wait.began_at + (self._timing.default_deadline if seconds is None else seconds)
 
     def _heed(self, deadline: Deadline) -> None:
         """The server's deadline, by the answer's own clock and ours, which counts and never jumps.

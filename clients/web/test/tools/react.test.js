@@ -1,7 +1,7 @@
 /** The hook, in React's own StrictMode: every effect runs, is cleaned up, and runs again. */
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { afterEach, test } from "node:test";
 import { Activity, StrictMode, createElement, useEffect } from "react";
 import { act, create } from "react-test-renderer";
 
@@ -63,6 +63,11 @@ function setUp() {
   return { server, client };
 }
 
+const roots = [];
+
+// Or a test that fails leaves a component behind that asks for ever.
+afterEach(() => act(() => roots.splice(0).forEach((root) => root.unmount())));
+
 /** A component that shows a job, and everything that it was given. */
 function screen(client, options, effect) {
   const seen = [];
@@ -78,6 +83,7 @@ function screen(client, options, effect) {
   act(() => {
     root = create(element(options));
   });
+  roots.push(root);
   return {
     seen,
     show: (props) => act(() => root.update(element(props))),
