@@ -94,14 +94,15 @@ ROWS = (
     ),
     Row(
         Kind.UNPAID,
-        "Anthropic 400, xAI 403 and 429, Fireworks 412, SiliconFlow 403, Gemini 429, in words",
+        "in words: Anthropic 400, xAI 403, OpenRouter 403, Fireworks 412, Gemini 429, Zhipu",
         _4XX,
         text=r"(insufficient|not enough|\bno\b|\blow\b|zero|negative|depleted|exhausted|out of"
         r"|used all)[\w ']{0,30}\b(balance|credit|fund)"
         r"|(balance|credit|fund)s?\b[\w ']{0,30}(too low|insufficient|depleted|exhausted"
         r"|not enough|run out|used up|below zero)"
-        r"|spending (limit|cap)|hard limit|budget (has been |was )?exceeded|payment required"
-        r"|unpaid|overdue|in arrears|billing[\w ]{0,20}(not active|inactive|disabled|suspended)"
+        r"|(doesn't|does not|don't) have (any|enough|sufficient)[\w ]{0,20}(credit|balance|fund)"
+        r"|key limit exceeded|spending (limit|cap)|hard limit|budget (has been |was )?exceeded"
+        r"|payment required|unpaid|overdue|in arrears|billing[\w ]{0,20}(not active|inactive|disabled|suspended)"
         r"|余额|欠费|充值",
     ),
     Row(
@@ -155,7 +156,7 @@ ROWS = (
         r"(polic|guideline|filter|check|system|rule|management|reason|violation)"
         r"|(polic|guideline|terms)\w*[\w ,']{0,25}(violat|breach)"
         r"|(violat|breach|against)\w*[\w ,']{0,40}(polic|guideline|terms)"
-        r"|moderat(ed|ion)|flagged|guardrail|high risk"
+        r"|moderat(ed|ion)|flagged|guardrail|high risk|content exists risk"
         r"|(inappropriate|harmful|unsafe|offensive|disallowed|prohibited|sensitive|objectionable)"
         r"[\w -]{0,20}(content|input|prompt|text|request|material|words?|information|data|topic)"
         r"|(prompt|input|content|text|completion)s?\b[\w '\"]{0,30}"

@@ -45,21 +45,24 @@ def read(body: Any, sent: Iterable[str] = (), stop_reasons: Iterable[str] = ()) 
         raise Down("no choices", Usage(calls=1))
     choices = body.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
-    if isinstance(choice, Mapping) and choice.get("error"):
-        raise ErrorInside(refusals.read(200, choice["error"], sent), _usage_or_none(body))
-    if body.get("error") or (choice is None and (body.get("base_resp") or body.get("code"))):
-        raise ErrorInside(refusals.read(200, body, sent), _usage_or_none(body))
+    error = choice.get("error") if isinstance(choice, Mapping) else None
+    if not error and (body.get("error") or (choice is None and _is_error(body))):
+        error = body
+    if error:
+        raise ErrorInside(refusals.read(200, error, sent), _usage_or_none(body))
     try:
         usage = _usage(body)
     except (TypeError, ValueError, OverflowError):
         raise Down("no choices", Usage(calls=1)) from None
-    if not isinstance(choice, Mapping) or not isinstance(choice.get("message"), Mapping):
+    if not isinstance(choice, Mapping):
         raise Down("no choices", usage)
-    message = choice["message"]
-    text = without_reasoning(_text(message.get("content")))
+    message = choice.get("message")
     ending = _ending(choice, message, stop_reasons, usage)
     if ending == "refused":
         return Answer("", "refused", usage)
+    if not isinstance(message, Mapping):
+        raise Down("no choices", usage)
+    text = without_reasoning(_text(message.get("content")))
     if ending == "truncated":
         return Answer(text, _cut(text, body, usage), _marked(usage, text))
     if not text.strip():
@@ -69,17 +72,21 @@ def read(body: Any, sent: Iterable[str] = (), stop_reasons: Iterable[str] = ()) 
     return Answer(text, "stop", _marked(usage, text))
 
 
-def _ending(
-    choice: Mapping[str, Any], message: Mapping[str, Any], more: Iterable[str], usage: Usage
-) -> Ending:
-    if message.get("refusal"):
+def _is_error(body: Mapping[str, Any]) -> bool:
+    """Whether a body without choices says so itself (MiniMax's `base_resp`; a bare `code`)."""
+    return bool(body.get("base_resp") or body.get("code"))
+
+
+def _ending(choice: Mapping[str, Any], message: Any, more: Iterable[str], usage: Usage) -> Ending:
+    if isinstance(message, Mapping) and message.get("refusal"):
         return "refused"
     reason = choice.get("finish_reason")
     if reason is None or reason == "":
         return "stop"
-    word = str(reason).lower().removeprefix("finishreason.")
+    word = str(reason).lower()
     if word in more:
         return "stop"
+    word = word.partition(":")[0]  # Gemini: "content_filter: PROHIBITED_CONTENT"
     if word not in ENDINGS:  # an upstream that died, or what no one has told us: not a clean end
         raise Down("unknown end", usage)
     return ENDINGS[word]

@@ -31,6 +31,7 @@ _BODY_KEYS = {
     "retryafter": 1.0,
     "retry_after_seconds": 1.0,
     "retry-after": 1.0,
+    "estimated_time": 1.0,
     "retry_after_ms": 0.001,
     "retryafterms": 0.001,
 }
