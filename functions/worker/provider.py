@@ -217,6 +217,9 @@ def _document(text: str) -> Any:
 def _told_apart(said: Said, headers: Mapping[str, str], body: Any, usage: Usage) -> Answer:
     """What an error comes to."""
     kind = kind_of(said)
+    wait_seconds = waits.wait_seconds(headers, body, said.text)
+    if kind is Kind.DOWN and said.status == 503 and wait_seconds is not None:
+        kind = Kind.THROTTLED
     word = f"{kind} {said.status}"
     match kind:
         case Kind.REFUSED:
@@ -224,7 +227,7 @@ def _told_apart(said: Said, headers: Mapping[str, str], body: Any, usage: Usage)
         case Kind.MALFORMED:
             return Answer("", "malformed", usage if usage.calls else UNREPORTED)
         case Kind.THROTTLED:
-            raise Throttled(word, waits.wait_seconds(headers, body, said.text), usage) from None
+            raise Throttled(word, wait_seconds, usage) from None
         case Kind.UNPAID | Kind.KEYLESS:
             raise Barred(word, usage) from None
         case Kind.PARAMETER | Kind.MISCONFIGURED:

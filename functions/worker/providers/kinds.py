@@ -102,7 +102,8 @@ ROWS = (
         r"|not enough|run out|used up|below zero)"
         r"|(doesn't|does not|don't) have (any|enough|sufficient)[\w ]{0,20}(credit|balance|fund)"
         r"|key limit exceeded|spending (limit|cap)|hard limit|budget (has been |was )?exceeded"
-        r"|payment required|unpaid|overdue|in arrears|billing[\w ]{0,20}(not active|inactive|disabled|suspended)"
+        r"|payment required|unpaid|overdue|in arrears"
+        r"|billing[\w ]{0,20}(not active|inactive|disabled|suspended)"
         r"|余额|欠费|充值",
     ),
     Row(

@@ -56,8 +56,13 @@ def read(body: Any, sent: Iterable[str] = (), stop_reasons: Iterable[str] = ()) 
         raise Down("no choices", Usage(calls=1)) from None
     if not isinstance(choice, Mapping):
         raise Down("no choices", usage)
+    return _answer(choice, _ending(choice, stop_reasons, usage), body, usage)
+
+
+def _answer(
+    choice: Mapping[str, Any], ending: Ending, body: Mapping[str, Any], usage: Usage
+) -> Answer:
     message = choice.get("message")
-    ending = _ending(choice, message, stop_reasons, usage)
     if ending == "refused":
         return Answer("", "refused", usage)
     if not isinstance(message, Mapping):
@@ -77,7 +82,8 @@ def _is_error(body: Mapping[str, Any]) -> bool:
     return bool(body.get("base_resp") or body.get("code"))
 
 
-def _ending(choice: Mapping[str, Any], message: Any, more: Iterable[str], usage: Usage) -> Ending:
+def _ending(choice: Mapping[str, Any], more: Iterable[str], usage: Usage) -> Ending:
+    message = choice.get("message")
     if isinstance(message, Mapping) and message.get("refusal"):
         return "refused"
     reason = choice.get("finish_reason")

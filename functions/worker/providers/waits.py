@@ -100,7 +100,7 @@ def _of_body(node: Any, depth: int = 0) -> float | None:
     for key, child in children if isinstance(node, Mapping | list) else ():
         unit = _BODY_KEYS.get(str(key).lower())
         seconds = None
-        if unit is not None and isinstance(child, str | int | float):
+        if unit is not None and isinstance(child, str | int | float) and child is not True:
             seconds = _number(child, unit)
             seconds = _duration(str(child)) if seconds is None else seconds
         elif isinstance(child, Mapping | list):

@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 
 import app
+import provider as provider_module
 from provider import Provider
 from simmer.jobs.job import Job
 from tests.unit.worker.servers import Served
@@ -76,7 +77,7 @@ class Endpoints(Served):
         call = Call(
             path=request.match_info["tail"],
             query=dict(request.query),
-            headers=dict(request.headers),
+            headers=request.headers,
             body=await request.json(),
         )
         self.calls[number].append(call)
@@ -157,6 +158,7 @@ class Player:
         before = [len(calls) for calls in self._server.calls]
         job = shop.admit()
         shop.queue.send = send_at_once  # type: ignore[method-assign]
+        provider_module._client.cache_clear()  # its connections are of another loop
         worker = shop.worker(self._provider, self._ladder)
         try:
             with asyncio.Runner() as runner:  # one loop, so that connections are kept

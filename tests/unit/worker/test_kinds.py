@@ -398,7 +398,8 @@ def test_every_row_of_the_table_is_needed_and_names_its_source() -> None:
 
 @pytest.mark.parametrize("status", range(300, 600))
 def test_there_is_a_kind_for_every_status_and_a_body_of_any_form(status: int) -> None:
-    for body in (None, [], {}, "text", [[[[]]]], {"error": None}, {"error": [1, None, True]}, 5):
+    bodies: list[Any] = [None, [], {}, "text", [[[[]]]], {"error": None}, {"error": [1, True]}, 5]
+    for body in bodies:
         kind = kind_of(refusals.read(status, body))
         assert (kind is Kind.DOWN) == (
             status not in (402, 401, 413, 429, 451, 498, 529)

@@ -301,6 +301,8 @@ STATUSES: dict[str, tuple[Answering, type[ProviderFailure]]] = {
     "422": (says(ERROR, 422), Misfit),
     "418": (says(ERROR, 418), Misconfigured),
     "503": (says(ERROR, 503), Down),
+    "503 that says when": (says("<html>busy</html>", 503, Retry_After="9"), Throttled),
+    "502 that says when": (says("<html>busy</html>", 502, Retry_After="9"), Down),
     "429 without a word": (says("", 429), Throttled),
     "429 for the quota": (says(QUOTA, 429), Barred),
     "408": (says(ERROR, 408), Down),
