@@ -16,8 +16,8 @@ from providers.kinds import ENDINGS
 from providers.outcomes import Answer, Down, Ending
 from providers.refusals import Said
 from providers.unwrap import unwrapped, without_reasoning
-from simmer.text import strict_json
 from simmer.jobs.job import Usage
+from simmer.text import strict_json
 
 # A count of tokens above this is a slip of the provider's, and more than DynamoDB can add.
 MAX_TOKENS = 10**9

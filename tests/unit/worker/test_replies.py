@@ -11,7 +11,7 @@ from provider import Answer, Down
 from providers import replies
 from providers.kinds import Kind, kind_of
 from providers.unwrap import unwrapped, without_reasoning
-from simmer.job import Usage
+from simmer.jobs.job import Usage
 from simmer.task import find_task
 from tests.unit.worker.fakes import REQUEST, VALID
 from tests.unit.worker.servers import completion
