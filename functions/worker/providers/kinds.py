@@ -155,8 +155,8 @@ ROWS = (
         {200, 400, 403, 406, 412, 422, 451, *_5XX},
         text=r"(content|usage|safety|acceptable.use|moderation|responsible.?(use|ai))[\w ]{0,12}"
         r"(polic|guideline|filter|check|system|rule|management|reason|violation)"
-        r"|(polic|guideline|terms)\w*[\w ,']{0,25}(violat|breach)"
-        r"|(violat|breach|against)\w*[\w ,']{0,40}(polic|guideline|terms)"
+        r"|(polic|guideline|terms)\w{0,8}[\w ,']{0,25}(violat|breach)"
+        r"|(violat|breach|against)\w{0,8}[\w ,']{0,40}(polic|guideline|terms)"
         r"|moderat(ed|ion)|flagged|guardrail|high risk|content exists risk"
         r"|(inappropriate|harmful|unsafe|offensive|disallowed|prohibited|sensitive|objectionable)"
         r"[\w -]{0,20}(content|input|prompt|text|request|material|words?|information|data|topic)"
@@ -193,33 +193,22 @@ def kind_of(said: Said) -> Kind:
     return next(row.kind for row in ROWS if row.matches(said))
 
 
-# How models stop, as vendors say it; in small letters. Any other word is no clean end.
-ENDINGS: Mapping[str, Ending] = {
-    # By themselves. OpenAI; Together (eos); TGI; Anthropic and Bedrock natively; Cohere.
-    "stop": "stop",
-    "eos": "stop",
-    "eos_token": "stop",
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "complete": "stop",
-    "completed": "stop",
-    "tool_calls": "stop",
-    "function_call": "stop",
-    # At the cap. OpenAI; Gemini and Anthropic natively; Mistral; z.ai.
-    "length": "truncated",
-    "max_tokens": "truncated",
-    "max_output_tokens": "truncated",
-    "model_length": "truncated",
-    "model_context_window_exceeded": "truncated",
-    # Filtered. OpenAI and Azure; z.ai; Gemini natively; Anthropic; Bedrock.
-    "content_filter": "refused",
-    "content_filtered": "refused",
-    "sensitive": "refused",
-    "safety": "refused",
-    "refusal": "refused",
-    "recitation": "refused",
-    "blocklist": "refused",
-    "spii": "refused",
-    "prohibited_content": "refused",
-    "guardrail_intervened": "refused",
+_ENDS: Mapping[Ending, tuple[str, ...]] = {
+    # OpenAI; Together (eos); TGI; Anthropic and Bedrock natively; Cohere.
+    "stop": (
+        *("stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed"),
+        *("tool_calls", "function_call"),
+    ),
+    # OpenAI; Gemini and Anthropic natively; Mistral; z.ai.
+    "truncated": (
+        *("length", "max_tokens", "max_output_tokens", "model_length"),
+        "model_context_window_exceeded",
+    ),
+    # OpenAI and Azure; z.ai; Gemini natively; Anthropic; Bedrock.
+    "refused": (
+        *("content_filter", "content_filtered", "sensitive", "safety", "refusal", "recitation"),
+        *("blocklist", "spii", "prohibited_content", "guardrail_intervened"),
+    ),
 }
+# How models stop, as vendors say it; in small letters. Any other word is no clean end.
+ENDINGS = {word: ending for ending, words in _ENDS.items() for word in words}

@@ -13,27 +13,21 @@ from typing import Any
 MAX_DEPTH = 8
 MAX_TEXT_CHARACTERS = 4000
 
-_CODES = {
-    "code",
-    "type",
-    "status",
-    "reason",
-    "error_code",
-    "errorcode",
-    "error_type",
+_CODES = (
+    *("code", "type", "status", "reason", "error_code", "errorcode", "error_type"),
     "status_code",
-}
-_TEXTS = {
-    *("message", "msg", "error", "detail", "details", "title", "reason", "reasons", "status_msg"),
-    *("error_msg", "error_message", "description", "raw", "errors", "type", "code"),
-}
+)
+_TEXTS = (
+    *("message", "msg", "error", "errors", "detail", "details", "title", "reason", "reasons"),
+    *("status_msg", "error_msg", "error_message", "description", "raw", "type", "code"),
+)
 # What quotes the request, or what came of it.
-_QUOTES = {
+_QUOTES = (
     *("failed_generation", "input", "inputs", "prompt", "messages", "content", "choices", "ctx"),
     *("request", "body", "url", "user_id"),
-}
+)
 # A key whose mere presence says something (OpenRouter's moderation).
-_MARKS = {"flagged_input"}
+_MARKS = ("flagged_input",)
 
 # What a request may hold besides its messages; a name outside is never repeated.
 PARAMETERS = (

@@ -84,8 +84,8 @@ BUGS = (
     Bug(
         "only a code is looked for, not a type",
         refusals,
-        '_CODES = {\n    "code",\n    "type",',
-        '_CODES = {\n    "code",',
+        '_CODES = (\n    *("code", "type",',
+        '_CODES = (\n    *("code",',
         _readings,
     ),
     Bug(
