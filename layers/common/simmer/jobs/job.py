@@ -79,7 +79,7 @@ class Usage:
     """What the model calls of a job consumed, all of them, the failed ones too."""
 
     calls: int = 0  # that were answered
-    unreported_calls: int = 0  # of which nobody said what they took: broken off, too slow, uncounted
+    unreported_calls: int = 0  # of which nobody said what they took: broken off, uncounted
     input_tokens: int = 0  # cached ones included, as providers count
     cached_input_tokens: int = 0
     output_tokens: int = 0
