@@ -105,6 +105,10 @@ bench-push: setup  ## From done to seen by a subscribed client, on the local sta
 try-small-model: setup  ## Ten generations by a real small model, each checked (downloads 120 MB)
 	@$(PYTHON) -m bench.small_model
 
+.PHONY: try-provider
+try-provider: setup  ## Ask a real endpoint ten times: RUNG='{"provider": "mistral", "model": "…"}' KEY=…
+	@KEY='$(KEY)' PYTHONPATH=layers/common:functions/worker $(PYTHON) -m bench.try_provider --rung '$(RUNG)'
+
 .PHONY: fuzz
 fuzz: setup  ## The long fuzzing of the validator: N=1000000 corrupted answers
 	@$(PYTHON) -m tests.fuzz --n $(N) $(if $(SEED),--seed $(SEED))

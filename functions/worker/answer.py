@@ -2,17 +2,17 @@
 
 In this order: the length, strict parse, the result model's types and bounds, the characters a phone
 may be given, the fit to the request. Nothing is repaired: the text that passes is delivered as it
-is. Before it is looked at, a Markdown fence around an answer that is pure JSON within it is taken
-off, and the text is brought into Unicode's composed form (NFC), unless that would take long.
+is. Before it is looked at, its wrapper is taken off (`providers.unwrap`), and the text is brought
+into Unicode's composed form (NFC), unless that would take long.
 """
 
-import re
 import unicodedata
 from collections.abc import Iterator, Set
 from typing import Any
 
 from pydantic import ValidationError
 
+from providers.unwrap import unwrapped
 from simmer.task import AnyTask, TaskRequest
 from simmer.text import strict_json
 from simmer.text.plain import MAX_MARKS_IN_A_ROW, flaws, has_markup, has_too_many_marks
@@ -21,8 +21,6 @@ MAX_RESULT_BYTES = 64 * 1024  # an item may have 400 KB, a WebSocket frame 128
 MAX_DEPTH = 16
 MAX_COMPLAINTS = 12
 MAX_COMPLAINT_CHARACTERS = 300  # it may quote the answer
-
-_FENCE = re.compile(r"\A```(?:json)?[ \t]*\r?\n(.*)\r?\n```\Z", re.DOTALL)
 
 
 class InvalidAnswer(Exception):
@@ -38,7 +36,7 @@ class InvalidAnswer(Exception):
 
 def validated(task: AnyTask, request: TaskRequest, text: str) -> str:
     """The JSON text that may be delivered, or `InvalidAnswer`."""
-    text = _composed(_unfenced(text.strip()))
+    text = _composed(unwrapped(text))
     try:
         document = strict_json.loads(text)
     except strict_json.NotStrictJson as error:
@@ -73,11 +71,6 @@ def _composed(text: str) -> str:
 def _refuse_long(text: str) -> None:
     if len(text.encode("utf-8", "replace")) > MAX_RESULT_BYTES:
         raise InvalidAnswer(f"the answer is longer than {MAX_RESULT_BYTES} bytes")
-
-
-def _unfenced(text: str) -> str:
-    fenced = _FENCE.match(text)
-    return fenced.group(1).strip() if fenced else text
 
 
 def _depth(document: Any) -> int:

@@ -4,18 +4,25 @@
 | --------------------------------- | ------------------------------------------------------------ |
 | a valid answer                    | done                                                         |
 | an invalid one                    | the same model is shown its errors; invalid again: next rung |
+| one its endpoint found to be none | the same model is asked again; once more: next rung          |
 | cut short at the output cap       | the same model with twice the cap; cut again: next rung      |
+| a cap spent on reasoning, or on   | next rung: more room would buy more of the same              |
+| writing the same over and over    |                                                              |
 | refused, or filtered              | next rung, once in a job; refused again: `refused`           |
-| 5xx, time-out, a broken body      | next rung                                                    |
-| 429, overloaded                   | next rung; if none has an answer, back to the queue          |
-| key, permission, unknown model    | an operator's alarm; next rung                               |
+| 5xx, time-out, a broken body,     | next rung; if none has an answer, back to the queue; where   |
+| an end that is none               | it was billed, once in a job                                 |
+| 429, overloaded, loading          | next rung; if none has an answer, back to the queue          |
+| no credit, no good key            | an operator's alarm; next rung; no call there for a while    |
+| parameter, unknown model          | an operator's alarm; next rung                               |
+| twice the cap, and it is too much | next rung: the cap was ours                                  |
 | (before any call) no money left   | an operator's alarm; `budget_exceeded`                       |
 | (before any call) budget unread   | an operator's alarm; back to the queue                       |
 
 A rung whose answer was useless, and every rung below it, is not asked again in this job. At the top
-of the ladder the job goes back to the queue if a throttled rung is left that may still answer.
-Otherwise it fails: `refused` if a model refused, `invalid_output` if one answered, and
-`model_unavailable` if none did. A rung is asked twice at the most, so every path ends.
+of the ladder the job goes back to the queue if a rung is left that may still answer. Otherwise it
+fails: `refused` if a model refused, `invalid_output` if one answered, and `model_unavailable` if
+none did. A rung is asked twice at the most, and the queue waits no longer than the deadline, so
+every path ends.
 """
 
 import asyncio
@@ -30,18 +37,23 @@ from answer import InvalidAnswer, validated
 from books import Budget
 from ladder import Ladder, Rung
 from prices import priced
-from provider import (
+from provider import Provider, delay_seconds
+from providers.outcomes import (
     UNREPORTED,
     Answer,
     Down,
     Misconfigured,
-    Provider,
+    Misfit,
     ProviderFailure,
     Throttled,
-    delay_seconds,
 )
+from providers.unwrap import unwrapped
+from simmer import clock
 from simmer.jobs.job import ErrorCode, Job, Usage
 from simmer.task import AnyTask, TaskRequest, find_task
+
+# What a model writes while nobody counts, to estimate a call that was broken off.
+OUTPUT_TOKENS_A_SECOND = 50
 
 logger = Logger(service="simmer", child=True)
 
@@ -115,30 +127,50 @@ class Climb:
         request = task.wire_model.model_validate_json(self.job.request)
         self.rung = self.job.first_rung
         failures: list[ErrorCode] = []
-        throttled: dict[int, int] = {}
+        open_again: dict[int, int] = {}  # the rungs that may still answer, and in how many seconds
         for index, rung in list(enumerate(self.ladder))[self.rung :]:
             try:
                 result = await self._ask_rung(rung, task, request)
                 self.answered_by = rung.model
                 return Completed(result)
             except Throttled as failure:
-                throttled[index] = delay_seconds(failure)
-            except Down:
-                pass
+                open_again[index] = delay_seconds(failure, self._waited_seconds)
+                if self._waited_seconds + open_again[index] < rung.patience_seconds:
+                    break  # the next rung costs more than the time
+            except Down as failure:
+                if self._may_come_back(failure):
+                    open_again[index] = delay_seconds(failure, self._waited_seconds)
             except Misconfigured:
-                if not throttled:  # a model below that only lacks room now must still be asked
+                if not open_again:  # a model below that only lacks room now must still be asked
                     self.rung = index + 1
             except _Useless as useless:
                 self.rung = index + 1
                 failures.append(useless.error_code)
                 if failures.count(ErrorCode.REFUSED) == 2:
                     break
-        delays = [delay for index, delay in throttled.items() if index >= self.rung]
+        return self._at_the_top(failures, open_again)
+
+    def _at_the_top(self, failures: list[ErrorCode], open_again: dict[int, int]) -> Outcome:
+        """What it comes to when no rung had a result."""
+        delays = [delay for index, delay in open_again.items() if index >= self.rung]
         if delays:
             return NoCapacity(min(delays))
         if ErrorCode.REFUSED in failures:
             return Failed(ErrorCode.REFUSED)
         return Failed(failures[-1] if failures else ErrorCode.MODEL_UNAVAILABLE)
+
+    @property
+    def _waited_seconds(self) -> float:
+        """How long the job has been under way."""
+        started_at_ms = self.job.started_at_ms
+        return 0 if started_at_ms is None else (clock.now_ms() - started_at_ms) / 1000
+
+    def _may_come_back(self, failure: Down) -> bool:
+        """Whether to wait for the rung. One that fails at our expense is waited for once in a job:
+        not when an earlier attempt was billed."""
+        earlier = self.job.usage
+        is_billed = failure.usage != Usage()
+        return not (is_billed and (earlier.calls or earlier.unreported_calls))
 
     async def _ask_rung(self, rung: Rung, task: AnyTask, request: TaskRequest) -> str:
         """The rung's result after at most two calls, or why there is none."""
@@ -149,15 +181,22 @@ class Climb:
             match answer.ending:
                 case "refused":
                     raise _Useless(ErrorCode.REFUSED)
+                case "exhausted" | "looping":
+                    break  # more room would buy more of the same
+                case "malformed":
+                    messages = first
                 case "truncated":
+                    if rung.larger_cap is None:
+                        break
                     # The same question with more room: shown its errors it would be cut again.
-                    messages, max_output_tokens = first, rung.max_output_tokens * 2
+                    messages, max_output_tokens = first, rung.larger_cap
                 case "stop":
                     try:
                         # In a thread: the loop beats the hearts of the other jobs.
                         return await asyncio.to_thread(validated, task, request, answer.text)
                     except InvalidAnswer as invalid:
-                        messages = prompt.re_ask(first, answer.text, invalid.complaints)
+                        said = unwrapped(answer.text)
+                        messages = prompt.re_ask(first, said, invalid.complaints)
         raise _Useless(ErrorCode.INVALID_OUTPUT)
 
     async def _call(
@@ -173,6 +212,7 @@ class Climb:
             logger.error("daily budget spent", extra={"jobId": self.job.job_id})
             raise BudgetSpent
         timeout_seconds = min(rung.timeout_seconds, self.seconds_for_a_call())
+        call = _Call(rung, messages, max_output_tokens)
         try:
             answer = await self.provider.ask(
                 rung,
@@ -182,37 +222,70 @@ class Climb:
                 timeout_seconds=timeout_seconds,
             )
         except asyncio.CancelledError:
-            self._log(rung, "broken off", self._add(rung, UNREPORTED, messages))
+            self._log(call, "broken off", self._add(call, UNREPORTED))
+            raise
+        except Misfit as failure:
+            is_ours = max_output_tokens > rung.max_output_tokens  # nothing else is new in the call
+            kind = "cap refused" if is_ours else failure.kind
+            self._log(call, kind, self._add(call, failure.usage), None if is_ours else failure)
+            if is_ours:
+                raise _Useless(ErrorCode.INVALID_OUTPUT) from None
             raise
         except ProviderFailure as failure:
-            usage = self._add(rung, failure.usage, messages)
-            self._log(rung, failure.kind, usage, isinstance(failure, Misconfigured))
+            self._log(call, failure.kind, self._add(call, failure.usage), failure)
             raise
-        self._log(rung, answer.ending, self._add(rung, answer.usage, messages))
+        self._log(call, answer.ending, self._add(call, answer.usage, answer.text))
         return answer
 
-    def _add(self, rung: Rung, usage: Usage, messages: list[ChatCompletionMessageParam]) -> Usage:
+    def _add(self, call: "_Call", usage: Usage, text: str = "") -> Usage:
         """Keep what a call consumed; the same with its cost."""
-        usage = priced(usage, rung.model, rung.price)
-        if usage.unreported_calls:
-            # At least the question is paid for.
-            question = Usage(input_tokens=prompt.estimated_tokens(messages))
-            cost_microusd = priced(question, rung.model, rung.price).cost_microusd
-            usage = replace(usage, cost_microusd=cost_microusd)
+        rung = call.rung
+        estimated = call.estimated(usage, text) if usage.unreported_calls else usage
+        cost_microusd = priced(estimated, rung.model, rung.price).cost_microusd
+        usage = replace(usage, cost_microusd=cost_microusd)
         if usage != Usage():
             self.usage_by_model[rung.model] = self.usage_by_model.get(rung.model, Usage()) + usage
             self.budget.spend(usage.cost_microusd)
         return usage
 
-    def _log(self, rung: Rung, ending: str, usage: Usage, is_alarming: bool = False) -> None:
+    def _log(
+        self, call: "_Call", ending: str, usage: Usage, failure: ProviderFailure | None = None
+    ) -> None:
         """What was asked and answered stays out: it is the user's."""
-        log = logger.error if is_alarming else logger.info
+        log = logger.error if failure is not None and failure.is_alarming else logger.info
+        parameter = failure.parameter if failure is not None else None
         log(
             "model call",
             extra={
                 "jobId": self.job.job_id,
-                "model": rung.model,
+                "rung": self.ladder.index(call.rung) + 1,
+                "model": call.rung.model,
                 "ending": ending,
+                **({"parameter": parameter} if parameter else {}),
                 **asdict(usage),
             },
+        )
+
+
+class _Call:
+    """A call under way, and what it takes where nobody counts."""
+
+    def __init__(
+        self, rung: Rung, messages: list[ChatCompletionMessageParam], max_output_tokens: int
+    ) -> None:
+        self.rung = rung
+        self._messages = messages
+        self._max_output_tokens = max_output_tokens
+        self._started_at = asyncio.get_running_loop().time()
+
+    def estimated(self, usage: Usage, text: str) -> Usage:
+        """The usage with what was not reported: the question by its length, the answer by its own
+        or, where there is none, by the time there was to write it."""
+        seconds = asyncio.get_running_loop().time() - self._started_at
+        written = len(text.encode("utf-8", "replace")) // 4
+        likely = min(self._max_output_tokens, round(seconds * OUTPUT_TOKENS_A_SECOND))
+        return replace(
+            usage,
+            input_tokens=usage.input_tokens or prompt.estimated_tokens(self._messages),
+            output_tokens=usage.output_tokens or written or likely,
         )

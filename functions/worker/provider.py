@@ -1,29 +1,38 @@
-"""One call to one model, through the OpenAI SDK: an `Answer`, or a failure of one of four kinds.
+"""One call to one model, through the OpenAI SDK: an `Answer`, or a `ProviderFailure`.
 
-ProviderFailure
-├── Throttled       the provider has no room now: 429, or overloaded (503 with Retry-After, 529)
-├── Misconfigured   an operator must act: key, permission, unknown model, quota of the account
-└── Down            everything else: 5xx, time-out, connection, a body that is no answer
-
-What an exception of the SDK says may quote the prompt or the key, so none of it is kept but its
-type and status.
+What an exception of the SDK says may quote the prompt or the key, so none of it is kept but what
+`providers` makes of it: a kind, a status, a parameter's name.
 """
 
 import asyncio
 import json
 import logging
-import math
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from functools import cache
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import openai
 from aws_lambda_powertools.utilities import parameters
-from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
+from openai.types.chat import ChatCompletionMessageParam
 
-from ladder import Rung
+from ladder import Rung, SecretEntry
+from providers import refusals, replies, waits
+from providers.kinds import Kind, kind_of
+from providers.outcomes import (
+    UNREPORTED,
+    Answer,
+    Barred,
+    Down,
+    Misconfigured,
+    Misfit,
+    Paused,
+    ProviderFailure,
+    Throttled,
+)
+from providers.refusals import Said
+from simmer import clock
 from simmer.aws import CLIENT_CONFIG
 from simmer.jobs.job import Usage, fingerprint
 
@@ -32,47 +41,8 @@ logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 # A key that was just put into the secret is used within this time.
 KEYS_MAX_AGE_SECONDS = 60
-
-# A count of tokens above this is a slip of the provider's, and more than DynamoDB can add.
-MAX_TOKENS = 10**9
-
-# The model was at work, and nobody told what that took.
-UNREPORTED = Usage(unreported_calls=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a model said, not yet looked at. `ending` is how it came to stop."""
-
-    text: str
-    ending: Literal["stop", "truncated", "refused"]
-    usage: Usage
-
-
-class ProviderFailure(Exception):
-    """The call gave no answer. `kind` is for the log; nothing of the exchange is in it. `usage` is
-    what it consumed all the same, as far as the provider said so."""
-
-    def __init__(self, kind: str, usage: Usage | None = None) -> None:
-        super().__init__(kind)
-        self.kind = kind
-        self.usage = usage or Usage()
-
-
-class Throttled(ProviderFailure):
-    """No room now. `retry_after_seconds` is the provider's own word, if it gave one."""
-
-    def __init__(self, kind: str, retry_after_seconds: float | None) -> None:
-        super().__init__(kind)
-        self.retry_after_seconds = retry_after_seconds
-
-
-class Misconfigured(ProviderFailure):
-    """No call of this kind can succeed before an operator has changed something."""
-
-
-class Down(ProviderFailure):
-    """The provider failed; another may not."""
+# A rung whose account or key was refused is not asked again for this long, unless its key changes.
+PAUSE_SECONDS = 60
 
 
 class Provider:
@@ -81,6 +51,8 @@ class Provider:
     def __init__(self, keys_secret: str, secrets: parameters.SecretsProvider) -> None:
         self._keys_secret = keys_secret
         self._secrets = secrets
+        self._barred_until_ms: dict[tuple[str, ...], int] = {}
+        self._slots: dict[tuple[str, ...], asyncio.Semaphore] = {}
 
     @classmethod
     def connect(cls, keys_secret: str) -> Self:
@@ -100,46 +72,63 @@ class Provider:
         ends_at = loop.time() + timeout_seconds
         try:
             async with asyncio.timeout_at(ends_at):
-                key = await asyncio.to_thread(self._key, rung.key)
+                key, headers = await asyncio.to_thread(self._credentials, rung)
         except TimeoutError:
             raise Down("secret out of reach") from None
-        client = _client(rung.base_url, key)
-        options: dict[str, Any] = {}
-        if response_format is not None:
-            options["response_format"] = response_format
-        if rung.takes_prompt_cache_key:
-            # Requests that begin alike are sent to where that beginning is cached.
-            options["prompt_cache_key"] = fingerprint(rung.model, str(messages[0].get("content")))
-        if loop.time() >= ends_at:
-            raise Down("timeout")  # it never got there
-        try:
-            async with asyncio.timeout_at(ends_at):
-                completion = await client.with_options(
-                    timeout=timeout_seconds, max_retries=0
-                ).chat.completions.create(
-                    model=rung.model,
-                    messages=messages,
-                    max_completion_tokens=max_output_tokens,
-                    **options,
-                )
-        except openai.APIStatusError as error:
-            if error.code == "content_filter":  # Azure filters prompts with a 400
-                return Answer("", "refused", Usage(calls=1))
-            raise _status_failure(error) from None
-        except (TimeoutError, openai.APITimeoutError):
-            raise Down("timeout", UNREPORTED) from None
-        except openai.APIConnectionError as error:  # most likely it never got there
-            raise Down(type(error).__name__) from None
-        except Exception as error:  # a broken body surfaces as whatever the SDK tripped over
-            raise Down(type(error).__name__, UNREPORTED) from None
-        return _answer(completion)
+        account = (rung.base_url, rung.model, key)
+        if self._barred_until_ms.get(account, 0) > clock.now_ms():
+            raise Paused("rung paused")
+        body = _fields(rung, messages, response_format, max_output_tokens)
+        client = _client(rung.base_url, key or "none")
+        async with self._slot(rung, timeout_seconds / 2):
+            if loop.time() >= ends_at:
+                raise Down("timeout")  # it never got there
+            try:
+                return await _complete(client, rung, messages, body, headers, ends_at)
+            except Barred:
+                self._barred_until_ms[account] = clock.now_ms() + PAUSE_SECONDS * 1000
+                raise
 
-    def _key(self, name: str) -> str:
+    @asynccontextmanager
+    async def _slot(self, rung: Rung, wait_seconds: float) -> AsyncIterator[None]:
+        """One of the rung's places, where they are counted."""
+        if rung.max_concurrency is None:
+            yield
+            return
+        place = (rung.base_url, rung.model)
+        slot = self._slots.setdefault(place, asyncio.Semaphore(rung.max_concurrency))
+        try:
+            async with asyncio.timeout(wait_seconds):
+                await slot.acquire()
+        except TimeoutError:
+            raise Throttled("no place free", None) from None
+        try:
+            yield
+        finally:
+            slot.release()
+
+    def _credentials(self, rung: Rung) -> tuple[str, dict[str, Any]]:
+        """The rung's key ("" for none), and its headers with what the secret has for them."""
+        entries = {n: v.secret for n, v in rung.headers.items() if isinstance(v, SecretEntry)}
+        named = ({"": rung.key} if rung.key else {}) | entries
+        stored = self._stored() if named else {}
+        try:
+            values = {header: str(stored[entry]).strip() for header, entry in named.items()}
+        except (KeyError, TypeError):
+            raise Misconfigured("key not in the secret") from None
+        key = values.pop("", "")
+        headers: dict[str, Any] = {**rung.headers, **values}
+        if not key or rung.key_header != "Authorization":
+            headers.setdefault("Authorization", openai.Omit())
+        if key and rung.key_header != "Authorization":
+            headers[rung.key_header] = key
+        return key, headers
+
+    def _stored(self) -> Any:
         try:
             stored = self._secrets.get(self._keys_secret, max_age=KEYS_MAX_AGE_SECONDS)
-            keys = json.loads(str(stored))
-            return str(keys[name]).strip()
-        except (ValueError, KeyError, TypeError):
+            return json.loads(str(stored))
+        except ValueError:
             raise Misconfigured("key not in the secret") from None
         except parameters.exceptions.GetParameterError:
             raise Down("secret out of reach") from None
@@ -150,62 +139,120 @@ def _client(base_url: str, key: str) -> openai.AsyncOpenAI:
     return openai.AsyncOpenAI(base_url=base_url, api_key=key)
 
 
-def _answer(completion: ChatCompletion) -> Answer:
-    """Read the completion as it may really be: the SDK does not check the body's types."""
-    usage = Usage(calls=1)
+def _fields(
+    rung: Rung,
+    messages: list[ChatCompletionMessageParam],
+    response_format: Mapping[str, Any] | None,
+    max_output_tokens: int,
+) -> dict[str, Any]:
+    """What the body says besides model and messages."""
+    fields: dict[str, Any] = {rung.cap_field: max_output_tokens, **rung.own_fields}
+    if response_format is not None:
+        fields["response_format"] = response_format
+    if rung.takes_prompt_cache_key:
+        # Requests that begin alike are sent to where that beginning is cached.
+        fields["prompt_cache_key"] = fingerprint(rung.model, str(messages[0].get("content")))
+    return fields
+
+
+async def _complete(
+    client: openai.AsyncOpenAI,
+    rung: Rung,
+    messages: list[ChatCompletionMessageParam],
+    fields: dict[str, Any],
+    headers: Mapping[str, Any],
+    ends_at: float,
+) -> Answer:
+    """The call itself, and what came back told apart."""
+    left_seconds = ends_at - asyncio.get_running_loop().time()
     try:
-        usage = _usage(completion)
-        choice = completion.choices[0]
-        text, refusal, finish = choice.message.content, choice.message.refusal, choice.finish_reason
-    except Exception:  # whatever one trips over
-        raise Down("no choices", usage) from None
-    if finish == "content_filter" or refusal:
-        return Answer("", "refused", usage)
-    if not isinstance(text, str):
-        text = ""
-    return Answer(text, "truncated" if finish == "length" else "stop", usage)
+        async with asyncio.timeout_at(ends_at):
+            calls = client.with_options(timeout=left_seconds, max_retries=0).chat.completions
+            response = await calls.with_raw_response.create(
+                model=rung.model,
+                messages=_with_system_role(messages, rung.system_role),
+                extra_body=fields,
+                extra_headers=headers,
+                extra_query=rung.query,
+            )
+        body = json.loads(response.http_response.text)
+        return replies.read(body, fields, rung.stop_reasons)
+    except openai.APIStatusError as error:
+        body = _document(error.response.text)
+        said = refusals.read(error.status_code, body, fields)
+        return _told_apart(said, error.response.headers, body, Usage())
+    except replies.ErrorInside as error:
+        return _told_apart(error.said, response.headers, body, error.usage)
+    except ProviderFailure:
+        raise
+    except (TimeoutError, openai.APITimeoutError):
+        raise Down("timeout", UNREPORTED) from None
+    except openai.APIConnectionError as error:  # most likely it never got there
+        raise Down(type(error).__name__) from None
+    except Exception as error:  # a broken body surfaces as whatever one trips over
+        raise Down(type(error).__name__, UNREPORTED) from None
 
 
-def _usage(completion: ChatCompletion) -> Usage:
-    used = completion.usage
-    if used is None:
-        return Usage(calls=1)
-    return Usage(
-        calls=1,
-        input_tokens=_tokens(used.prompt_tokens),
-        cached_input_tokens=_tokens(getattr(used.prompt_tokens_details, "cached_tokens", None)),
-        output_tokens=_tokens(used.completion_tokens),
-    )
+def _with_system_role(
+    messages: list[ChatCompletionMessageParam], role: str
+) -> list[ChatCompletionMessageParam]:
+    """The messages for an endpoint that calls the system another name, or knows none."""
+    if role == "system":
+        return messages
+    first, *others = messages
+    if role == "developer":
+        return [{"role": "developer", "content": str(first.get("content"))}, *others]
+    second, *others = others
+    text = f"{first.get('content')}\n{second.get('content')}"
+    return [{"role": "user", "content": text}, *others]
 
 
-def _tokens(count: int | None) -> int:
-    return min(max(int(count or 0), 0), MAX_TOKENS)
-
-
-def _status_failure(error: openai.APIStatusError) -> ProviderFailure:
-    status, kind = error.status_code, f"status {error.status_code}"
-    if status in (400, 401, 403, 404, 422) or error.code == "insufficient_quota":
-        return Misconfigured(kind)
-    retry_after = _retry_after_seconds(error.response.headers)
-    if status in (429, 529) or (status == 503 and retry_after is not None):
-        return Throttled(kind, retry_after)
-    return Down(kind)
-
-
-def _retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+def _document(text: str) -> Any:
     try:
-        if "retry-after-ms" in headers:
-            seconds = float(headers["retry-after-ms"]) / 1000
-        else:
-            seconds = float(headers["retry-after"])
-    except (KeyError, ValueError):  # an HTTP date is allowed there, and no provider sends one
+        return json.loads(text)
+    except ValueError:  # a proxy's page
         return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
-def delay_seconds(throttled: Throttled) -> int:
-    """When to try again: what the provider said, or a few seconds, with jitter so that jobs that
-    were turned away together do not come back together."""
-    wanted = throttled.retry_after_seconds
-    base = 3.0 if wanted is None else max(1.0, wanted)
+def _told_apart(said: Said, headers: Mapping[str, str], body: Any, usage: Usage) -> Answer:
+    """What an error comes to."""
+    kind = kind_of(said)
+    wait_seconds = waits.wait_seconds(headers, body, said.text)
+    if kind is Kind.DOWN and said.status == 503 and wait_seconds is not None:
+        kind = Kind.THROTTLED
+    word = f"{kind} {said.status}"
+    match kind:
+        case Kind.REFUSED:
+            return Answer("", "refused", usage if usage.calls else Usage(calls=1))
+        case Kind.MALFORMED:
+            return Answer("", "malformed", usage if usage.calls else UNREPORTED)
+        case Kind.THROTTLED:
+            raise Throttled(word, wait_seconds, usage) from None
+        case Kind.UNPAID | Kind.KEYLESS:
+            raise Barred(word, usage) from None
+        case Kind.PARAMETER | Kind.MISCONFIGURED:
+            failure = Misfit if said.status in (400, 403, 413, 422) else Misconfigured
+            raise failure(word, usage, parameter=said.parameter) from None
+        case Kind.DOWN:
+            raise Down(word, usage) from None
+
+
+def delay_seconds(failure: ProviderFailure, waited_seconds: float = 0) -> int:
+    """When to try again: what the provider said, or a few seconds, and longer the longer the job
+    has waited; with jitter, so that jobs that were turned away together do not come back together.
+    """
+    wanted = failure.retry_after_seconds if isinstance(failure, Throttled) else None
+    base = max(3.0, min(waited_seconds / 2, 30.0)) if wanted is None else max(1.0, wanted)
     return round(base * random.uniform(1.0, 1.5) + random.uniform(0, 1))
+
+
+__all__ = [
+    "UNREPORTED",
+    "Answer",
+    "Down",
+    "Misconfigured",
+    "Provider",
+    "ProviderFailure",
+    "Throttled",
+    "delay_seconds",
+]

@@ -180,7 +180,7 @@ def test_a_job_is_completed_with_the_very_text_of_the_answer(scene: Scene) -> No
 
 @pytest.mark.parametrize(
     ("said", "error_code"),
-    [("nonsense", "invalid_output"), (Down("status 500"), "model_unavailable")],
+    [("nonsense", "invalid_output"), (Misconfigured("status 404"), "model_unavailable")],
 )
 def test_a_job_without_a_result_fails_by_name(
     scene: Scene, said: str | Exception, error_code: str

@@ -13,6 +13,7 @@ import pytest
 from climb import Climb, Completed, Failed, NoCapacity, Outcome, OutOfTime
 from ladder import Ladder
 from provider import Answer, Down, Misconfigured, Throttled
+from providers.outcomes import Barred, Ending, Misfit, Paused
 from simmer.jobs.job import ErrorCode, Usage
 from tests.unit.worker.fakes import (
     RECIPE,
@@ -40,8 +41,24 @@ OUTCOMES: dict[str, Callable[[], str | Answer | Exception]] = {
     "throttled 3 s": lambda: Throttled("status 429", 3.0),
     "throttled for ever": lambda: Throttled("status 429", 1e300),
     "misconfigured": lambda: Misconfigured("status 401"),
+    "barred": lambda: Barred("out of credit 402"),
+    "paused": lambda: Paused("rung paused"),
+    "misfit": lambda: Misfit("parameter refused 400", parameter="seed"),
+    "malformed": lambda: ended("malformed"),
+    "exhausted": lambda: ended("exhausted"),
+    "looping": lambda: ended("looping"),
+    "down at our expense": lambda: Down("unknown end", USAGE),
 }
-ANSWERED = ("valid", "invalid", "truncated", "refused")  # which of them bring an answer with usage
+# Which of them bring an answer, or at least its usage.
+ANSWERED = (
+    *("valid", "invalid", "truncated", "refused", "malformed", "exhausted", "looping"),
+    "down at our expense",
+)
+
+
+def ended(ending: Ending) -> Answer:
+    return Answer("", ending, USAGE)
+
 
 INVALID_OUTPUT = Failed(ErrorCode.INVALID_OUTPUT)
 REFUSED = Failed(ErrorCode.REFUSED)
@@ -102,6 +119,7 @@ def up(*calls: str) -> list[str]:
 
 
 FIRST, RE_ASK, BIGGER = "small: first", "small: re-ask", "small: bigger"
+AGAIN = FIRST  # the same call once more
 FIRST_2, RE_ASK_2, BIGGER_2 = "large: first", "large: re-ask", "large: bigger"
 
 ROWS = {
@@ -166,10 +184,10 @@ ROWS = {
         resumes_at=3,
         rungs=3,
     ),
-    "refused, then down above": Row(["refused", "down"], [FIRST, FIRST_2], REFUSED, 1),
+    "refused, then down above": Row(["refused", "down"], [FIRST, FIRST_2], NoCapacity(3), 1),
     "refused by the only rung": Row(["refused"], [FIRST], REFUSED, resumes_at=1, rungs=1),
     # Down
-    "down on both rungs": Row(["down", "down"], [FIRST, FIRST_2], UNAVAILABLE),
+    "down on both rungs": Row(["down", "down"], [FIRST, FIRST_2], NoCapacity(3)),
     "down when asked again": Row(
         ["invalid", "down", "valid"], [FIRST, RE_ASK, FIRST_2], Completed(VALID)
     ),
@@ -177,22 +195,23 @@ ROWS = {
         ["truncated", "down", "valid"], [FIRST, BIGGER, FIRST_2], Completed(VALID)
     ),
     "invalid below, down above": Row(
-        ["invalid", "invalid", "down"], [FIRST, RE_ASK, FIRST_2], INVALID_OUTPUT, resumes_at=1
+        ["invalid", "invalid", "down"], [FIRST, RE_ASK, FIRST_2], NoCapacity(3), resumes_at=1
     ),
     "down below, invalid above": Row(
         ["down", "invalid", "invalid"], [FIRST, FIRST_2, RE_ASK_2], INVALID_OUTPUT, resumes_at=2
     ),
-    "down on the only rung": Row(["down"], [FIRST], UNAVAILABLE, rungs=1),
+    "down on the only rung": Row(["down"], [FIRST], NoCapacity(3), rungs=1),
+    "down at our expense": Row(["down at our expense"], [FIRST], NoCapacity(3), rungs=1),
     # Throttled
     "throttled, then valid above": Row(["throttled", "valid"], [FIRST, FIRST_2], Completed(VALID)),
     "throttled on both rungs": Row(["throttled", "throttled 3 s"], [FIRST, FIRST_2], NoCapacity(3)),
-    "throttled below, down above": Row(["throttled", "down"], [FIRST, FIRST_2], NoCapacity(7)),
-    "down below, throttled above": Row(["down", "throttled"], [FIRST, FIRST_2], NoCapacity(7)),
+    "throttled below, down above": Row(["throttled", "down"], [FIRST, FIRST_2], NoCapacity(3)),
+    "down below, throttled above": Row(["down", "throttled"], [FIRST, FIRST_2], NoCapacity(3)),
     "throttled when asked again": Row(
-        ["invalid", "throttled", "down"], [FIRST, RE_ASK, FIRST_2], NoCapacity(7)
+        ["invalid", "throttled", "down"], [FIRST, RE_ASK, FIRST_2], NoCapacity(3)
     ),
     "throttled for the bigger cap": Row(
-        ["truncated", "throttled", "down"], [FIRST, BIGGER, FIRST_2], NoCapacity(7)
+        ["truncated", "throttled", "down"], [FIRST, BIGGER, FIRST_2], NoCapacity(3)
     ),
     "invalid below, throttled above": Row(
         ["invalid", "invalid", "throttled"], [FIRST, RE_ASK, FIRST_2], NoCapacity(7), resumes_at=1
@@ -225,7 +244,33 @@ ROWS = {
         ["truncated", "misconfigured", "valid"], [FIRST, BIGGER, FIRST_2], Completed(VALID), 1
     ),
     "misconfigured below, down above": Row(
-        ["misconfigured", "down"], [FIRST, FIRST_2], UNAVAILABLE, resumes_at=1
+        ["misconfigured", "down"], [FIRST, FIRST_2], NoCapacity(3), resumes_at=1
+    ),
+    "down below a rung that is misconfigured": Row(
+        ["down", "misconfigured"], [FIRST, FIRST_2], NoCapacity(3)
+    ),
+    "barred on the only rung": Row(["barred"], [FIRST], UNAVAILABLE, rungs=1, resumes_at=1),
+    "barred, then valid above": Row(["barred", "valid"], [FIRST, FIRST_2], Completed(VALID), 1),
+    "paused, then down above": Row(["paused", "down"], [FIRST, FIRST_2], NoCapacity(3), 1),
+    "a parameter that does not fit": Row(
+        ["misfit", "valid"], [FIRST, FIRST_2], Completed(VALID), resumes_at=1
+    ),
+    "a larger cap that does not fit": Row(
+        ["truncated", "misfit"], [FIRST, BIGGER], INVALID_OUTPUT, rungs=1, resumes_at=1
+    ),
+    # No answer of a model, and none that more room would mend
+    "malformed, then valid": Row(["malformed", "valid"], [FIRST, AGAIN], Completed(VALID)),
+    "malformed twice": Row(["malformed"] * 2, [FIRST, AGAIN], INVALID_OUTPUT, 1, rungs=1),
+    "malformed for the bigger cap": Row(
+        ["truncated", "malformed", "valid"], [FIRST, BIGGER, FIRST_2], Completed(VALID), 1
+    ),
+    "a cap spent on reasoning": Row(["exhausted"], [FIRST], INVALID_OUTPUT, 1, rungs=1),
+    "a cap spent on reasoning, then valid above": Row(
+        ["exhausted", "valid"], [FIRST, FIRST_2], Completed(VALID), resumes_at=1
+    ),
+    "going in a circle": Row(["looping", "valid"], [FIRST, FIRST_2], Completed(VALID), 1),
+    "a bigger cap spent on reasoning": Row(
+        ["truncated", "exhausted"], [FIRST, BIGGER], INVALID_OUTPUT, 1, rungs=1
     ),
     "misconfigured below, refused above": Row(
         ["misconfigured", "refused"], [FIRST, FIRST_2], REFUSED, resumes_at=2
@@ -377,7 +422,8 @@ def test_only_a_misconfigured_rung_alarms_the_operator(
 ) -> None:
     asyncio.run(climb([word, "valid"]))
     levels = [record.levelname for record in records if record.msg == "model call"]
-    assert levels[0] == ("ERROR" if word == "misconfigured" else "INFO")
+    is_alarming = word in ("misconfigured", "barred", "misfit")
+    assert levels[0] == ("ERROR" if is_alarming else "INFO")
 
 
 @pytest.mark.parametrize("word", OUTCOMES)
@@ -396,6 +442,9 @@ def test_every_call_is_logged_with_what_it_consumed_and_without_a_word_of_it(
 # --- Every sequence of outcomes there is ----------------------------------------------------------
 
 WORDS = ("valid", "invalid", "truncated", "refused", "down", "throttled", "misconfigured")
+MORE_WORDS = (*WORDS, "malformed", "exhausted", "misfit", "down at our expense")
+# What is worth a second call to the same rung, and which call that is.
+SECOND = {"invalid": "re-ask", "truncated": "bigger", "malformed": "first"}
 
 
 @dataclass
@@ -410,20 +459,24 @@ class Explored:
         return [word for words in self.by_rung.values() for word in words]
 
     @property
-    def throttled(self) -> set[int]:
-        return {rung for rung, words in self.by_rung.items() if words[-1] == "throttled"}
+    def open_again(self) -> set[int]:
+        """The rungs that may answer another time."""
+        passing = ("throttled", "down", "down at our expense")
+        return {rung for rung, words in self.by_rung.items() if words[-1] in passing}
 
     @property
     def useless(self) -> set[int]:
         """The rungs that have said what they can."""
+        useless = ("refused", "invalid", "truncated", "malformed", "exhausted")
         return {
             rung
             for rung, words in self.by_rung.items()
-            if words[-1] == "refused" or words[-1] in ("invalid", "truncated")
+            # The larger cap is the climb's own, and that it does not fit is the first answer's end.
+            if words[-1] in useless or words == ["truncated", "misfit"]
         }
 
 
-async def explore(rungs: int) -> list[Explored]:
+async def explore(rungs: int, all_words: tuple[str, ...]) -> list[Explored]:
     """Every way up a ladder of that many rungs."""
     explored: list[Explored] = []
     prefixes: list[list[str]] = [[]]
@@ -432,7 +485,7 @@ async def explore(rungs: int) -> list[Explored]:
         try:
             climbed = await climb(prefix, rungs)
         except RuntimeError:  # it asks for more than the prefix has: go on with each outcome
-            prefixes += [[*prefix, word] for word in WORDS]
+            prefixes += [[*prefix, word] for word in all_words]
             continue
         assert len(climbed.asked) == len(prefix), "no outcome is left over"
         found = Explored(climbed)
@@ -442,14 +495,21 @@ async def explore(rungs: int) -> list[Explored]:
     return explored
 
 
-@pytest.mark.parametrize("rungs", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("rungs", "all_words", "ways"),
+    [
+        *((1, WORDS, 19), (2, WORDS, 307), (3, WORDS, 4753)),
+        *((1, MORE_WORDS, 41), (2, MORE_WORDS, 1521)),
+    ],
+    ids=lambda value: len(value) if isinstance(value, tuple) else value,
+)
 def test_whatever_the_calls_come_to_the_rules_hold(
-    rungs: int, monkeypatch: pytest.MonkeyPatch
+    rungs: int, all_words: tuple[str, ...], ways: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("climb.logger.info", lambda *_, **__: None)
     monkeypatch.setattr("climb.logger.error", lambda *_, **__: None)
-    explored = asyncio.run(explore(rungs))
-    assert len(explored) == {1: 19, 2: 307, 3: 4753}[rungs]
+    explored = asyncio.run(explore(rungs, all_words))
+    assert len(explored) == ways
     for found in explored:
         words, outcome, resumes_at = found.words, found.climbed.outcome, found.climbed.rung
         where = (words, outcome)
@@ -457,13 +517,12 @@ def test_whatever_the_calls_come_to_the_rules_hold(
         assert list(found.by_rung) == sorted(found.by_rung), where
         for said in found.by_rung.values():
             assert len(said) <= 2, where
-            assert len(said) == 1 or said[0] in ("invalid", "truncated"), where
+            assert len(said) == 1 or said[0] in SECOND, where
         kinds = [asked.kind for asked in found.climbed.asked]
-        second = {"invalid": "re-ask", "truncated": "bigger"}
         expected = [
             kind
             for said in found.by_rung.values()
-            for kind in ["first", *(second[said[0]] for _ in said[1:])]
+            for kind in ["first", *(SECOND[said[0]] for _ in said[1:])]
         ]
         assert kinds == expected, where
         assert words.count("refused") <= 2, where
@@ -473,8 +532,9 @@ def test_whatever_the_calls_come_to_the_rules_hold(
         if "valid" in words:
             assert words.index("valid") == len(words) - 1, where
             continue
-        # Back to the queue exactly when a throttled rung is left that no useless one is above.
-        open_again = {rung for rung in found.throttled if rung > max(found.useless, default=-1)}
+        # Back to the queue exactly when a rung is left that may answer another time, and no useless
+        # one is above it.
+        open_again = {rung for rung in found.open_again if rung > max(found.useless, default=-1)}
         is_refused_twice = words.count("refused") == 2
         assert isinstance(outcome, NoCapacity) == bool(open_again), where
         if open_again:

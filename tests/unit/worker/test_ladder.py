@@ -6,13 +6,19 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ladder import Ladder, Rung
+from ladder import Ladder, Rung, UnusableLadder
 
 FULL = """
 [{"model": "cheap"},
- {"model": "strong", "baseUrl": "http://127.0.0.1:8000/v1", "key": "anthropic",
-  "structured": "prompt", "bounds": true, "maxOutputTokens": 100, "timeoutSeconds": 0.5,
-  "promptCache": true, "price": {"input": 1, "cachedInput": 0.1, "output": 2.5}}]
+ {"provider": "vllm", "model": "strong", "baseUrl": "http://127.0.0.1:8000/v1?version=2",
+  "key": "anthropic", "keyHeader": "x-api-key", "structured": "prompt", "bounds": true,
+  "maxOutputTokens": 100, "maxOutputTokensLimit": 150, "capField": "max_new_tokens",
+  "timeoutSeconds": 0.5, "promptCache": true, "thinking": false, "reasoningEffort": "low",
+  "temperature": 0.2, "seed": 7, "seedField": "random_seed", "serviceTier": "flex",
+  "patienceSeconds": 60, "maxConcurrency": 2, "systemRole": "user",
+  "extraBody": {"top_p": 0.9}, "headers": {"x-title": "Simmer", "x-token": {"secret": "more"}},
+  "query": {"region": "eu"}, "stopReasons": ["done"],
+  "price": {"input": 1, "cachedInput": 0.1, "output": 2.5}}]
 """
 
 
@@ -28,20 +34,54 @@ def test_only_the_model_is_required() -> None:
         "timeout_seconds": 90,
         "prompt_cache": None,
         "price": None,
+        "provider": None,
+        "key_header": "Authorization",
+        "max_output_tokens_limit": None,
+        "cap_field": "max_completion_tokens",
+        "thinking": None,
+        "reasoning_effort": None,
+        "temperature": None,
+        "seed": None,
+        "seed_field": "seed",
+        "service_tier": None,
+        "patience_seconds": 0,
+        "max_concurrency": None,
+        "system_role": "system",
+        "extra_body": {},
+        "headers": {},
+        "query": {},
+        "stop_reasons": (),
     }
 
 
 def test_every_field_of_a_rung_can_be_set() -> None:
     assert Ladder.parse(FULL)[1].model_dump() == {
+        "provider": "vllm",
         "model": "strong",
         "base_url": "http://127.0.0.1:8000/v1",
         "key": "anthropic",
+        "key_header": "x-api-key",
         "structured": "prompt",
         "bounds": True,
         "max_output_tokens": 100,
+        "max_output_tokens_limit": 150,
+        "cap_field": "max_new_tokens",
         "timeout_seconds": 0.5,
         "prompt_cache": True,
         "price": {"input": Decimal(1), "cached_input": Decimal("0.1"), "output": Decimal("2.5")},
+        "thinking": False,
+        "reasoning_effort": "low",
+        "temperature": 0.2,
+        "seed": 7,
+        "seed_field": "random_seed",
+        "service_tier": "flex",
+        "patience_seconds": 60,
+        "max_concurrency": 2,
+        "system_role": "user",
+        "extra_body": {"top_p": 0.9},
+        "headers": {"x-title": "Simmer", "x-token": {"secret": "more"}},
+        "query": {"version": "2", "region": "eu"},
+        "stop_reasons": ("done",),
     }
 
 
@@ -83,11 +123,12 @@ def test_a_rung_cannot_be_changed() -> None:
 def test_a_wrong_ladder_is_refused_with_its_rung_and_field(
     text: str, place: tuple[Any, ...], said: str
 ) -> None:
-    with pytest.raises(ValidationError) as refusal:
+    with pytest.raises(UnusableLadder) as refusal:
         Ladder.parse(text)
-    [error] = refusal.value.errors()
-    assert error["loc"] == place
-    assert said in error["msg"]
+    [sentence] = str(refusal.value).splitlines()
+    rung = [f"rung {place[0] + 1}"] if place else []
+    assert sentence.startswith(", ".join(["ModelLadder", *rung, *place[1:]]) + ": ")
+    assert said in sentence
 
 
 @pytest.mark.parametrize(
@@ -107,7 +148,7 @@ def test_a_ladder_that_is_no_json_is_refused_with_the_reason(text: str, said: st
 
 @pytest.mark.parametrize("field", ["base_url", "max_output_tokens", "timeout_seconds"])
 def test_a_misspelt_field_is_never_overlooked(field: str) -> None:
-    with pytest.raises(ValidationError, match=field):
+    with pytest.raises(UnusableLadder, match=f"rung 1, {field}: "):
         Ladder.parse(f'[{{"model": "m", "{field}": 200}}]')
 
 

@@ -30,6 +30,7 @@ from provider import (
     Throttled,
     delay_seconds,
 )
+from providers.outcomes import Barred, Misfit
 from simmer.jobs.job import Usage
 from simmer.task import find_task
 from tests.unit.worker.fakes import REQUEST
@@ -188,7 +189,7 @@ def test_the_call_says_what_the_rung_is_set_to(run: Run, crude: Crude, structure
 
 
 TOKENS = {"prompt_tokens": 7, "completion_tokens": 3}
-NO_USAGE = Usage(calls=1)
+NO_USAGE = Usage(calls=1, unreported_calls=1)
 SOME_USAGE = Usage(calls=1, input_tokens=7, output_tokens=3)
 ODD_COMPLETIONS: dict[str, tuple[dict[str, Any], Answer]] = {
     "no usage": (completion(usage=None), Answer("hello", "stop", NO_USAGE)),
@@ -206,7 +207,7 @@ ODD_COMPLETIONS: dict[str, tuple[dict[str, Any], Answer]] = {
     ),
     "content in parts": (
         completion(message={"role": "assistant", "content": [{"type": "text", "text": "hello"}]}),
-        Answer("", "stop", SOME_USAGE),
+        Answer("hello", "stop", SOME_USAGE),
     ),
     "cut at the cap": (
         completion(finish_reason="length"),
@@ -261,16 +262,16 @@ def test_what_the_stand_in_says_ends_as(
 @pytest.mark.parametrize(
     ("misbehaviour", "failure"),
     [
-        ("401", Misconfigured),
-        ("403", Misconfigured),
+        ("401", Barred),
+        ("403", Misfit),
         ("404", Misconfigured),
-        ("quota", Misconfigured),
+        ("quota", Barred),
         ("429", Throttled),
         ("429:5", Throttled),
         ("503:5", Throttled),
         ("overloaded", Throttled),
+        ("503", Throttled),  # "The engine is overloaded."
         ("500", Down),
-        ("503", Down),
         ("html", Down),
         ("no_choices", Down),
         ("broken_json", Down),
@@ -296,10 +297,14 @@ ERROR = error()
 FILTERED = error(code="content_filter")
 QUOTA = error(code="insufficient_quota")
 STATUSES: dict[str, tuple[Answering, type[ProviderFailure]]] = {
-    "400": (says(ERROR, 400), Misconfigured),
-    "422": (says(ERROR, 422), Misconfigured),
+    "400": (says(ERROR, 400), Misfit),
+    "422": (says(ERROR, 422), Misfit),
+    "418": (says(ERROR, 418), Misconfigured),
+    "503": (says(ERROR, 503), Down),
+    "503 that says when": (says("<html>busy</html>", 503, Retry_After="9"), Throttled),
+    "502 that says when": (says("<html>busy</html>", 502, Retry_After="9"), Down),
     "429 without a word": (says("", 429), Throttled),
-    "429 for the quota": (says(QUOTA, 429), Misconfigured),
+    "429 for the quota": (says(QUOTA, 429), Barred),
     "408": (says(ERROR, 408), Down),
     "409": (says(ERROR, 409), Down),
     "502 of a proxy": (says("<html>Bad Gateway</html>", 502), Down),
@@ -362,11 +367,11 @@ def test_a_provider_that_is_not_there_is_down(run: Run, crude: Crude) -> None:
         ({"retry_after_ms": "250", "Retry_After": "9"}, 0.25),
         ({"Retry_After": "-3"}, 0),
         ({"Retry_After": "soon"}, None),
-        ({"Retry_After": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
+        ({"Retry_After": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0),  # it is past
         ({"Retry_After": "inf"}, None),
         ({"Retry_After": "nan"}, None),
         ({"Retry_After": "1e999"}, None),
-        ({"retry_after_ms": "soon", "Retry_After": "9"}, None),
+        ({"retry_after_ms": "soon", "Retry_After": "9"}, 9),
     ],
 )
 def test_the_providers_word_on_when_to_come_back(

@@ -79,11 +79,11 @@ class Usage:
     """What the model calls of a job consumed, all of them, the failed ones too."""
 
     calls: int = 0  # that were answered
-    unreported_calls: int = 0  # that were not: broken off, or too slow; their tokens are unknown
+    unreported_calls: int = 0  # of which nobody said what they took: broken off, uncounted
     input_tokens: int = 0  # cached ones included, as providers count
     cached_input_tokens: int = 0
     output_tokens: int = 0
-    cost_microusd: int = 0  # 1,000,000 is one dollar; with the input of unreported calls, estimated
+    cost_microusd: int = 0  # 1,000,000 is one dollar; of unreported calls it is an estimate
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
