@@ -1,10 +1,22 @@
 """Finds a task by its name, and refuses one that cannot work, by its file and the cure."""
 
 import importlib
+import re
+from collections.abc import Iterator
 from functools import cache
 
-from simmer.task.task import AnyTask, Task
+from pydantic import BaseModel
+
+from simmer.task.models import TaskRequest
+from simmer.task.task import STAGES, AnyTask, Task
 from simmer.tasks import known_task
+
+# RFC 5646, 2.1: language, script, region, variants, extensions, private use.
+_LANGUAGE_TAG = re.compile(
+    r"[a-z]{2,3}(-[a-z]{3}){0,3}(-[a-z]{4})?(-([a-z]{2}|\d{3}))?(-(\w{5,8}|\d\w{3}))*"
+    r"(-[0-9a-wy-z](-\w{2,8})+)*(-x(-\w{1,8})+)?",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 class TaskError(Exception):
@@ -13,7 +25,10 @@ class TaskError(Exception):
 
 @cache
 def find_task(name: str) -> AnyTask:
-    """The task of that name, or `UnknownTask`. Only its own file is imported."""
+    """The task of that name, or `UnknownTask`. Only its own file is imported.
+
+    What costs no time is checked here, at every start; the rest by `simmer.task.checks`.
+    """
     module = importlib.import_module(f"simmer.tasks.{known_task(name)}")
     file = f"simmer/tasks/{name}.py"
     task = getattr(module, "TASK", None)
@@ -21,6 +36,50 @@ def find_task(name: str) -> AnyTask:
         raise TaskError(
             f"{file}: has no `TASK = Task(…)`; if it is no task, let its name begin with `_`"
         )
-    if task.name != name:
-        raise TaskError(f"{file}: names its task {task.name!r}; give both the same name")
+    for complaint in flaws(task, name):
+        raise TaskError(f"{file}: {complaint}")
     return task
+
+
+def flaws(task: AnyTask, name: str) -> Iterator[str]:
+    """What is wrong with a task in a file of that name, as far as its own fields show it."""
+    if task.name != name:
+        yield f"name: is {task.name!r}: give the task and its file the same name"
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        yield "name: is part of an address: use small letters, digits and _, a letter first"
+    if type(task.version) is not int or task.version < 1:
+        yield f"version: is {task.version!r}: use 1, 2, 3 and so on"
+    if not isinstance(task.instructions, str) or not task.instructions.strip():
+        yield "instructions: are empty: tell the model what to write"
+    yield from _flaws_of_models(task)
+    yield from _flaws_of_languages(task)
+
+
+def _flaws_of_models(task: AnyTask) -> Iterator[str]:
+    request, result = task.request_model, task.result_model
+    if not (isinstance(request, type) and issubclass(request, TaskRequest)):
+        yield "request_model: is no such model: derive it from TaskRequest"
+    elif request.model_fields["locale"].annotation is not str:
+        yield "request_model: locale: is the language of the answer: call your field otherwise"
+    if not (isinstance(result, type) and issubclass(result, BaseModel)):
+        yield "result_model: is no pydantic model: derive it from TaskResult"
+
+
+def _flaws_of_languages(task: AnyTask) -> Iterator[str]:
+    languages = task.languages
+    if isinstance(languages, str) or not languages:
+        yield 'languages: name none: give a tuple such as ("en",)'
+        return
+    for tag in languages:
+        if not isinstance(tag, str) or not _LANGUAGE_TAG.fullmatch(tag):
+            yield f"languages: {tag!r} is no language tag: write it as in BCP 47, such as pt-BR"
+    if len({str(tag).lower() for tag in languages}) < len(languages):
+        yield "languages: name one twice: name each once"
+    for language, words in task.words.items():
+        if language not in languages:
+            yield f"words: {language}: is not among the languages: add it there, or leave it out"
+        for stage, text in words.items():
+            if stage not in STAGES:
+                yield f"words: {language}: {stage!r} is no stage: use {' or '.join(STAGES)}"
+            elif not isinstance(text, str) or not text.strip():
+                yield f"words: {language}: {stage}: is empty: write it, or leave it out"
