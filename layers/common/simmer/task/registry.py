@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import traceback
 from collections.abc import Iterator
 from functools import cache
 
@@ -29,8 +30,11 @@ def find_task(name: str) -> AnyTask:
 
     What costs no time is checked here, at every start; the rest by `simmer.task.checks`.
     """
-    module = importlib.import_module(f"simmer.tasks.{known_task(name)}")
-    file = f"simmer/tasks/{name}.py"
+    file = f"simmer/tasks/{known_task(name)}.py"
+    try:
+        module = importlib.import_module(f"simmer.tasks.{name}")
+    except Exception as error:
+        raise TaskError(f"{file}: {_where(error, name)}: {_first_line(error)}") from error
     task = getattr(module, "TASK", None)
     if not isinstance(task, Task):
         raise TaskError(
@@ -39,6 +43,17 @@ def find_task(name: str) -> AnyTask:
     for complaint in flaws(task, name):
         raise TaskError(f"{file}: {complaint}")
     return task
+
+
+def _where(error: Exception, name: str) -> str:
+    """The last line of the task's own file on the way to the error."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename.endswith(f"/{name}.py")]
+    return f"line {lines[-1]}" if lines else "cannot be loaded"
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def flaws(task: AnyTask, name: str) -> Iterator[str]:

@@ -29,8 +29,18 @@ _OPEN = "x-open"
 # A schema without any of these says nothing.
 _SAYING = {"type", "enum", "const", "anyOf", "oneOf", "allOf", _UNFIT}
 
-_LOCAL_DATE_TIME = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?$"
-_TIME = r"^\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?$"
+# The formats `time` and `date-time` want an offset; `18:30` at the door of a shop has none.
+_CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
+_TIME: Json = {
+    "type": "string",
+    "format": "local-time",
+    "pattern": rf"^{_CLOCK}(:[0-5]\d(\.\d{{1,6}})?)?(Z|[+-]{_CLOCK})?$",
+}
+_LOCAL_DATE_TIME: Json = {
+    "type": "string",
+    "format": "local-date-time",
+    "pattern": rf"^\d{{4}}-\d{{2}}-\d{{2}}T{_CLOCK}:[0-5]\d(\.\d{{1,6}})?$",
+}
 # One spelling a key: `01` and `1` would be one entry to us and two to a client.
 _WHOLE_KEY = {"pattern": r"^(0|-?[1-9][0-9]*)$"}
 _KEYS: Mapping[str, Json] = {
@@ -46,8 +56,7 @@ _KEYS: Mapping[str, Json] = {
 _OTHERWISE: Mapping[str, Json] = {
     "bytes": {"type": "string"},
     "timedelta": {"type": "string", "format": "duration"},
-    # The format `time` wants an offset, and `18:30` at the door of a shop has none.
-    "time": {"type": "string", "pattern": _TIME},
+    "time": _TIME,
     "none": {_UNFIT: "can only be null: leave it out"},
     "any": {_UNFIT: "may hold anything, which no endpoint takes in a schema: name its type"},
     "complex": {_UNFIT: "is complex, which JSON is not: use two fields"},
@@ -87,7 +96,7 @@ class WireSchema(GenerateJsonSchema):
 
     def datetime_schema(self, schema: Any) -> JsonSchemaValue:
         if schema.get("tz_constraint") == "naive":
-            return {"type": "string", "pattern": _LOCAL_DATE_TIME}
+            return dict(_LOCAL_DATE_TIME)
         return super().datetime_schema(schema)
 
     def dict_schema(self, schema: Any) -> JsonSchemaValue:
@@ -202,8 +211,6 @@ def _unfit_itself(node: Json) -> Iterator[str]:
         yield "has null among its values: leave it out, and use `| None = None`"
     elif not all(isinstance(value, str | int | float) for value in values):
         yield "has values that are neither texts nor numbers: use such ones"
-    if "prefixItems" in node and node.get("items", False) is not False:
-        yield "is a tuple with an open end: use a list, or a tuple of fixed length"
     if node.get("maxItems") == 0:
         yield "is always empty: leave it out"
     for name in filter(RESERVED_NAME.match, node.get("properties", ())):

@@ -41,6 +41,12 @@ _FORMATS: Mapping[str, str] = {  # those that OpenAI and Anthropic list, each in
     "ipv4": "an IPv4 address",
     "ipv6": "an IPv6 address",
 }
+_FURTHER_FORMATS: Mapping[str, str] = {  # told in words alone
+    "local-time": "a time such as 18:30",
+    "local-date-time": "a date and time such as 2026-01-31T18:30:00",
+    "uri": "an absolute URI such as https://example.com/a",
+    "base64": "Base64 such as YWJj",
+}
 # Engines differ in what they take; this much all that take any do.
 _PORTABLE_PATTERN = re.compile(r"\^(?!.*\(\?)(?!.*\\[bBA-Z0-9]).*\$\Z")
 
@@ -181,8 +187,8 @@ def _enum(values: list[Any], description: str | None) -> Json:
 def _leaf(node: Json, bounds: bool) -> Json:
     told: Json = {"type": node["type"]}
     hints = [node["description"]] if "description" in node else []
-    if node.get("format") in _FORMATS:
-        hints.append(_FORMATS[node["format"]])
+    if word := {**_FORMATS, **_FURTHER_FORMATS}.get(node.get("format", "")):
+        hints.append(word)
     elif "pattern" in node:
         hints.append(f"must match {node['pattern']}")
     if node.get("uniqueItems"):
@@ -271,7 +277,7 @@ def _mapping(entries: list[Any]) -> Json:
     mapping: Json = {}
     for entry in entries:
         match entry:
-            case {"key": str(key), "value": value} if len(entry) == 2:
+            case {"key": key, "value": value} if len(entry) == 2 and type(key) is str:
                 if key in mapping:
                     raise NotEncoded(f"{MAPPING}: a key is there twice: {key}")
                 mapping[key] = _decoded(value)
