@@ -30,18 +30,16 @@ class Trip(TaskResult):
     budget: Decimal | None = None
 
 
-TRIP: AnyTask = (
-    Task(
-        name="trip",
-        version=1,
-        request_model=TripRequest,
-        result_model=Trip,
-        instructions="Plan a trip.",
-        example={"start": "2026-05-01", "places": ["Seoul", "Busan"]},
-        answer={"days": {"2026-05-01": "Seoul"}, "budget": 12.5},
-        languages=("en", "pt-BR", "zh-Hant-TW"),
-        words={"pt-BR": {"analyzing": "Pensando..."}},
-    ),
+TRIP: AnyTask = Task(
+    name="trip",
+    version=1,
+    request_model=TripRequest,
+    result_model=Trip,
+    instructions="Plan a trip.",
+    example={"start": "2026-05-01", "places": ["Seoul", "Busan"]},
+    answer={"days": {"2026-05-01": "Seoul"}, "budget": 12.5},
+    languages=("en", "pt-BR", "zh-Hant-TW"),
+    words={"pt-BR": {"analyzing": "Pensando..."}},
 )
 
 

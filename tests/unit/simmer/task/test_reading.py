@@ -62,8 +62,8 @@ def test_a_whole_number_with_a_fraction_is_that_number() -> None:
 def test_null_is_absence_and_a_required_field_says_so() -> None:
     assert errors(SHAPES["int"], '{"it": null}') == [("it", "must not be null")]
     assert errors(SHAPES["int"], "{}") == [("it", "Field required")]
-    optional = SHAPES["optional with default"]
-    assert read_request(model(optional), {"it": None}) == read_request(model(optional), {})
+    optional = model(SHAPES["optional with default"])
+    assert read_request(optional, {"it": None}) == read_request(optional, {})
     assert errors(SHAPES["nested model"], '{"it": {"unit_price": null}}') == [
         ("it.unit_price", "must not be null")
     ]
