@@ -131,7 +131,7 @@ WITHIN = {
     "text": ["plain", "strict_json", "languages"],
     "task": [
         *("schema", "models", "task", "registry", "__init__"),
-        *("reading", "strict_schema", "answers", "checks"),
+        *("reading", "strict_schema", "answers"),
     ],
     "jobs": ["job", "item", "queue", "leases", "store", "admission"],
     "waiting": ["durations", "polling", "progress"],

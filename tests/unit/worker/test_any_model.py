@@ -16,9 +16,10 @@ from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import BaseModel, Field, create_model
 
 from answer import InvalidAnswer
+from local.task_checks import alike
 from simmer.task import TaskResult
 from simmer.task.schema import unfit, wire_schema
-from simmer.task.strict_schema import alike, strict
+from simmer.task.strict_schema import strict
 from tests.unit.worker.strict_mode import answers, broken_rules
 from tests.unit.worker.test_shapes import delivered
 

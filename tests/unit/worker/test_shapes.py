@@ -13,9 +13,9 @@ from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import BaseModel, create_model
 
 from answer import InvalidAnswer, validated
+from local.task_checks import check_task
 from prompt import answer_schema
 from simmer.task import AnyTask, TaskError, TaskRequest, TaskResult
-from simmer.task.checks import check_task
 from simmer.task.schema import wire_schema
 from simmer.task.strict_schema import natural, strict
 from simmer.tasks.recipe import TASK

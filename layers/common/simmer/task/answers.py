@@ -1,6 +1,6 @@
 """From an answer's text to a result of the task's model, and to the text that may be delivered.
 
-For the worker and for the checks of a task: no light function needs this module.
+For the worker, and for the checks of a task: no light function needs this module.
 
 Two judges look at the text that would be delivered. Pydantic reads it, strictly; the JSON schema
 then holds what pydantic lets pass: repeats in a set, a field by its Python name, a point in time
@@ -136,11 +136,5 @@ def _by_schema(model: type[BaseModel], document: Any) -> Iterator[tuple[str, str
         match error.kind:
             case jsonschema_rs.ValidationErrorKind.AdditionalProperties(unexpected=names):
                 yield from ((named((*place, name)), _EXTRA) for name in names)
-            case jsonschema_rs.ValidationErrorKind.UniqueItems():
-                yield named(place), "must not hold an item twice"
-            case jsonschema_rs.ValidationErrorKind.AnyOf() | (
-                jsonschema_rs.ValidationErrorKind.OneOfNotValid()
-            ):
-                yield named(place), "is of none of the types that it may have"
             case _:
                 yield named(place), error.message

@@ -9,6 +9,7 @@ from functools import cache
 from pydantic import BaseModel
 
 from simmer.task.models import TaskRequest
+from simmer.task.schema import unfit
 from simmer.task.task import STAGES, AnyTask, Task
 from simmer.tasks import known_task
 
@@ -28,7 +29,8 @@ class TaskError(Exception):
 def find_task(name: str) -> AnyTask:
     """The task of that name, or `UnknownTask`. Only its own file is imported.
 
-    What costs no time is checked here, at every start; the rest by `simmer.task.checks`.
+    What it cannot have is refused here, at every start, and not by jobs that fail. Whether its
+    example and its answer fit is a matter of the tests and of `make run`.
     """
     file = f"simmer/tasks/{known_task(name)}.py"
     try:
@@ -57,7 +59,7 @@ def _first_line(error: Exception) -> str:
 
 
 def flaws(task: AnyTask, name: str) -> Iterator[str]:
-    """What is wrong with a task in a file of that name, as far as its own fields show it."""
+    """What is wrong with a task in a file of that name, as far as its fields and types show it."""
     if task.name != name:
         yield f"name: is {task.name!r}: give the task and its file the same name"
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
@@ -74,10 +76,16 @@ def _flaws_of_models(task: AnyTask) -> Iterator[str]:
     request, result = task.request_model, task.result_model
     if not (isinstance(request, type) and issubclass(request, TaskRequest)):
         yield "request_model: is no such model: derive it from TaskRequest"
-    elif request.model_fields["locale"].annotation is not str:
+        return
+    if request.model_fields["locale"].annotation is not str:
         yield "request_model: locale: is the language of the answer: call your field otherwise"
     if not (isinstance(result, type) and issubclass(result, BaseModel)):
         yield "result_model: is no pydantic model: derive it from TaskResult"
+        return
+    models = (("request_model", request, False), ("result_model", result, True))
+    for field, model, is_answer in models:
+        found = unfit(model, is_answer=is_answer)
+        yield from dict.fromkeys(f"{field}: {place}: {sentence}" for place, sentence in found)
 
 
 def _flaws_of_languages(task: AnyTask) -> Iterator[str]:

@@ -18,7 +18,6 @@ in the natural form stays as it is, so that a model which writes that is underst
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -57,7 +56,7 @@ class NotEncoded(ValueError):
 
 def is_whole(schema: Json) -> bool:
     """Whether a schema describes an object, so that it can stand at the root."""
-    return "properties" in _target(schema, schema.get("$defs", {}))
+    return "properties" in target(schema, schema.get("$defs", {}))
 
 
 def natural(schema: Json) -> Json:
@@ -100,16 +99,16 @@ def strict(schema: Json, *, bounds: bool) -> Json:
     rest = {key: child for key, child in schema.items() if key != "$defs"}
     root = _strict(rest, bounds)
     if "$ref" in root:
-        root = _target(root, told)
+        root = target(root, told)
     if "properties" not in root:
         root = _object({ROOT: root})
     root = {**root, "$defs": told} if told else root
-    for alternatives in _unions(root):
+    for alternatives in unions(root):
         _tell_apart(alternatives, told)
     return root
 
 
-def _target(node: Json, definitions: Json) -> Json:
+def target(node: Json, definitions: Json) -> Json:
     while "$ref" in node:
         node = definitions[node["$ref"].rpartition("/")[2]]
     return node
@@ -211,44 +210,35 @@ def _leaf(node: Json, bounds: bool) -> Json:
 # ── Unions of objects: an endpoint that writes one must know by its first key which ───────────────
 
 
-def _unions(node: Any) -> Iterator[list[Json]]:
+def unions(node: Any) -> Iterator[list[Json]]:
     match node:
         case {"anyOf": list(alternatives)}:
             yield alternatives
     if isinstance(node, dict | list):
         for child in node.values() if isinstance(node, dict) else node:
-            yield from _unions(child)
+            yield from unions(child)
 
 
 def _tell_apart(alternatives: list[Json], definitions: Json) -> None:
     """Bring a key to the front of each object that is at the front of no other."""
     objects = [
-        each for each in (_target(one, definitions) for one in alternatives) if "properties" in each
+        each for each in (target(one, definitions) for one in alternatives) if "properties" in each
     ]
     taken: set[str] = set()
     for each in sorted(objects, key=lambda one: len(one["properties"])):
-        names = [name for name in each["properties"] if _first_key(each, name) not in taken]
+        names = [name for name in each["properties"] if first_key(each, name) not in taken]
         names.sort(key=lambda name: sum(name in other["properties"] for other in objects))
         tags = [name for name in each["properties"] if "enum" in each["properties"][name]]
         first = next((name for name in [*tags, *names] if name in names), None)
         if first is None or len(objects) == 1:
             continue
-        taken.add(_first_key(each, first))
+        taken.add(first_key(each, first))
         each["properties"] = {first: each["properties"].pop(first), **each["properties"]}
         each["required"] = list(each["properties"])
 
 
-def _first_key(schema: Json, name: str) -> str:
+def first_key(schema: Json, name: str) -> str:
     return f"{name} {schema['properties'][name].get('enum', '')}"
-
-
-def alike(told: Json) -> Iterator[str]:
-    """The first keys that two objects of one union share in a strict schema."""
-    definitions = told.get("$defs", {})
-    for alternatives in _unions(told):
-        objects = [_target(each, definitions).get("properties") for each in alternatives]
-        first = [_first_key({"properties": each}, next(iter(each))) for each in objects if each]
-        yield from (key for key, times in Counter(first).items() if times > 1)
 
 
 # ── The way back ──────────────────────────────────────────────────────────────────────────────────

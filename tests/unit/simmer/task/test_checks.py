@@ -12,9 +12,9 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel, Field, SecretStr
 
+from local.task_checks import check_all, check_task
 from simmer import tasks
 from simmer.task import AnyTask, Task, TaskError, TaskRequest, TaskResult, find_task
-from simmer.task.checks import check_all, check_task
 from simmer.task.registry import flaws
 
 FILE = "simmer/tasks/trip.py"

@@ -1,20 +1,22 @@
-"""The full check of a task: `python -m simmer.task.checks` says in a line each what is wrong.
+"""The full check of a task: `python -m local.task_checks` says in a line each what is wrong.
 
-Tests check every task by it, and `make run` does before it serves: no file gets to AWS otherwise.
-There only the cheap part runs (`find_task`): schemas, the example and a validator cost more than
-half a cold start, and the file cannot have changed since it was checked.
+`find_task` refuses at every start what a task's fields and types show. Here the example and its
+answer go through all that a job goes through. Tests do this for every task, and `make run` before
+it serves; a function on AWS does not, for the file cannot have changed since, and it would cost a
+start more than the types do.
 """
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from simmer.task.answers import Misfit, read_answer
 from simmer.task.reading import Misread, as_stored, read_request
 from simmer.task.registry import TaskError, find_task, flaws
-from simmer.task.schema import unfit, wire_schema
-from simmer.task.strict_schema import alike, strict
+from simmer.task.schema import wire_schema
+from simmer.task.strict_schema import first_key, strict, target, unions
 from simmer.task.task import AnyTask
 from simmer.tasks import task_names
 from simmer.text import strict_json
@@ -24,17 +26,9 @@ def check_task(task: AnyTask, file: str) -> None:
     """Do nothing for a task that works; else raise a `TaskError` of one line a flaw, each with the
     file, the field, what is wrong with it, and the cure."""
     name = file.rpartition("/")[2].removesuffix(".py")
-    found = list(flaws(task, name)) or list(_unfit(task)) or list(_misfits(task))
+    found = list(flaws(task, name)) or list(_misfits(task))
     if found:
         raise TaskError("\n".join(f"{file}: {complaint}" for complaint in found))
-
-
-def _unfit(task: AnyTask) -> Iterator[str]:
-    """Types that cannot go over the wire."""
-    models = (("request_model", task.request_model), ("result_model", task.result_model))
-    for field, model in models:
-        found = unfit(model, is_answer=field == "result_model")
-        yield from dict.fromkeys(f"{field}: {place}: {sentence}" for place, sentence in found)
 
 
 def _misfits(task: AnyTask) -> Iterator[str]:
@@ -57,6 +51,15 @@ def _misfits(task: AnyTask) -> Iterator[str]:
         return
     yield from _cannot_be_kept(task, request)
     yield from _fits(task, request)
+
+
+def alike(told: dict[str, Any]) -> Iterator[str]:
+    """The first keys that two objects of one union share in a strict schema."""
+    definitions = told.get("$defs", {})
+    for alternatives in unions(told):
+        objects = [target(each, definitions).get("properties") for each in alternatives]
+        first = [first_key({"properties": each}, next(iter(each))) for each in objects if each]
+        yield from (key for key, times in Counter(first).items() if times > 1)
 
 
 def _cannot_be_kept(task: AnyTask, request: Any) -> Iterator[str]:
