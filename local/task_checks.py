@@ -21,6 +21,8 @@ from simmer.task.task import AnyTask
 from simmer.tasks import task_names
 from simmer.text import strict_json
 
+MAX_LEVELS = 10  # of objects in one another, as OpenAI documents it
+
 
 def check_task(task: AnyTask, file: str) -> None:
     """Do nothing for a task that works; else raise a `TaskError` of one line a flaw, each with the
@@ -38,6 +40,11 @@ def _misfits(task: AnyTask) -> Iterator[str]:
         yield (
             f"result_model: has a union whose objects begin alike ({key}), so that no endpoint "
             "can tell which it writes: give each a `Literal` field of its own"
+        )
+    if (levels := _levels(told, told.get("$defs", {}), frozenset())) > MAX_LEVELS:
+        yield (
+            f"result_model: has {levels} levels of objects, a mapping being two; endpoints take "
+            f"{MAX_LEVELS}: make it flatter"
         )
     try:
         document = strict_json.loads(json.dumps(task.example))
@@ -60,6 +67,19 @@ def alike(told: dict[str, Any]) -> Iterator[str]:
         objects = [target(each, definitions).get("properties") for each in alternatives]
         first = [first_key({"properties": each}, next(iter(each))) for each in objects if each]
         yield from (key for key, times in Counter(first).items() if times > 1)
+
+
+def _levels(node: Any, definitions: dict[str, Any], seen: frozenset[str]) -> int:
+    """How many objects stand in one another; what holds itself counts once."""
+    if isinstance(node, list):
+        return max((_levels(each, definitions, seen) for each in node), default=0)
+    if not isinstance(node, dict):
+        return 0
+    if "$ref" in node:
+        name = node["$ref"].rpartition("/")[2]
+        return 0 if name in seen else _levels(definitions[name], definitions, seen | {name})
+    parts = [*node.get("properties", {}).values(), *node.get("anyOf", ()), node.get("items")]
+    return _levels(parts, definitions, seen) + ("properties" in node)
 
 
 def _cannot_be_kept(task: AnyTask, request: Any) -> Iterator[str]:
@@ -104,9 +124,15 @@ def _tried(call: Callable[[], Any]) -> Any:
 
 
 def check_all() -> None:
-    """Every task, or a `TaskError`."""
+    """Every task, or a `TaskError` with all that is wrong with any."""
+    found = []
     for name in sorted(task_names()):
-        check_task(find_task(name), f"simmer/tasks/{name}.py")
+        try:
+            check_task(find_task(name), f"simmer/tasks/{name}.py")
+        except TaskError as error:
+            found.append(str(error))
+    if found:
+        raise TaskError("\n".join(found))
 
 
 if __name__ == "__main__":

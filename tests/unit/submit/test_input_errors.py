@@ -153,6 +153,13 @@ def test_json_of_another_shape_is_422_and_names_the_fields(
     assert cloud.calls == []
 
 
+@pytest.mark.parametrize("depth", [10, 100, 300, 900, 1_000, 3_000, 7_000])
+def test_depth_is_no_way_to_an_error_of_ours(api: Api, cloud: Cloud, depth: int) -> None:
+    for body in ("[" * depth + "]" * depth, '{"ingredients": ' + "[" * depth + "]" * depth + "}"):
+        assert api.submit(body)["statusCode"] in (400, 422)
+    assert cloud.calls == []
+
+
 def test_errors_do_not_repeat_what_was_sent(api: Api) -> None:
     response = api.submit({"ingredients": ["egg"], "servings": "hunter2", "difficulty": "hunter2"})
 

@@ -154,6 +154,18 @@ def test_any_root_is_delivered_as_it_is_or_out_of_its_wrapping(name: str, text: 
     judge(ROOTS[name].type, text)
 
 
+@pytest.mark.parametrize(("name", "text"), pairs(ROOTS, "good"))
+def test_what_stands_in_a_prompt_is_an_object_at_the_root(name: str, text: str) -> None:
+    """Which is what `json_object` can bring."""
+    shown = natural(wire_schema(ROOTS[name].type))
+    answer = json.loads(text)
+    if not isinstance(answer, dict) or name == "union" or name == "mapping":
+        answer = {"whole_answer": answer}
+    assert Draft202012Validator(shown).is_valid(answer)
+    assert not Draft202012Validator(shown).is_valid([])
+    assert delivered(ROOTS[name].type, json.dumps(answer)).startswith(text[:1])
+
+
 @pytest.mark.parametrize(("name", "text"), pairs(ROOTS, "bad"))
 def test_a_bad_root_is_refused(name: str, text: str) -> None:
     with pytest.raises(InvalidAnswer):
@@ -198,6 +210,17 @@ def test_a_broken_encoding_is_refused(said: str, complaint: str) -> None:
     with pytest.raises(InvalidAnswer) as refused:
         delivered(model("mapping"), f'{{"it":{said}}}')
     assert complaint in str(refused.value.complaints)
+
+
+def test_a_result_of_too_many_levels_is_refused() -> None:
+    """As the endpoints count them: a mapping is an object with entries, which are objects."""
+    kind: Any = int
+    for _ in range(5):
+        kind = cast(Any, dict)[str, kind]
+    deep = create_model("Deep", __base__=TaskResult, it=(kind, ...))
+    assert broken_rules(strict(wire_schema(deep), bounds=False), bounds=False)
+    with pytest.raises(TaskError, match="has 11 levels of objects"):
+        check_task(task(deep, {"it": {}}), "simmer/tasks/shape.py")
 
 
 def test_null_is_absence_but_not_where_something_must_be() -> None:

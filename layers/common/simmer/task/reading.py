@@ -25,7 +25,11 @@ def read_request[Req: BaseModel](model: type[Req], document: Any) -> Req:
 
     Read as JSON, so that a date may be a text, but nothing else is coerced.
     """
-    if broken := list(unreadable(document)):
+    try:
+        broken = list(unreadable(document))
+    except RecursionError:
+        broken = [("", "is nested too deeply")]
+    if broken:
         raise Misread(broken)
     given = without_nulls(document)
     errors: list[tuple[str, str]] = []

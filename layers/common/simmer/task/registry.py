@@ -42,8 +42,8 @@ def find_task(name: str) -> AnyTask:
         raise TaskError(
             f"{file}: has no `TASK = Task(…)`; if it is no task, let its name begin with `_`"
         )
-    for complaint in flaws(task, name):
-        raise TaskError(f"{file}: {complaint}")
+    if found := [f"{file}: {flaw}" for flaw in flaws(task, name)]:
+        raise TaskError("\n".join(found))
     return task
 
 
