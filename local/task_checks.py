@@ -7,6 +7,7 @@ start more than the types do.
 """
 
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -35,6 +36,12 @@ def check_task(task: AnyTask, file: str) -> None:
 
 def _misfits(task: AnyTask) -> Iterator[str]:
     """The example and its answer, taken through all that a job goes through."""
+    for field, model in (("request", task.request_model), ("result", task.result_model)):
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", model.__name__):
+            yield (
+                f"{field}_model: is called {model.__name__!r}, and generated clients need a name: "
+                "derive a class of its own from it"
+            )
     told = strict(wire_schema(task.result_model), bounds=True)
     for key in alike(told):
         yield (

@@ -497,7 +497,7 @@ def _hoist_enums(made: Json) -> None:
         is_one = all(child["enum"] == places[0][2]["enum"] for _, _, child in places)
         for owner, properties, child in places:
             enum = _pascal(name) if is_one else owner + _pascal(name)
-            schemas[enum] = {"type": child["type"], "enum": child["enum"]}
+            schemas[enum] = {key: child[key] for key in ("type", "enum") if key in child}
             properties[name] = _ref(enum) | {
                 key: child[key] for key in ("description", "default") if key in child
             }

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, RootModel, SecretStr
 
 from local.task_checks import check_all, check_task
 from simmer import tasks
@@ -114,6 +114,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "request_model: is not the same when it has been stored",
     ),
     "an excluded field": ({"request_model": Excluded}, "request_model: is not the same"),
+    "a result without a name": (
+        {"result_model": RootModel[list[int]], "answer": [1]},
+        "result_model: is called 'RootModel[list[int]]', and generated clients need a name",
+    ),
     "answer of wrong types": ({"answer": {"days": {"today": "a"}}}, "answer: days"),
     "answer with more": ({"answer": {"days": {}, "x": 1}}, "answer: x: Extra"),
     "answer that is no JSON": ({"answer": {"days": {1, 2}}}, "answer: is no JSON"),
