@@ -12,6 +12,8 @@ import os
 import platform
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -30,7 +32,7 @@ from local.emulator import sam
 from local.emulator.stack import Deployment, DeploymentError, Emulator, EmulatorError
 from local.model.small.process import SmallModel
 from local.model.stand_in import StandIn
-from local.toolchain import BUILD, TEMPLATE, ToolError
+from local.toolchain import BUILD, REPOSITORY, TEMPLATE, ToolError
 
 # At once, ten jobs each. A job is better off waiting for one that is warm than for the emulator to
 # start another one (seconds), unless a call of the model takes longer than that.
@@ -57,11 +59,25 @@ FAILURES = (
 )
 
 
+def _check_tasks() -> None:
+    """In a process of its own, which reads the files as they are now."""
+    checked = subprocess.run(
+        [sys.executable, "-m", "local.task_checks"],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "layers" / "common")},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    if checked.returncode != 0:
+        raise Failed(checked.stderr.strip())
+
+
 def serve(options: argparse.Namespace, listener: socket.socket, cleanup: ExitStack) -> None:
     """Start everything and serve until a signal; `cleanup` then stops it all again.
 
     Raises one of FAILURES, whose message is meant for the terminal.
     """
+    _check_tasks()
     report = _reporter()
     report("starting the emulator of AWS")
     emulator = Emulator(lambda_concurrency=_LAMBDA_CONCURRENCY, report=report)

@@ -22,6 +22,7 @@ from simmer.errors import FieldError, SimmerError
 from simmer.jobs.job import ErrorCode, Job, JobStatus
 from simmer.settings import SubmitSettings
 from simmer.task import AnyTask, find_task
+from simmer.task.schema import wire_schema
 from simmer.tasks import task_names
 from simmer.text import strict_json
 from simmer.web.http import MAX_BODY_BYTES, problem_document
@@ -374,12 +375,13 @@ _DEADLINE_AT = {
 
 def _task_schemas(task: AnyTask) -> Json:
     noun = _pascal(task.name)
-    request = _models(task.request_model.model_json_schema())
+    request = _models(wire_schema(task.request_model))
     # The model's own default does not show: a request's is what Accept-Language says.
     request[task.request_model.__name__]["properties"]["locale"] = _ref("RequestLocale")
-    answers = _models(task.result_model.model_json_schema())
+    answers = _models(wire_schema(task.result_model))
     for schema in answers.values():
-        schema.pop("additionalProperties")  # answers are open to what is added one day
+        if "properties" in schema:
+            schema.pop("additionalProperties")  # answers are open to what is added one day
     result = _ref(task.result_model.__name__)
     return {
         **request,
@@ -447,7 +449,8 @@ def _task_schemas(task: AnyTask) -> Json:
 def _models(schema: Json) -> Json:
     """The named schemas of a pydantic model, by name, in the words of OpenAPI."""
     models = schema.pop("$defs", {})
-    models[schema["title"]] = schema
+    if "$ref" not in schema:  # a model that holds itself is among its own definitions
+        models[schema["title"]] = schema
     return {name: _plain(model) for name, model in models.items()}
 
 
@@ -494,7 +497,7 @@ def _hoist_enums(made: Json) -> None:
         is_one = all(child["enum"] == places[0][2]["enum"] for _, _, child in places)
         for owner, properties, child in places:
             enum = _pascal(name) if is_one else owner + _pascal(name)
-            schemas[enum] = {"type": child["type"], "enum": child["enum"]}
+            schemas[enum] = {key: child[key] for key in ("type", "enum") if key in child}
             properties[name] = _ref(enum) | {
                 key: child[key] for key in ("description", "default") if key in child
             }

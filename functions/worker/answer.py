@@ -1,24 +1,22 @@
 """From what a model said to a result that may be delivered, or the complaints about it.
 
-In this order: the length, strict parse, the result model's types and bounds, the characters a phone
-may be given, the fit to the request. Nothing is repaired: the text that passes is delivered as it
-is. Before it is looked at, its wrapper is taken off (`providers.unwrap`), and the text is brought
-into Unicode's composed form (NFC), unless that would take long.
+In this order: the length, strict parse, the result model's types and bounds
+(`simmer.task.answers`, which also leaves nulls out), the characters a phone may be given, the fit
+to the request. Nothing is repaired: the text that passes is delivered as it is. Before it is looked
+at, its wrapper is taken off (`providers.unwrap`), and the text is brought into Unicode's composed
+form (NFC), unless that would take long.
 """
 
 import unicodedata
 from collections.abc import Iterator, Set
 from typing import Any
 
-from pydantic import ValidationError
-
 from providers.unwrap import unwrapped
 from simmer.task import AnyTask, TaskRequest
-from simmer.text import strict_json
+from simmer.task.answers import Misfit, read_answer
 from simmer.text.plain import MAX_MARKS_IN_A_ROW, flaws, has_markup, has_too_many_marks
 
 MAX_RESULT_BYTES = 64 * 1024  # an item may have 400 KB, a WebSocket frame 128
-MAX_DEPTH = 16
 MAX_COMPLAINTS = 12
 MAX_COMPLAINT_CHARACTERS = 300  # it may quote the answer
 
@@ -38,25 +36,15 @@ def validated(task: AnyTask, request: TaskRequest, text: str) -> str:
     """The JSON text that may be delivered, or `InvalidAnswer`."""
     text = _composed(unwrapped(text))
     try:
-        document = strict_json.loads(text)
-    except strict_json.NotStrictJson as error:
-        raise InvalidAnswer(f"the answer is not one JSON object: {error}") from None
-    if _depth(document) > MAX_DEPTH:
-        raise InvalidAnswer("the answer is nested too deeply")
-    try:
-        task.result_model.model_validate(document)
-        # And the text: in the document 2.0 is 2, and an app's `int` may not take it. The text alone
-        # would not do, for there pydantic overlooks unknown fields that are a known one's in snake
-        # case (2.13).
-        result = task.result_model.model_validate_json(text)
-    except ValidationError as error:
-        raise InvalidAnswer(*_type_complaints(error)) from None
+        answer = read_answer(task.result_model, text)
+    except Misfit as misfit:
+        raise InvalidAnswer(*misfit.complaints) from None
     # The user's own words may hold markup: to leave that out would be to alter what was asked with.
-    own = frozenset(text.casefold() for text in _texts(request.model_dump()))
-    complaints = [*_text_complaints(document, own), *task.check(request, result)]
+    own = frozenset(text.casefold() for text in _texts(request.model_dump(mode="json")))
+    complaints = [*_text_complaints(answer.document, own), *task.check(request, answer.result)]
     if complaints:
         raise InvalidAnswer(*complaints)
-    return text
+    return answer.text
 
 
 def _composed(text: str) -> str:
@@ -71,25 +59,6 @@ def _composed(text: str) -> str:
 def _refuse_long(text: str) -> None:
     if len(text.encode("utf-8", "replace")) > MAX_RESULT_BYTES:
         raise InvalidAnswer(f"the answer is longer than {MAX_RESULT_BYTES} bytes")
-
-
-def _depth(document: Any) -> int:
-    depth, level = 0, [document]
-    while level:
-        depth += 1
-        level = [
-            child
-            for node in level
-            if isinstance(node, dict | list)
-            for child in (node.values() if isinstance(node, dict) else node)
-        ]
-    return depth
-
-
-def _type_complaints(error: ValidationError) -> Iterator[str]:
-    for complaint in error.errors(include_url=False, include_input=False, include_context=False):
-        place = ".".join(str(part) for part in complaint["loc"]) or "the answer"
-        yield f"{place}: {complaint['msg'].removeprefix('Value error, ')}"
 
 
 def _text_complaints(node: Any, own: Set[str], place: str = "") -> Iterator[str]:

@@ -14,6 +14,8 @@ from openai.types.chat import ChatCompletionMessageParam
 
 from ladder import Rung
 from simmer.task import AnyTask, find_task
+from simmer.task.schema import wire_schema
+from simmer.task.strict_schema import natural, strict
 
 MAX_QUOTED_CHARACTERS = 8000
 
@@ -21,15 +23,12 @@ MAX_QUOTED_CHARACTERS = 8000
 # the model's own turn nothing else is touched: `< 180 °C` stays what it wrote.
 _MARK = re.compile(r"<(?![\s\d=])")
 
-_BOUNDS = ("minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum")
-
 
 def first_ask(task: AnyTask, rung: Rung, request: str) -> list[ChatCompletionMessageParam]:
     """The messages for a request, given as JSON text."""
     instructions = task.instructions
     if rung.structured != "json_schema":
-        schema = json.dumps(answer_schema(task.name, rung.bounds), separators=(",", ":"))
-        instructions += f"\nThe answer's JSON schema:\n{schema}\n"
+        instructions += f"\nThe answer's JSON schema:\n{_shown_schema(task.name)}\n"
     data = _as_data(_compact(request))
     return [
         {"role": "system", "content": instructions},
@@ -101,34 +100,13 @@ def response_format(task: AnyTask, rung: Rung) -> Mapping[str, Any] | None:
 
 @cache
 def answer_schema(task_name: str, bounds: bool) -> dict[str, Any]:
-    """The result's schema as vendors' strict modes want it: every key required, nothing else
-    allowed, no defaults, only the fields the model has to write."""
-    schema = find_task(task_name).result_model.model_json_schema()
-    strict: dict[str, Any] = _strict(schema, bounds)
-    return strict
+    """The result's schema as vendors' strict modes want it, with the fields that the model has to
+    write."""
+    return strict(wire_schema(find_task(task_name).result_model), bounds=bounds)
 
 
-def _strict(node: Any, bounds: bool) -> Any:
-    if isinstance(node, list):
-        return [_strict(child, bounds) for child in node]
-    if not isinstance(node, dict):
-        return node
-    dropped = ("title", "default", *(() if bounds else _BOUNDS))
-    if node.get("type") == "object":
-        properties = {
-            name: _strict(child, bounds)
-            for name, child in node["properties"].items()
-            if not child.get("x-not-asked")
-        }
-        return {
-            "type": "object",
-            "properties": properties,
-            "required": list(properties),
-            "additionalProperties": False,
-            **({"$defs": _definitions(node["$defs"], bounds)} if "$defs" in node else {}),
-        }
-    return {name: _strict(child, bounds) for name, child in node.items() if name not in dropped}
-
-
-def _definitions(definitions: Mapping[str, Any], bounds: bool) -> dict[str, Any]:
-    return {name: _strict(child, bounds) for name, child in definitions.items()}
+@cache
+def _shown_schema(task_name: str) -> str:
+    """The same where no endpoint holds the model to it: as it is natural, and with all bounds."""
+    schema = natural(wire_schema(find_task(task_name).result_model))
+    return json.dumps(schema, separators=(",", ":"), ensure_ascii=False)

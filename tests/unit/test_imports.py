@@ -67,6 +67,7 @@ def test_light_function_loads_neither_the_model_sdk_nor_the_worker(function: str
 
     assert Path(loaded["app"]) == code / "app.py"
     heavy = {"openai", "httpx", "httpx2", "httpcore", "httpcore2", "anyio", "asyncio"}
+    heavy |= {"jsonschema_rs"}
     if function in ("status", "cancel"):
         # A poll reads an item and words; to load a task's models for it would double its start.
         heavy |= {"pydantic", "pydantic_core"}
@@ -128,7 +129,10 @@ ROOMS = ["ground", "text", "task", "jobs", "waiting", "books", "web"]
 WITHIN = {
     "ground": ["clock", "errors", "tasks", "aws", "settings", "table"],
     "text": ["plain", "strict_json", "languages"],
-    "task": ["models", "task", "registry", "__init__"],
+    "task": [
+        *("schema", "models", "task", "registry", "__init__"),
+        *("reading", "strict_schema", "answers"),
+    ],
     "jobs": ["job", "item", "queue", "leases", "store", "admission"],
     "waiting": ["durations", "polling", "progress"],
     "books": ["ledger", "history"],

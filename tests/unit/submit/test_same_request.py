@@ -39,6 +39,8 @@ def _alter_task(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> None:
         {"servings": 2.0},
         {"count": 3},
         {"locale": "ko"},
+        {"locale": None, "servings": None, "count": None, "maxCookingTime": None},
+        {"difficulty": None},
         {"servings": 2, "count": 3, "locale": "ko"},
     ],
 )

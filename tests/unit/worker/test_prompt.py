@@ -83,9 +83,15 @@ def test_the_schema_stands_in_the_prompt_only_where_the_endpoint_does_not_take_i
     structured: str,
 ) -> None:
     system, _ = first_ask(TASK, rung(structured=structured), REQUEST_TEXT)
-    schema = json.dumps(answer_schema("recipe", bounds=False), separators=(",", ":"))
     assert text(system).startswith(TASK.instructions)
-    assert (schema in text(system)) == (structured != "json_schema")
+    _, _, shown = text(system).partition("\nThe answer's JSON schema:\n")
+    assert bool(shown) == (structured != "json_schema")
+    if shown:
+        validator = Draft202012Validator(json.loads(shown))
+        assert validator.is_valid({"recipes": RECIPES})
+        assert not validator.is_valid({"recipes": [{**RECIPES[0], "thumbnailUrl": "x"}]})
+        assert not validator.is_valid({"recipes": [{**RECIPES[0], "categoryId": "x"}]})
+        assert not validator.is_valid({"recipes": [{**RECIPES[0], "cookingTime": 2000}]})
 
 
 def test_a_re_ask_keeps_what_was_asked_and_adds_the_answer_and_every_complaint() -> None:
@@ -203,12 +209,18 @@ def test_every_object_is_closed_and_all_of_it_required(bounds: bool) -> None:
 
 
 @pytest.mark.parametrize("bounds", [True, False])
-def test_nothing_in_the_schema_is_null_a_default_a_title_or_ours(bounds: bool) -> None:
+def test_nothing_in_the_schema_is_a_default_a_title_or_ours(bounds: bool) -> None:
     for node in nodes(answer_schema("recipe", bounds)):
-        assert not node.keys() & {"title", "default", "anyOf", "x-not-asked"}
-        assert node.get("type") != "null"
+        assert not node.keys() & {"title", "default", "x-not-asked"}
         assert None not in node.values()
-    assert "null" not in json.dumps(answer_schema("recipe", bounds))
+
+
+@pytest.mark.parametrize("bounds", [True, False])
+def test_what_may_be_absent_may_be_null_and_nothing_else(bounds: bool) -> None:
+    properties = answer_schema("recipe", bounds)["$defs"]["Recipe"]["properties"]
+    nullable = {name for name, each in properties.items() if "null" in json.dumps(each)}
+    assert nullable == {"description", "additionalIngredients"}
+    assert all(properties[name]["anyOf"][-1] == {"type": "null"} for name in nullable)
 
 
 def test_what_the_model_is_not_asked_for_is_not_in_its_schema() -> None:
@@ -263,7 +275,10 @@ def test_a_field_may_be_called_like_a_word_of_json_schema(monkeypatch: pytest.Mo
     assert schema["required"] == ["properties", "minimum"]
     assert schema["$defs"]["Step"] == {
         "type": "object",
-        "properties": {"title": {"type": "string"}, "default": {"type": "integer"}},
+        "properties": {
+            "title": {"type": "string"},
+            "default": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+        },
         "required": ["title", "default"],
         "additionalProperties": False,
     }

@@ -5,8 +5,6 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from pydantic import ValidationError
-
 from simmer.errors import (
     DependencyUnavailable,
     FieldError,
@@ -19,6 +17,7 @@ from simmer.jobs.queue import JobQueue
 from simmer.jobs.store import Admission, JobStore
 from simmer.settings import SubmitSettings
 from simmer.task import AnyTask, TaskRequest, find_task
+from simmer.task.reading import Misread, as_stored, read_request
 from simmer.text import strict_json
 from simmer.text.languages import preferred_language
 
@@ -76,22 +75,13 @@ def _parse(task: AnyTask, submission: Submission) -> TaskRequest:
     except strict_json.NotStrictJson as error:
         raise MalformedJson(f"The body is not JSON: {error}.") from None
     try:
-        asked: TaskRequest = task.wire_model.model_validate(document)
-    except ValidationError as error:
-        raise InvalidRequest(
-            "Some fields are not as they must be.", errors=_complaints(error)
-        ) from None
+        asked: TaskRequest = read_request(task.wire_model, document)
+    except Misread as misread:
+        errors = [
+            FieldError(field=field[:200], message=message) for field, message in misread.errors
+        ][:MAX_FIELD_ERRORS]
+        raise InvalidRequest("Some fields are not as they must be.", errors=errors) from None
     return asked
-
-
-def _complaints(error: ValidationError) -> list[FieldError]:
-    return [
-        FieldError(
-            field=".".join(str(part) for part in complaint["loc"])[:200],
-            message=complaint["msg"].removeprefix("Value error, "),
-        )
-        for complaint in error.errors(include_url=False, include_input=False, include_context=False)
-    ][:MAX_FIELD_ERRORS]
 
 
 def _key(header: str | None) -> str | None:
@@ -136,7 +126,7 @@ def _new_job(
         task=task.name,
         owner=submission.user,
         is_shared=is_shared,
-        request=request.model_dump_json(by_alias=True, exclude_none=True),
+        request=as_stored(request),
         request_hash=request_hash,
         locale=request.locale,
         words=task.words.get(request.locale),

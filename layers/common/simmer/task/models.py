@@ -2,31 +2,19 @@
 
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, field_validator
+from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
 
+from simmer.task.schema import NOT_ASKED_MARK
 
-class _NeverNull:
-    """Leaves null out of the JSON schema."""
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        json_schema = handler(schema)
-        [alone] = [kind for kind in json_schema.pop("anyOf") if kind != {"type": "null"}]
-        return {**json_schema, **alone}
-
-
-# The type of a field that may be absent. On the wire absent is absent: null is refused.
-# (`T | SkipJsonSchema[None]` would do, but for errors that ask for None and name no field.)
 _T = TypeVar("_T")
-Omittable = Annotated[_T | None, _NeverNull()]
+# The type of a field that may be absent: `T | None`. On the wire null is absence, and nothing that
+# is delivered holds a null.
+Omittable = Annotated[_T | None, "null is absence"]
 
 
 class _WireModel(BaseModel):
-    """camelCase, nothing unknown, nothing coerced, nothing null."""
+    """camelCase, nothing unknown, nothing coerced."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -34,14 +22,8 @@ class _WireModel(BaseModel):
         extra="forbid",
         strict=True,
         frozen=True,
+        allow_inf_nan=False,
     )
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _not_null(cls, value: object) -> object:
-        if value is None:
-            raise ValueError("must not be null: leave it out")
-        return value
 
 
 class TaskRequest(_WireModel):
@@ -60,4 +42,4 @@ class TaskResult(_WireModel):
     """
 
 
-NOT_ASKED = {"x-not-asked": True}
+NOT_ASKED = {NOT_ASKED_MARK: True}

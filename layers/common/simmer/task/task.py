@@ -1,28 +1,44 @@
 """A task: a kind of job."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from pydantic import create_model
+from pydantic import BaseModel, create_model
+from pydantic_core import to_jsonable_python
 
-from simmer.task.models import TaskRequest, TaskResult
+from simmer.task.models import TaskRequest
 
 # The stages of a job that a task has words of its own for.
 STAGES = ("analyzing", "generating")
 
 
 def _as_sent(request: TaskRequest) -> Mapping[str, Any]:
-    return request.model_dump(mode="json", by_alias=True)
+    return {name: _sorted(value) for name, value in request}
 
 
-def _anything_fits(_request: TaskRequest, _result: TaskResult) -> list[str]:
+def _sorted(value: Any) -> Any:
+    """As JSON has it, and sets in an order that is the same in every process."""
+    match value:
+        case BaseModel():
+            return {name: _sorted(each) for name, each in value}
+        case Mapping():
+            return {f"{to_jsonable_python(key)}": _sorted(each) for key, each in value.items()}
+        case set() | frozenset():
+            return sorted(map(_sorted, value), key=json.dumps)
+        case list() | tuple():
+            return [_sorted(each) for each in value]
+    return to_jsonable_python(value)
+
+
+def _anything_fits(_request: TaskRequest, _result: BaseModel) -> list[str]:
     return []
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task[Req: TaskRequest, Res: TaskResult]:
+class Task[Req: TaskRequest, Res: BaseModel]:
     """A kind of job. `name` is that of the task's file, and part of its addresses.
 
     `instructions` is the system prompt, the same for every request so that providers can cache it;

@@ -1,0 +1,149 @@
+"""The full check of a task: `python -m local.task_checks` says in a line each what is wrong.
+
+`find_task` refuses at every start what a task's fields and types show. Here the example and its
+answer go through all that a job goes through. Tests do this for every task, and `make run` before
+it serves; a function on AWS does not, for the file cannot have changed since, and it would cost a
+start more than the types do.
+"""
+
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from simmer.task.answers import Misfit, read_answer
+from simmer.task.reading import Misread, as_stored, read_request
+from simmer.task.registry import TaskError, find_task, flaws
+from simmer.task.schema import wire_schema
+from simmer.task.strict_schema import first_key, strict, target, unions
+from simmer.task.task import AnyTask
+from simmer.tasks import task_names
+from simmer.text import strict_json
+
+MAX_LEVELS = 10  # of objects in one another, as OpenAI documents it
+
+
+def check_task(task: AnyTask, file: str) -> None:
+    """Do nothing for a task that works; else raise a `TaskError` of one line a flaw, each with the
+    file, the field, what is wrong with it, and the cure."""
+    name = file.rpartition("/")[2].removesuffix(".py")
+    found = list(flaws(task, name)) or list(_misfits(task))
+    if found:
+        raise TaskError("\n".join(f"{file}: {complaint}" for complaint in found))
+
+
+def _misfits(task: AnyTask) -> Iterator[str]:
+    """The example and its answer, taken through all that a job goes through."""
+    for field, model in (("request", task.request_model), ("result", task.result_model)):
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", model.__name__):
+            yield (
+                f"{field}_model: is called {model.__name__!r}, and generated clients need a name: "
+                "derive a class of its own from it"
+            )
+    told = strict(wire_schema(task.result_model), bounds=True)
+    for key in alike(told):
+        yield (
+            f"result_model: has a union whose objects begin alike ({key}), so that no endpoint "
+            "can tell which it writes: give each a `Literal` field of its own"
+        )
+    if (levels := _levels(told, told.get("$defs", {}), frozenset())) > MAX_LEVELS:
+        yield (
+            f"result_model: has {levels} levels of objects, a mapping being two; endpoints take "
+            f"{MAX_LEVELS}: make it flatter"
+        )
+    try:
+        document = strict_json.loads(json.dumps(task.example))
+        request: Any = read_request(task.wire_model, document)
+    except Misread as misread:
+        for place, message in misread.errors:
+            yield f"example: {place}: {message}: make it a request that the model takes"
+        return
+    except (TypeError, ValueError) as error:
+        yield f"example: is no JSON ({error}): write it as a client sends it"
+        return
+    yield from _cannot_be_kept(task, request)
+    yield from _fits(task, request)
+
+
+def alike(told: dict[str, Any]) -> Iterator[str]:
+    """The first keys that two objects of one union share in a strict schema."""
+    definitions = told.get("$defs", {})
+    for alternatives in unions(told):
+        objects = [target(each, definitions).get("properties") for each in alternatives]
+        first = [first_key({"properties": each}, next(iter(each))) for each in objects if each]
+        yield from (key for key, times in Counter(first).items() if times > 1)
+
+
+def _levels(node: Any, definitions: dict[str, Any], seen: frozenset[str]) -> int:
+    """How many objects stand in one another; what holds itself counts once."""
+    if isinstance(node, list):
+        return max((_levels(each, definitions, seen) for each in node), default=0)
+    if not isinstance(node, dict):
+        return 0
+    if "$ref" in node:
+        name = node["$ref"].rpartition("/")[2]
+        return 0 if name in seen else _levels(definitions[name], definitions, seen | {name})
+    parts = [*node.get("properties", {}).values(), *node.get("anyOf", ()), node.get("items")]
+    return _levels(parts, definitions, seen) + ("properties" in node)
+
+
+def _cannot_be_kept(task: AnyTask, request: Any) -> Iterator[str]:
+    again = _tried(lambda: task.wire_model.model_validate_json(as_stored(request)))
+    if again != request:
+        yield (
+            "request_model: is not the same when it has been stored and read again: look for "
+            "fields that are excluded, secret, or named otherwise when they are written"
+        )
+    same = _tried(lambda: json.dumps(dict(task.identity(request))))
+    if isinstance(same, Exception):
+        yield f"identity: fails on the example ({same}): return a dict that JSON can hold"
+    elif same != _tried(lambda: json.dumps(dict(task.identity(request)))):
+        yield "identity: differs from call to call: let it depend on the request alone"
+
+
+def _fits(task: AnyTask, request: Any) -> Iterator[str]:
+    try:
+        answer = read_answer(task.result_model, json.dumps(task.answer, ensure_ascii=False))
+    except Misfit as misfit:
+        yield from (f"answer: {each}: make it one that fits" for each in misfit.complaints)
+        return
+    except (TypeError, ValueError) as error:
+        yield f"answer: is no JSON ({error}): write it as a model would"
+        return
+    complaints = _tried(lambda: task.check(request, answer.result))
+    match complaints:
+        case Exception():
+            yield f"check: fails on the example and its answer ({complaints!r}): mend it"
+        case list() if all(isinstance(each, str) for each in complaints):
+            yield from (f"answer: the check says: {each}: make it fit" for each in complaints)
+        case _:
+            yield f"check: returns {complaints!r}: return a list of texts, empty if all is well"
+
+
+def _tried(call: Callable[[], Any]) -> Any:
+    """What the task's own code gives, or the exception that it raises."""
+    try:
+        return call()
+    except Exception as error:
+        return error
+
+
+def check_all() -> None:
+    """Every task, or a `TaskError` with all that is wrong with any."""
+    found = []
+    for name in sorted(task_names()):
+        try:
+            check_task(find_task(name), f"simmer/tasks/{name}.py")
+        except TaskError as error:
+            found.append(str(error))
+    if found:
+        raise TaskError("\n".join(found))
+
+
+if __name__ == "__main__":
+    try:
+        check_all()
+    except TaskError as error:
+        sys.exit(str(error))

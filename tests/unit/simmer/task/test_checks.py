@@ -1,0 +1,245 @@
+"""What is wrong with a task is said when it is loaded: the file, the field, what, and the cure."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from pydantic import BaseModel, Field, RootModel, SecretStr
+
+from local.task_checks import check_all, check_task
+from simmer import tasks
+from simmer.task import AnyTask, Task, TaskError, TaskRequest, TaskResult, find_task
+from simmer.task.registry import flaws
+
+FILE = "simmer/tasks/trip.py"
+
+
+class TripRequest(TaskRequest):
+    start: date
+    places: frozenset[str] = frozenset()
+
+
+class Trip(TaskResult):
+    days: dict[date, str]
+    budget: Decimal | None = None
+
+
+TRIP: AnyTask = Task(
+    name="trip",
+    version=1,
+    request_model=TripRequest,
+    result_model=Trip,
+    instructions="Plan a trip.",
+    example={"start": "2026-05-01", "places": ["Seoul", "Busan"]},
+    answer={"days": {"2026-05-01": "Seoul"}, "budget": 12.5},
+    languages=("en", "pt-BR", "zh-Hant-TW"),
+    words={"pt-BR": {"analyzing": "Pensando..."}},
+)
+
+
+class NoLocale(BaseModel):
+    start: date
+
+
+class OtherLocale(TaskRequest):
+    locale: int = 0  # type: ignore[assignment]
+    start: date
+
+
+class Secret(TaskRequest):
+    start: date
+    password: SecretStr = SecretStr("x")
+
+
+class Excluded(TaskRequest):
+    start: date
+    places: Annotated[frozenset[str], Field(exclude=True)] = frozenset()
+
+
+class Anything(TaskRequest):
+    start: Any
+
+
+class NoModel:
+    pass
+
+
+def _raises(*_: Any) -> Any:
+    raise KeyError("start")
+
+
+def _random(_: Any) -> Mapping[str, Any]:
+    return {"n": next(_NUMBERS)}
+
+
+_NUMBERS: Iterator[int] = iter(range(1000))
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "another name": ({"name": "tour"}, "name: is 'tour'"),
+    "version of none": ({"version": 0}, "version: is 0: use 1"),
+    "version as a text": ({"version": "1"}, "version: is '1'"),
+    "version as a bool": ({"version": True}, "version: is True"),
+    "no instructions": ({"instructions": " \n"}, "instructions: are empty"),
+    "request is no model": ({"request_model": NoModel}, "request_model: is no such model: derive"),
+    "request of plain pydantic": ({"request_model": NoLocale}, "derive it from TaskRequest"),
+    "locale of another type": ({"request_model": OtherLocale}, "request_model: locale: is the"),
+    "result is no model": ({"result_model": NoModel}, "result_model: is no pydantic model"),
+    "no languages": ({"languages": ()}, "languages: name none"),
+    "languages as a text": ({"languages": "en"}, "languages: name none: give a tuple"),
+    "no tag": ({"languages": ("en", "english")}, "languages: 'english' is no language tag"),
+    "a tag with _": ({"languages": ("en", "pt-BR", "en_US")}, "'en_US' is no language tag"),
+    "an empty tag": ({"languages": ("pt-BR", "")}, "languages: '' is no language tag"),
+    "a tag twice": ({"languages": ("en", "pt-BR", "EN")}, "languages: name one twice"),
+    "words for nobody": ({"words": {"ko": {}}}, "words: ko: is not among the languages"),
+    "words for no stage": ({"words": {"en": {"cooking": "a"}}}, "words: en: 'cooking' is no stage"),
+    "empty words": ({"words": {"en": {"analyzing": ""}}}, "words: en: analyzing: is empty"),
+    "a type that cannot be": ({"request_model": Anything}, "request_model: start: may hold any"),
+    "example without a field": ({"example": {}}, "example: start: Field required: make it"),
+    "example of a wrong type": ({"example": {"start": 5}}, "example: start: Input should be"),
+    "example with null": ({"example": {"start": None}}, "example: start: must not be null"),
+    "example with more": ({"example": {"start": "2026-05-01", "x": 1}}, "example: x: Extra"),
+    "example that is no JSON": ({"example": {"start": date(2026, 5, 1)}}, "example: is no JSON"),
+    "example in another language": (
+        {"example": {"start": "2026-05-01", "locale": "ko"}},
+        "example: locale: Input should be 'en', 'pt-BR' or 'zh-Hant-TW'",
+    ),
+    "a secret in a request": (
+        {"request_model": Secret, "example": {"start": "2026-05-01", "password": "hunter2"}},
+        "request_model: is not the same when it has been stored",
+    ),
+    "an excluded field": ({"request_model": Excluded}, "request_model: is not the same"),
+    "a result without a name": (
+        {"result_model": RootModel[list[int]], "answer": [1]},
+        "result_model: is called 'RootModel[list[int]]', and generated clients need a name",
+    ),
+    "answer of wrong types": ({"answer": {"days": {"today": "a"}}}, "answer: days"),
+    "answer with more": ({"answer": {"days": {}, "x": 1}}, "answer: x: Extra"),
+    "answer that is no JSON": ({"answer": {"days": {1, 2}}}, "answer: is no JSON"),
+    "answer that does not fit": (
+        {"check": lambda *_: ["days: one is missing"]},
+        "answer: the check says: days: one is missing",
+    ),
+    "check that fails": ({"check": _raises}, "check: fails on the example and its answer"),
+    "check that returns none": ({"check": lambda *_: None}, "check: returns None: return a list"),
+    "check that returns numbers": ({"check": lambda *_: [1]}, "check: returns [1]"),
+    "identity that fails": ({"identity": _raises}, "identity: fails on the example"),
+    "identity that is no JSON": (
+        {"identity": lambda request: {"start": request.start}},
+        "identity: fails on the example (Object of type date is not JSON",
+    ),
+    "identity of chance": ({"identity": _random}, "identity: differs from call to call"),
+}
+
+
+def test_a_right_task_is_loaded() -> None:
+    check_task(TRIP, FILE)
+
+
+@pytest.mark.parametrize(("change", "sentence"), WRONG.values(), ids=WRONG.keys())
+def test_what_is_wrong_is_said_by_file_field_and_cure(
+    change: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(TaskError) as refused:
+        check_task(replace(TRIP, **change), FILE)
+    lines = str(refused.value).splitlines()
+    assert all(line.startswith(f"{FILE}: ") for line in lines)
+    assert any(sentence in line for line in lines), lines
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(TaskError) as refused:
+        check_task(replace(TRIP, version=0, instructions="", languages=()), FILE)
+    assert len(str(refused.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize("name", ["My Task", "trip/x", "Trip", "1trip", "", "tríp", "trip-a"])
+def test_a_name_that_is_no_part_of_an_address_is_refused(name: str) -> None:
+    assert any(flaw.startswith("name: ") for flaw in flaws(replace(TRIP, name=name), name))
+
+
+def test_shipped_tasks_are_right() -> None:
+    check_all()
+
+
+def test_the_example_is_not_told_of_what_was_sent() -> None:
+    """A secret of an example stays out of what is said of it."""
+    change, _ = WRONG["a secret in a request"]
+    with pytest.raises(TaskError) as refused:
+        check_task(replace(TRIP, **change), FILE)
+    assert "hunter2" not in str(refused.value)
+
+
+# ── Files ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder whose files are tasks as well."""
+    monkeypatch.setattr(tasks, "__path__", [*tasks.__path__, str(tmp_path)])
+    find_task.cache_clear()
+    yield tmp_path
+    find_task.cache_clear()
+    for name in [name for name in sys.modules if name.startswith("simmer.tasks.broken_")]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "sentence"),
+    [
+        ("broken_a", "x = 1\n", "has no `TASK"),
+        ("broken_b", "x = 1\ny = nothing\n", "line 2: NameError: name 'nothing' is not defined"),
+        ("broken_c", "def f(:\n", "SyntaxError: invalid syntax"),
+        ("broken_d", "import no_such_module\n", "line 1: ModuleNotFoundError"),
+        (
+            "broken_e",
+            "from pydantic import BaseModel\n\n\nclass A(BaseModel):\n    x: print\n",
+            "line 4: PydanticSchemaGenerationError: Unable to generate",
+        ),
+        (
+            "broken_f",
+            "import dataclasses\nfrom simmer.tasks.recipe import TASK as OTHER\n"
+            "TASK = dataclasses.replace(OTHER, name='broken_f', version=0)\n",
+            "version: is 0",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_loaded_is_named(
+    folder: Path, name: str, code: str, sentence: str
+) -> None:
+    (folder / f"{name}.py").write_text(code)
+    with pytest.raises(TaskError) as refused:
+        find_task(name)
+    assert str(refused.value).startswith(f"simmer/tasks/{name}.py: ")
+    assert sentence in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+# ── Which requests are the same ───────────────────────────────────────────────────────────────────
+
+_PRINT_IDENTITY = """
+import json
+from simmer.task.reading import read_request
+from tests.unit.simmer.task.test_checks import TRIP
+document = {"start": "2026-05-01", "places": ["Seoul", "Busan", "Jeju", "Daegu", "Ulsan"]}
+print(json.dumps(TRIP.identity(read_request(TRIP.wire_model, document))))
+"""
+
+
+def test_a_set_is_the_same_in_every_process() -> None:
+    def identity(seed: str) -> str:
+        root = Path(__file__).parents[4]
+        return subprocess.run(
+            [sys.executable, "-c", _PRINT_IDENTITY],
+            env={"PYTHONPATH": f"{root}:{root}/layers/common", "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout
+
+    assert len({identity(seed) for seed in ("1", "2", "3")}) == 1
