@@ -1,85 +1,139 @@
-// The demo page: one screen at a time (form, job, recipes or what went wrong), on simmer.js.
+// The demo page: one screen at a time (form, job, result or what went wrong), on simmer.js.
 
-import { checkIngredients, ingredients, renderChips, setIngredients } from "./chips.js";
+import { clientFor, keepSettings, readTasks, user } from "./api.js";
+import { fillBar, heed, showBar, startBar } from "./bar.js";
+import { choose, chosenTask, language, offer, taskNamed, view, words } from "./choice.js";
 import { announce, byId, element } from "./dom.js";
-import { SimmerClient } from "./simmer.js";
-import { currentLanguage, speak, texts } from "./texts.js";
-import { WatchedWebSocket, clearWire, watchedFetch } from "./wire.js";
+import { begin, hasTimed, jobKnownAs, remember, renderHistory } from "./history.js";
+import { outcomeOf } from "./outcome.js";
+import { offerSharing } from "./share.js";
+import { speak, texts } from "./texts.js";
+import { dollars, followTrace, forgetTrace, renderTrace, traceFacts } from "./trace.js";
+import { viewOf, wordsOf } from "./views.js";
+import { clearWire } from "./wire.js";
 
 const SCREENS = ["form", "job", "outcome", "results"];
-const MINUTES = [10, 15, 20, 30, 45, 60, 90, 120];
-const USER = "simmer.user";
-const PUSH = "simmer.push";
+const STAGES = ["queued", "analyzing", "generating", "done"];
+const FILL_MS = 400; // in which the bar reaches its end
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 const form = byId("form");
-const user = byId("user");
+const isStill = matchMedia("(prefers-reduced-motion: reduce)");
 
 let following; // an AbortController, of the job on the screen
 let job;
-let request; // of the job on the screen; kept in the history, so that a reload knows it
-let tokenOfUser; // {user, token}
-let way; // of the bar: percent {from, to}, and {since, until} in ms of performance.now()
-let screen = "form";
+let jobTask; // of the job on the screen
+let request; // of the job on the screen, as far as it is known
+let startedAt; // of the job, in ms, as far as it is known
+let isOurs; // submitted here and now, not resumed
+let isKept; // in the address and in the history
+let isTimed; // seen under way, so that its end tells how long it took
+let screen;
 
-// --- Talking to the API ----------------------------------------------------------------------
+// --- A job, from its start to its end --------------------------------------------------------
 
-async function token({ renew }) {
-  if (renew || tokenOfUser?.user !== user.value) {
-    const name = user.value;
-    const answer = await watchedFetch(`/dev/token?user=${encodeURIComponent(name)}`);
-    if (!answer.ok) throw new Error(`no token: ${answer.status}`);
-    tokenOfUser = { user: name, token: await answer.text() };
-  }
-  return tokenOfUser.token;
-}
-
-function newJob() {
+function newJob(at, isSubmitted) {
   following?.abort();
   following = new AbortController();
-  const client = new SimmerClient({
-    baseUrl: "",
-    token,
-    fetch: watchedFetch,
-    WebSocket: WatchedWebSocket,
-    push: byId("push").checked,
-  });
-  job = client.job({ onUpdate: showJob, signal: following.signal });
-  way = { from: 0 };
+  jobTask = chosenTask();
+  const { name } = jobTask;
+  job = clientFor(name).job({ onUpdate: showJob, signal: following.signal });
+  startedAt = at;
+  isOurs = isTimed = isSubmitted;
+  isKept = false;
+  startBar({ at, isKnown: hasTimed(name) });
+  forgetTrace();
   byId("cancel").disabled = false;
-  byId("wanted").textContent = request ? wanted(request) : "";
   return job;
 }
 
-function submit() {
-  const { fresh, ...body } = request;
-  newJob().submit(body, { fresh }).catch(() => {});
+function submit(isFresh = false) {
+  newJob(Date.now(), true).submit(request, { fresh: isFresh }).catch(() => {});
   showScreen("job");
 }
 
-function resume(jobId) {
-  newJob().resume(jobId).catch(() => {});
+function resume(id) {
+  const known = jobKnownAs(id, user());
+  request = history.state?.request ?? known?.request;
+  newJob(known?.at, false).resume(id).catch(() => {});
   showScreen("job");
 }
 
-/** The job's id stands in the address, so that a reload finds it again. */
+/** The job's id and task stand in the address, so that a reload finds it again. */
 function follow() {
-  const id = new URLSearchParams(location.hash.slice(1)).get("job");
-  if (id && id === job?.id && !following.signal.aborted) return;
+  const address = new URLSearchParams(location.hash.slice(1));
+  const id = address.get("job");
+  if (id && id === job?.id && !following.signal.aborted && screen !== "form") return;
   if (id) {
-    request = history.state?.request;
+    choose(address.get("task") ?? jobKnownAs(id, user())?.task);
     return resume(id);
   }
   following?.abort();
   showScreen("form");
 }
 
-function setAddress(jobId) {
-  const hash = jobId ? `#job=${encodeURIComponent(jobId)}` : "";
+function setAddress(id) {
+  const hash = id ? `#task=${encodeURIComponent(chosenTask().name)}&job=${encodeURIComponent(id)}` : "";
   if (location.hash === hash) return;
   const url = location.pathname + location.search + hash;
   // Back leads from a job to the form, not from the end of a job to itself.
-  if (jobId && !location.hash) history.pushState({ request }, "", url);
-  else history.replaceState(jobId ? { request } : null, "", url);
+  if (id && !location.hash) history.pushState({ request }, "", url);
+  else history.replaceState(id ? { request } : null, "", url);
+}
+
+/** Called by the client with every change of the job. */
+function showJob(changed) {
+  if (changed !== job) return;
+  const isOpen = job.state === "submitting" || job.state === "polling";
+  if (job.id && !isMissing()) keep(isOpen);
+  if (isOpen) {
+    if (job.failures === 0) heed(job);
+    return showProgress();
+  }
+  if (job.state === "completed") return finish();
+  if (job.error?.errors?.length && !job.id) return refuse(job.error.errors);
+  if (job.state === "cancelled" || job.state === "failed") {
+    showOutcome();
+    renderJobs();
+  }
+}
+
+const isMissing = () => job.error?.code === "job_not_found";
+
+/** Let the address and the history know the job, and its story be told. */
+function keep(isOpen) {
+  const state = isOpen ? "open" : job.state;
+  const entry = { id: job.id, task: chosenTask().name, user: user(), request, state };
+  isTimed ||= isOpen && job.message !== undefined;
+  setAddress(job.id);
+  if (!isKept) {
+    isKept = true;
+    const followed = job;
+    followTrace(job.id, () => followed.state !== "polling", showFacts);
+    if (isOurs) begin({ ...entry, at: startedAt });
+  }
+  const seconds = !isOpen && isTimed && !job.cached && startedAt ? (Date.now() - startedAt) / 1000 : undefined;
+  remember({ ...entry, seconds });
+  renderJobs();
+}
+
+/** The bar goes to its end before the result takes its place. */
+function finish() {
+  if (screen !== "job" || job.cached || isStill.matches) return showResults();
+  const finished = job;
+  fillBar();
+  setTimeout(() => finished === job && !following.signal.aborted && showResults(), FILL_MS);
+}
+
+/** Back to the form, with each complaint where it belongs. */
+function refuse(errors) {
+  showScreen("form");
+  const homeless = view().complain(errors);
+  byId("form-faults").hidden = false;
+  byId("form-faults").querySelector("p").textContent = texts().invalid;
+  byId("form-faults")
+    .querySelector("ul")
+    .replaceChildren(...homeless.map(({ field, message }) => element("li", {}, field ? `${field}: ${message}` : message)));
 }
 
 // --- Screens ---------------------------------------------------------------------------------
@@ -90,219 +144,127 @@ function showScreen(name) {
   for (const each of SCREENS) byId(each).hidden = each !== name;
   if (name !== "job") document.title = "Simmer";
   document.body.classList.toggle("busy", name === "job");
+  byId("form-faults").hidden = true;
+  const asked = request ? view().wanted(request) : "";
+  for (const id of ["wanted", "outcome-wanted", "result-wanted"]) byId(id).textContent = asked;
   if (!isNew) return;
-  const title = byId(name).querySelector("h2");
-  if (name === "form") byId("ingredient").focus({ preventScroll: true });
-  else title.focus({ preventScroll: true });
+  if (name === "form") view().focus();
+  else byId(name).querySelector("h2").focus({ preventScroll: true });
   window.scrollTo(0, 0);
-}
-
-/** Called by the client with every change of the job. */
-function showJob(changed) {
-  if (changed !== job) return;
-  switch (job.state) {
-    case "submitting":
-    case "polling":
-      if (job.id) setAddress(job.id);
-      if (job.failures === 0) heed(job);
-      return showProgress();
-    case "completed":
-      setAddress(job.id);
-      return showResults();
-    case "cancelled":
-    case "failed":
-      setAddress(undefined);
-      return showOutcome();
-  }
 }
 
 function showProgress() {
   const waiting = job.state === "submitting" ? texts().submitting : texts().resuming;
   const message = byId("cancel").disabled ? texts().cancelling : (job.message ?? waiting);
+  byId("job-title").textContent = words().jobTitle;
   byId("stage").textContent = message;
   announce(message);
   byId("trouble").hidden = job.failures === 0;
+  showStages();
   showBar();
 }
 
-/** Let the bar go on from what the server said: its next word may be ten seconds off. */
-function heed({ progress, estimatedSecondsRemaining: seconds }) {
-  const since = performance.now();
-  const from = Math.max(progress, drawn());
-  // The estimate is a median, and the bar up to 95 a share of jobs: when it has passed, half of those
-  // now open are done, and the server's bar is half-way to 95. Under 10 the job waits for its turn.
-  const to = progress < 10 ? from : Math.max(from, (progress + 95) / 2);
-  way = { from, to, since, until: seconds > 0 ? since + seconds * 1000 : undefined };
-}
-
-/** In percent. It never goes back, and stands where the estimate ends. */
-function drawn() {
-  const { from, to, since, until } = way;
-  if (!until) return from;
-  return from + (to - from) * Math.min(1, (performance.now() - since) / (until - since));
-}
-
-function showBar() {
-  const width = drawn();
-  const percent = Math.floor(width);
-  byId("bar").ariaValueNow = `${percent}`;
-  byId("bar").firstElementChild.style.width = `${width}%`;
-  byId("percent").textContent = `${percent}%`;
-  document.title = `${percent}% · Simmer`;
-  const seconds = Math.max(1, Math.round((way.until - performance.now()) / 1000));
-  byId("remaining").textContent = way.until ? texts().remaining(seconds) : "";
+/** What has been, what is, what is to come. */
+function showStages() {
+  const own = chosenTask().words?.[language()] ?? {};
+  const at = STAGES.indexOf(job.stage);
+  byId("stages").replaceChildren(
+    ...STAGES.map((stage, index) => {
+      const text = (own[stage] ?? texts().stages[stage]).replace(/(\.\.\.|…)$/, "");
+      const item = element("li", { className: index < at ? "past" : "" }, text);
+      if (index === at) item.setAttribute("aria-current", "step");
+      return item;
+    }),
+  );
 }
 
 // Between two answers the bar and the seconds go on.
-setInterval(() => screen === "job" && showBar(), 1000);
+setInterval(() => screen === "job" && job.state !== "completed" && showBar(), 1000);
 
 function showResults() {
-  const recipes = job.result?.recipes ?? [];
-  byId("results-title").textContent = texts().found(recipes.length);
+  const title = view().found(job.result);
+  byId("results-title").textContent = title;
   byId("cached").hidden = !job.cached;
-  byId("recipes").replaceChildren(...recipes.map(card));
+  byId("result").lang = request?.locale ?? "";
+  byId("result").replaceChildren(...view().result(job.result));
   showScreen("results");
-  announce(texts().found(recipes.length) + (job.cached ? ` (${texts().cached})` : ""));
+  showFacts();
+  announce(title + (job.cached ? ` (${texts().cached})` : ""));
 }
+
+let retryTimer;
 
 function showOutcome() {
-  const { error } = job;
-  const isCancelled = job.state === "cancelled";
-  const title = isCancelled ? texts().cancelledTitle : texts().failedTitle;
-  const words = isCancelled ? texts().cancelledText : explain(error);
+  clearTimeout(retryTimer);
+  const { title, text, code, isWrong, canRetry, waitMs } = outcomeOf(job, words(), user());
   byId("outcome-title").textContent = title;
-  byId("outcome-text").textContent = words;
-  byId("outcome-faults").replaceChildren(
-    ...(error.errors ?? []).map(({ field, message }) => element("li", {}, `${field}: ${message}`)),
-  );
-  byId("outcome-code").textContent = isCancelled ? "" : (error.code ?? error.name);
-  byId("outcome").classList.toggle("wrong", !isCancelled);
-  byId("retry").hidden = !request || !(isCancelled || error.retryable || error.code === "client_deadline");
+  byId("outcome-text").textContent = text;
+  byId("outcome-code").textContent = code;
+  byId("outcome").classList.toggle("wrong", isWrong);
+  byId("retry").hidden = !request || !canRetry;
+  if (waitMs < LONGEST_TIMER_MS && request) retryTimer = setTimeout(() => (byId("retry").hidden = false), waitMs);
   showScreen("outcome");
-  announce(`${title}. ${words}`);
+  showFacts();
+  announce(`${title}. ${text}`);
 }
 
-function explain({ code, message, retryAfterMs }) {
-  const words = texts().errors[code] ?? message;
-  if (code !== "quota_exceeded" || !retryAfterMs) return words;
-  const time = new Date(Date.now() + retryAfterMs);
-  const short = { dateStyle: "medium", timeStyle: "short" };
-  return `${words} ${texts().until(time.toLocaleString(currentLanguage(), short))}`;
+/** How long it took and what it cost, as far as that is known. */
+function showFacts() {
+  const known = job?.id ? jobKnownAs(job.id, user()) : undefined;
+  const { seconds, costMicrousd } = traceFacts();
+  if (known && (seconds !== undefined || costMicrousd !== undefined)) {
+    remember({ ...known, seconds: job.cached ? undefined : seconds, costMicrousd });
+    renderJobs();
+  }
+  const took = job?.cached ? undefined : (seconds ?? known?.seconds);
+  const cost = job?.cached ? undefined : (costMicrousd ?? known?.costMicrousd);
+  const facts = [took > 0 && texts().took(took), cost > 0 && dollars(cost)].filter(Boolean).join(" · ");
+  for (const id of ["result-facts", "outcome-facts"]) byId(id).textContent = job?.state === "polling" ? "" : facts;
+  byId("trace-facts").textContent = facts;
 }
 
-function card(recipe) {
-  const facts = [texts().minutes(recipe.cookingTime), texts()[recipe.difficulty], texts().servingsOf(recipe.servings)];
-  return element(
-    "article",
-    { className: "recipe" },
-    element("h3", {}, recipe.name),
-    element("ul", { className: "facts" }, ...facts.map((each) => element("li", {}, each))),
-    recipe.description && element("p", {}, recipe.description),
-    ...listed(texts().have, "have", recipe.ingredients),
-    ...listed(texts().need, "need", recipe.additionalIngredients ?? []),
-    element("h4", {}, texts().steps),
-    steps(recipe.instructions),
-  );
+const renderJobs = () =>
+  renderHistory(user(), open, ({ task, request: asked }) => {
+    const known = taskNamed(task);
+    if (!known) return [task, ""];
+    return [wordsOf(viewOf(known)).title, asked ? viewOf(known).wanted(asked) : ""];
+  });
+
+/** Show a job of the history. */
+function open(entry) {
+  if (!choose(entry.task)) return;
+  request = entry.request;
+  setAddress(entry.id);
+  history.replaceState({ request }, "");
+  resume(entry.id);
 }
 
-const listed = (title, className, names) =>
-  names.length === 0
-    ? []
-    : [
-        element("h4", {}, title),
-        element("ul", { className: `names ${className}` }, ...names.map((each) => element("li", {}, each))),
-      ];
-
-/** A numbered text as a list, any other as it is. */
-function steps(text) {
-  const lines = text.split("\n").filter((line) => line.trim());
-  const numbered = lines.map((line) => /^\s*\d+[.)]\s+(.*)$/.exec(line)?.[1]);
-  if (lines.length < 2 || numbered.includes(undefined)) return element("p", { className: "steps" }, text);
-  return element("ol", { className: "steps" }, ...numbered.map((line) => element("li", {}, line)));
+/** Another task or another language. */
+function renderAnew() {
+  renderJobs();
+  renderTrace();
+  if (chosenTask() !== jobTask) {
+    // What is on the screen is of another one: it is about to go, or it is the form.
+    following?.abort();
+    request = undefined;
+    byId("form-faults").hidden = true;
+    return;
+  }
+  if (screen === "results") showResults();
+  if (screen === "outcome") showOutcome();
+  if (screen === "job") showProgress();
+  if (screen) showScreen(screen);
 }
 
-// --- The form --------------------------------------------------------------------------------
-
-function read() {
-  const data = new FormData(form);
-  const servings = Math.round(form.servings.valueAsNumber);
-  const wishes = data.getAll("diet").map((at) => texts().diets[at]);
-  return {
-    ingredients: [...ingredients()],
-    servings: Math.min(20, Math.max(1, servings || 2)),
-    count: Number(data.get("count")),
-    locale: currentLanguage(),
-    ...(data.get("time") ? { maxCookingTime: Number(data.get("time")) } : {}),
-    ...(data.get("difficulty") ? { difficulty: data.get("difficulty") } : {}),
-    ...(wishes.length ? { dietary: wishes } : {}),
-    fresh: form.fresh.checked,
-  };
-}
-
-const terms = ({ servings, count, maxCookingTime, difficulty, dietary = [] }) => [
-  texts().servingsOf(servings),
-  texts().countOf(count),
-  ...(maxCookingTime ? [texts().within(maxCookingTime)] : []),
-  ...(difficulty ? [texts()[difficulty]] : []),
-  ...dietary,
-];
-
-const wanted = (what) => `${what.ingredients.join(", ")} · ${terms(what).join(" · ")}`;
-
-function renderForm() {
-  const { time } = form;
-  const chosenTime = time.value;
-  time.replaceChildren(
-    element("option", { value: "" }, texts().anyTime),
-    ...MINUTES.map((n) => element("option", { value: n }, texts().within(n))),
-  );
-  time.value = chosenTime;
-  choices("counts", "radio", "count", [1, 2, 3, 4, 5].map((n) => [n, `${n}`]), "3");
-  const levels = ["easy", "medium", "hard"].map((level) => [level, texts()[level]]);
-  choices("difficulties", "radio", "difficulty", [["", texts().any], ...levels], "");
-  choices("diets", "checkbox", "diet", texts().diets.map((diet, at) => [at, diet]));
-  summarise();
-}
-
-/** Radios or checkboxes, with those checked that were before. */
-function choices(id, type, name, pairs, fallback) {
-  const box = byId(id);
-  const before = [...box.querySelectorAll(":checked")].map((each) => each.value);
-  const checked = before.length || fallback === undefined ? before : [fallback];
-  box.replaceChildren(
-    ...pairs.map(([value, text]) =>
-      element(
-        "label",
-        {},
-        element("input", { type, name, value, checked: checked.includes(`${value}`) }),
-        element("span", {}, text),
-      ),
-    ),
-  );
-}
-
-const summarise = () => (byId("options-summary").textContent = terms(read()).join(" · "));
-
-form.addEventListener("input", summarise);
+// --- The form and the buttons ----------------------------------------------------------------
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  if (!checkIngredients()) return;
-  form.servings.value = read().servings;
-  request = read();
-  submit();
+  const asked = view().read();
+  if (!asked) return;
+  request = "locale" in (chosenTask().request.properties ?? {}) ? { ...asked, locale: language() } : asked;
+  submit(byId("fresh").checked);
 });
-
-for (const button of document.querySelectorAll("[data-step]")) {
-  button.addEventListener("click", () => {
-    const { servings } = form;
-    servings.value = Math.min(20, Math.max(1, (servings.valueAsNumber || 2) + Number(button.dataset.step)));
-    announce(texts().servingsOf(servings.value));
-    summarise();
-  });
-}
-
-// --- Buttons ---------------------------------------------------------------------------------
 
 byId("cancel").addEventListener("click", async () => {
   const cancelled = job;
@@ -319,55 +281,51 @@ byId("cancel").addEventListener("click", async () => {
   }
 });
 
-byId("retry").addEventListener("click", submit);
+byId("retry").addEventListener("click", () => submit());
 
 for (const id of ["edit", "again"]) {
   byId(id).addEventListener("click", () => {
-    if (request && !ingredients().length) setIngredients(request.ingredients);
+    if (request) view().fill(request);
     setAddress(undefined);
     showScreen("form");
   });
 }
 
-// --- Language, user, drawer ------------------------------------------------------------------
-
-function translate(language) {
-  speak(language);
-  renderChips();
-  renderForm();
-  if (request) byId("wanted").textContent = wanted(request);
-  if (screen === "results") showResults();
-  if (screen === "outcome") showOutcome();
-  if (screen === "job") showProgress();
-}
-
-for (const radio of document.querySelectorAll("[name=language]")) {
-  radio.checked = radio.value === currentLanguage();
-  radio.addEventListener("change", () => translate(radio.value));
-}
-
-user.value = sessionStorage.getItem(USER) ?? "alice";
-user.addEventListener("change", () => {
-  sessionStorage.setItem(USER, user.value);
-  // A job is its user's: the other one would meet a 404.
-  setAddress(undefined);
-  follow();
-});
-
-byId("push").checked = sessionStorage.getItem(PUSH) !== "off";
-byId("push").addEventListener("change", ({ target }) =>
-  sessionStorage.setItem(PUSH, target.checked ? "on" : "off"),
-);
-
 byId("clear").addEventListener("click", clearWire);
-byId("wire").open = matchMedia("(min-width: 68rem)").matches;
 
 // --- Start -----------------------------------------------------------------------------------
 
-translate(currentLanguage());
+for (const id of ["history", "wire"]) byId(id).open = matchMedia("(min-width: 68rem)").matches;
+
+offerSharing(() => ({
+  title: view().found(job.result),
+  text: view().text(job.result),
+  json: JSON.stringify(job.result, null, 2),
+}));
+
+// A job is its user's: the other one would meet a 404.
+keepSettings(() => {
+  setAddress(undefined);
+  request = undefined;
+  forgetTrace();
+  renderJobs();
+  follow();
+});
+
+byId("reload").addEventListener("click", start);
 window.addEventListener("popstate", follow);
-follow();
-if (request) setIngredients(request.ingredients);
+
+async function start() {
+  speak();
+  const tasks = await readTasks().catch(() => []);
+  byId("no-tasks").hidden = tasks.length > 0;
+  if (!tasks.length) return;
+  offer(tasks, renderAnew);
+  follow();
+  if (request) view().fill(request);
+}
+
+start();
 
 fetch("/dev/info")
   .then((answer) => answer.json())

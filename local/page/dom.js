@@ -7,6 +7,17 @@ export function element(tag, properties = {}, ...children) {
   return node;
 }
 
+export function button(text, onClick, properties = {}) {
+  const node = element("button", { type: "button", ...properties }, text);
+  node.addEventListener("click", onClick);
+  return node;
+}
+
+let count = 0;
+
+/** An id that no other node has. */
+export const freshId = () => `n${(count += 1)}`;
+
 let last;
 
 /** Let a screen reader say it, unless it has just said so. */

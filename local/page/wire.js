@@ -19,7 +19,7 @@ export async function watchedFetch(url, options = {}) {
   try {
     const response = await fetch(url, options);
     const ms = Math.round(performance.now() - start);
-    entry.conclude(`${response.status}`, `${ms} ms`, response.ok);
+    entry.conclude(`${response.status}`, `${ms} ms`, response.ok ? "" : "wrong");
     const isToken = path.startsWith("/dev/token");
     response
       .clone()
@@ -34,7 +34,7 @@ export async function watchedFetch(url, options = {}) {
       .catch(() => {}); // it was broken off
     return response;
   } catch (error) {
-    entry.conclude("—", texts().noAnswer, false);
+    entry.conclude("—", texts().noAnswer, "wrong");
     throw error;
   }
 }
@@ -45,9 +45,13 @@ export class WatchedWebSocket extends WebSocket {
     super(url);
     const entry = add("WS", shortened(new URL(url)));
     this.show = entry.show;
-    this.addEventListener("open", () => entry.conclude("101", texts().opened, true));
+    this.addEventListener("open", () => entry.conclude("101", texts().opened));
     this.addEventListener("message", ({ data }) => entry.show(`← ${texts().received}`, { body: read(data) }));
-    this.addEventListener("close", ({ code }) => entry.conclude(`${code}`, texts().closed, code < 1002 || code === 1005));
+    this.addEventListener("close", ({ code }) => {
+      // 1005 is no code at all: neither side gave one, which says nothing of how it went.
+      if (code === 1005) entry.conclude("—", texts().closed, "neutral");
+      else entry.conclude(`${code}`, texts().closed, code < 1002 ? "" : "wrong");
+    });
   }
 
   send(data) {
@@ -85,9 +89,10 @@ function add(method, path) {
       const block = element("pre", { tabIndex: 0 }, text || "—");
       details.append(element("h3", {}, title), block);
     },
-    conclude(code, remark, isGood) {
+    /** `tone`: nothing, which is well, or "wrong", or "neutral". */
+    conclude(code, remark, tone = "") {
       status.textContent = code;
-      status.classList.toggle("wrong", !isGood);
+      status.className = `status ${tone}`.trim();
       note.textContent = remark;
     },
   };
