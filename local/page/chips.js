@@ -16,6 +16,7 @@ export function chips({
   shortest = 1,
   separators = /[\n\r\t]+/,
   suggested = () => [],
+  isOptional = false,
   isSame = (one, other) => one === other,
   ids = {},
 }) {
@@ -84,7 +85,7 @@ export function chips({
   }
 
   function render() {
-    name.textContent = label();
+    name.replaceChildren(label(), ...(isOptional ? [" ", element("span", { className: "optional" }, texts().optional)] : []));
     list.ariaLabel = label();
     hint.textContent = words().chipsHint;
     picks.ariaLabel = words().suggestions;

@@ -107,7 +107,9 @@ function constField({ value }) {
 
 /** Radios where they fit side by side, else a select. */
 function choiceField(options, context) {
-  const all = context.isRequired ? options : [{ value: undefined, label: texts().unset }, ...options];
+  // With a default, there is nothing to be left out.
+  const isSet = context.isRequired || context.fallback !== undefined;
+  const all = isSet ? options : [{ value: undefined, label: texts().unset }, ...options];
   const width = all.reduce((sum, { label }) => sum + label.length + 3, 0);
   const areSegments = all.length <= MOST_SEGMENTS && width <= WIDEST_SEGMENTS;
   const id = freshId();
@@ -124,9 +126,8 @@ function choiceField(options, context) {
     control = element("select", { id }, ...all.map(({ label }, at) => element("option", { value: at }, label)));
   }
   const chosen = () => (areSegments ? control.querySelector(":checked")?.value : control.value);
-  const frame = framed(context, control, { isGroup: areSegments });
   const field = {
-    ...frame,
+    ...framed({ ...context, isRequired: isSet }, control, { isGroup: areSegments }),
     read(faults) {
       const value = all[chosen()]?.value;
       if (value === undefined && context.isRequired) faults.push([field, texts().needed]);
@@ -170,6 +171,7 @@ function togglesField(values, { schema }, context) {
 function chipsField(items, { schema }, context) {
   const list = chips({
     label: () => context.label,
+    isOptional: !context.isRequired,
     most: schema.maxItems,
     longest: items.maxLength,
     shortest: items.minLength,
@@ -202,7 +204,7 @@ function checkField(context) {
   const error = element("p", { className: "error", role: "alert" });
   const name = element("span", {}, context.label);
   const hint = element("p", { className: "hint", hidden: !context.hint }, context.hint ?? "");
-  const node = element("div", { className: "field" }, element("label", { className: "check" }, box, name), hint, error);
+  const node = element("div", { className: "field" }, element("label", { className: "check" }, box, " ", name), hint, error);
   const field = {
     node,
     read: () => box.checked,
@@ -216,8 +218,8 @@ function checkField(context) {
 }
 
 function numberField({ schema, isInteger }, context) {
-  const least = schema.minimum ?? (isInteger ? plus(schema.exclusiveMinimum, 1) : schema.exclusiveMinimum);
-  const most = schema.maximum ?? (isInteger ? plus(schema.exclusiveMaximum, -1) : schema.exclusiveMaximum);
+  const least = schema.minimum ?? (isInteger ? plus(schema.exclusiveMinimum, 1) : undefined);
+  const most = schema.maximum ?? (isInteger ? plus(schema.exclusiveMaximum, -1) : undefined);
   const input = element("input", {
     id: freshId(),
     type: "number",
@@ -226,7 +228,13 @@ function numberField({ schema, isInteger }, context) {
     step: schema.multipleOf ?? (isInteger ? 1 : "any"),
     inputMode: isInteger && least >= 0 ? "numeric" : "decimal",
   });
-  const hint = [context.hint, texts().bounds(least, most)].filter(Boolean).join(" ");
+  const bounds = texts().bounds({
+    least,
+    most,
+    above: isInteger ? undefined : schema.exclusiveMinimum,
+    below: isInteger ? undefined : schema.exclusiveMaximum,
+  });
+  const hint = [context.hint, bounds].filter(Boolean).join(" ");
   const field = {
     ...framed({ ...context, hint }, input),
     read(faults) {
@@ -241,8 +249,9 @@ function numberField({ schema, isInteger }, context) {
     if (input.validity.badInput) return texts().notANumber;
     if (Number.isNaN(value)) return context.isRequired ? texts().needed : "";
     if (isInteger && !Number.isInteger(value)) return texts().notWhole;
-    if (value < least || value <= schema.exclusiveMinimum) return texts().bounds(least, most);
-    return value > most || value >= schema.exclusiveMaximum ? texts().bounds(least, most) : "";
+    const isOut =
+      value < least || value > most || value <= schema.exclusiveMinimum || value >= schema.exclusiveMaximum;
+    return isOut ? bounds : "";
   }
   field.write();
   return finished(field);

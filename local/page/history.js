@@ -2,7 +2,7 @@
 // what was asked is the user's.
 
 import { button, byId, element } from "./dom.js";
-import { texts, uiLanguage } from "./texts.js";
+import { texts, uiLocale } from "./texts.js";
 import { dollars } from "./trace.js";
 
 const KEY = "simmer.jobs";
@@ -60,7 +60,7 @@ export function renderHistory(user, open, wordsFor) {
       const [title, asked] = wordsFor(entry);
       const state = element("span", { className: `state ${entry.state}` }, texts().states[entry.state] ?? entry.state);
       const facts = [
-        new Date(entry.at).toLocaleTimeString(uiLanguage(), { timeStyle: "short" }),
+        new Date(entry.at).toLocaleTimeString(uiLocale(), { timeStyle: "short" }),
         entry.seconds > 0 && texts().seconds(entry.seconds),
         entry.costMicrousd > 0 && dollars(entry.costMicrousd),
       ];

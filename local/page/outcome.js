@@ -1,6 +1,6 @@
 // What to say of a job that brought no result: cancelled, failed, refused, or not there.
 
-import { texts, uiLanguage } from "./texts.js";
+import { texts, uiLocale } from "./texts.js";
 
 // To ask again now is in vain.
 const TOMORROW = ["quota_exceeded", "budget_exceeded"];
@@ -35,8 +35,8 @@ export function outcomeOf(job, words, user) {
 /** A moment from now, and how far off it is. */
 function when(ms) {
   const at = new Date(Date.now() + ms);
-  const moment = at.toLocaleString(uiLanguage(), { dateStyle: "medium", timeStyle: "short" });
+  const moment = at.toLocaleString(uiLocale(), { dateStyle: "medium", timeStyle: "short" });
   const minutes = Math.ceil(ms / 60_000);
-  const far = new Intl.RelativeTimeFormat(uiLanguage());
+  const far = new Intl.RelativeTimeFormat(uiLocale());
   return `${moment} (${minutes < 60 ? far.format(minutes, "minute") : far.format(Math.round(minutes / 60), "hour")})`;
 }

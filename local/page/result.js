@@ -2,7 +2,7 @@
 
 import { element } from "./dom.js";
 import { labelOf, optionFor, shapeOf, words } from "./schema.js";
-import { texts, uiLanguage } from "./texts.js";
+import { texts, uiLocale } from "./texts.js";
 
 const LONGEST_FACT = 120; // characters; what is longer is a paragraph
 const MOST_COLUMNS = 6;
@@ -128,7 +128,7 @@ function scalar(value, { kind, format }) {
 
 function moment(text, style) {
   const at = new Date(text);
-  return Number.isNaN(at.getTime()) ? undefined : at.toLocaleString(uiLanguage(), style);
+  return Number.isNaN(at.getTime()) ? undefined : at.toLocaleString(uiLocale(), style);
 }
 
 function lines(value, given, root, indent) {

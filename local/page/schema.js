@@ -96,7 +96,8 @@ export function words(name) {
   const text = String(name)
     .replace(/([\p{Ll}\d])(\p{Lu})/gu, "$1 $2")
     .replace(/[_-]+/g, " ")
-    .trim();
+    .trim()
+    .replace(/^is (?=.)/i, ""); // a question's own word
   // Abbreviations stay: VAT, URL.
   const lower = text.replace(/\p{Lu}\p{Ll}+/gu, (word) => word.toLowerCase());
   return lower.charAt(0).toUpperCase() + lower.slice(1);

@@ -2,6 +2,10 @@
 // request's; where the page does not speak that, it says its own part in English.
 
 const plural = (n, one, many) => `${n} ${n === 1 ? one : many}`;
+const listed = (pairs) => {
+  const said = pairs.filter(([bound]) => bound !== undefined).map(([, text]) => text);
+  return said.length ? `${said.join(", ").replace(/^./, (first) => first.toUpperCase())}.` : "";
+};
 const round = (s) => (s < 10 ? s.toFixed(1) : `${Math.round(s)}`);
 
 export const TEXTS = {
@@ -26,8 +30,13 @@ export const TEXTS = {
     notJson: "JSON이 아닙니다.",
     keyNeeded: "이름이 빠진 항목이 있습니다.",
     keyTwice: "같은 이름이 두 번 있습니다.",
-    bounds: (least, most) =>
-      [least !== undefined && `${least} 이상`, most !== undefined && `${most} 이하`].filter(Boolean).join(", "),
+    bounds: ({ least, above, most, below }) =>
+      listed([
+        [least, `${least} 이상`],
+        [above, `${above} 초과`],
+        [most, `${most} 이하`],
+        [below, `${below} 미만`],
+      ]),
     tooLong: (most) => `${most}자까지입니다.`,
     tooShort: (least) => `${least}자 이상이어야 합니다.`,
     tooMany: (most) => `${most}개까지입니다.`,
@@ -149,11 +158,13 @@ export const TEXTS = {
     notJson: "This is no JSON.",
     keyNeeded: "An entry has no name.",
     keyTwice: "Two entries have the same name.",
-    bounds: (least, most) => {
-      if (least !== undefined && most !== undefined) return `From ${least} to ${most}.`;
-      if (least !== undefined) return `At least ${least}.`;
-      return most === undefined ? "" : `At most ${most}.`;
-    },
+    bounds: ({ least, above, most, below }) =>
+      listed([
+        [least, `at least ${least}`],
+        [above, `more than ${above}`],
+        [most, `at most ${most}`],
+        [below, `less than ${below}`],
+      ]),
     tooLong: (most) => `This may have ${plural(most, "character", "characters")}.`,
     tooShort: (least) => `This must have ${plural(least, "character", "characters")} at least.`,
     tooMany: (most) => `There may be ${most} of these.`,
@@ -269,6 +280,9 @@ function nearest(tags) {
 
 /** The language of the page itself. */
 export const uiLanguage = () => ui;
+
+/** The same as the browser has it, with its way to write a date. */
+export const uiLocale = () => navigator.languages.find((tag) => base(tag) === ui) ?? ui;
 
 /** The words of the page's language, of `TEXTS` or of a catalogue of the same form. */
 export const spoken = (catalogue) => catalogue[ui];
