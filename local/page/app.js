@@ -83,7 +83,7 @@ function setAddress(id) {
 
 /** Called by the client with every change of the job. */
 function showJob(changed) {
-  if (changed !== job) return;
+  if (changed !== job || job.state === "idle") return; // idle: we follow it no more, and it goes on
   const isOpen = job.state === "submitting" || job.state === "polling";
   if (job.id && !isMissing()) keep(isOpen);
   if (isOpen) {

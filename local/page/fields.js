@@ -72,9 +72,9 @@ export function framed(context, control, { isGroup = false } = {}) {
   const hint = element("p", { className: "hint", id: `${id}-hint` }, context.hint ?? "");
   hint.hidden = !context.hint;
   const name = element("span", {}, context.label ?? "");
-  const optional = element("span", { className: "optional" }, texts().optional);
-  optional.hidden = context.isRequired === true || context.isItem === true;
-  const title = element(isGroup ? "legend" : "label", isGroup ? {} : { htmlFor: id }, name, " ", optional);
+  const isOptional = !context.isRequired && !context.isItem;
+  const optional = isOptional ? [" ", element("span", { className: "optional" }, texts().optional)] : [];
+  const title = element(isGroup ? "legend" : "label", isGroup ? {} : { htmlFor: id }, name, ...optional);
   title.classList.toggle("unseen", context.isItem === true);
   const node = element(isGroup ? "fieldset" : "div", { className: "field" }, title, control, hint, error);
   const described = isGroup ? node : control;

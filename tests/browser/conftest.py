@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from local import front
 from local.emulator.stack import Emulator
 from local.model.stand_in import StandIn
 from tests.browser import chromium
@@ -46,6 +47,14 @@ def url(browser: Browser, model: StandIn) -> Iterator[str]:
         deployment = deploy(emulator, model, "browser", WorkerMaximumConcurrency=4)
         with chromium.served(deployment) as url:
             yield url
+
+
+@pytest.fixture(scope="module")
+def front_alone(browser: Browser) -> Iterator[str]:
+    """Where the page is, with no API behind it: Playwright's routes answer in its place."""
+    app = front.application("http://127.0.0.1:9", lambda user: f"a token of {user}", "stand-in")
+    with chromium.hosted(app) as url:
+        yield url
 
 
 @pytest.fixture

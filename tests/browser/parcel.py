@@ -3,7 +3,6 @@ API that knows it, answering for the deployed one by Playwright's routes.
 """
 
 import json
-from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -143,7 +142,11 @@ HAIKU: Json = {
         "properties": {"about": {"type": "string", "maxLength": 60, "title": "About"}},
         "required": ["about"],
     },
-    "result": {"type": "object", "properties": {"lines": {"type": "string"}}, "required": ["lines"]},
+    "result": {
+        "type": "object",
+        "properties": {"lines": {"type": "string"}},
+        "required": ["lines"],
+    },
     "example": {"about": "rain"},
     "words": {},
 }
@@ -170,18 +173,21 @@ class ParcelApi:
     `requests` are those accepted, as they were sent.
     """
 
-    def __init__(self, page: Page, tasks: list[Json] | None = None) -> None:
+    def __init__(
+        self, page: Page, tasks: list[Json] | None = None, status_answer: Json | None = None
+    ) -> None:
+        self.status_answer = status_answer  # in the place of `status`
         self.requests: list[Json] = []
         self.status: Json = DONE
         self.trace: list[Json] | None = None
         page.route("**/dev/tasks", lambda route: route.fulfill(json=tasks or [PARCEL, HAIKU]))
         page.route("**/dev/trace/*", self._tell)
         page.route("**/parcel_quote/generate", self._generate)
-        page.route("**/parcel_quote/status/*", lambda route: route.fulfill(json=self.status))
+        page.route("**/parcel_quote/status/*", self._status)
         page.route("**/parcel_quote/cancel/*", self._cancel)
 
-    def refuse(self, page: Page, answer: Callable[[Route], None]) -> None:
-        page.route("**/parcel_quote/generate", answer)
+    def _status(self, route: Route) -> None:
+        route.fulfill(**(self.status_answer or {"json": self.status}))
 
     def _tell(self, route: Route) -> None:
         if self.trace is None:

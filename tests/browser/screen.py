@@ -1,6 +1,19 @@
 """What a cook does with the English page, and sees there."""
 
+import re
+import uuid
+
 from playwright.sync_api import Locator, Page, Request, expect
+
+# Which of the two stages one catches depends on how fast the jobs before were.
+UNDER_WAY = re.compile(r"(Analysing your ingredients|Writing recipes)\.\.\.")
+
+MARKUP = '<img src="x" onerror="alert(1)">'
+
+
+def unique(name: str) -> str:
+    """An ingredient nobody else asks for, so that scripts and counts are this test's own."""
+    return f"{name} {uuid.uuid4().hex[:8]}"
 
 
 class Screen:
@@ -57,7 +70,7 @@ class Screen:
     def expect_recipes(self, count: int = 3) -> None:
         expect(self.recipes).to_have_count(count)
 
-    def expect_failure(self, words: str, code: str) -> None:
-        outcome = self.page.get_by_role("region", name="No recipes this time")
+    def expect_failure(self, words: str, code: str, title: str = "No recipes this time") -> None:
+        outcome = self.page.get_by_role("region", name=title)
         expect(outcome).to_contain_text(words)
         expect(outcome.locator("code")).to_have_text(code)
