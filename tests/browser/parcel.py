@@ -152,12 +152,21 @@ HAIKU: Json = {
 }
 
 OPEN: Json = {
-    **{"jobId": "p1", "status": "processing", "progress": 40, "stage": "analyzing"},
-    **{"message": "Weighing...", "estimatedSecondsRemaining": 20, "pollAfterMs": 250},
+    "jobId": "p1",
+    "status": "processing",
+    "progress": 40,
+    "stage": "analyzing",
+    "message": "Weighing...",
+    "estimatedSecondsRemaining": 20,
+    "pollAfterMs": 250,
 }
 DONE: Json = {
-    **{"jobId": "p1", "status": "completed", "progress": 100, "stage": "done"},
-    **{"message": "Done", "result": QUOTE},
+    "jobId": "p1",
+    "status": "completed",
+    "progress": 100,
+    "stage": "done",
+    "message": "Done",
+    "result": QUOTE,
 }
 
 

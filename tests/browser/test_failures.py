@@ -1,6 +1,5 @@
 """What the page says where there is no result: refused, failed, missing, not reached."""
 
-import re
 from typing import Any
 
 import pytest

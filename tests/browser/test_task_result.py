@@ -66,8 +66,11 @@ def test_a_value_of_no_schema_is_shown_all_the_same(
 def test_what_a_model_writes_stays_text(page: Page, screen: Screen, api: ParcelApi) -> None:
     marked = {
         **QUOTE,
-        **{"title": MARKUP, "remarks": f"{MARKUP}\n{MARKUP}", "labels": [MARKUP]},
-        **{"fees": {MARKUP: MARKUP}, "stops": [{"place": MARKUP}, {"place": MARKUP}]},
+        "title": MARKUP,
+        "remarks": f"{MARKUP}\n{MARKUP}",
+        "labels": [MARKUP],
+        "fees": {MARKUP: MARKUP},
+        "stops": [{"place": MARKUP}, {"place": MARKUP}],
     }
     api.status = {**DONE, "result": marked}
     api.trace = [{"at": "2026-11-25T10:00:00Z", "event": MARKUP, "model": MARKUP}]

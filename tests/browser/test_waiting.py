@@ -83,20 +83,31 @@ STORY: list[dict[str, Any]] = [
     {"at": "2026-11-25T10:00:00Z", "event": "job admitted"},
     {"at": "2026-11-25T10:00:00.4Z", "event": "job claimed", "queueSeconds": 0.4},
     {
-        **{"at": "2026-11-25T10:00:04Z", "event": "model call", "model": "small-1"},
-        **{"ending": "stop", "seconds": 3.6, "inputTokens": 812, "outputTokens": 164},
+        "at": "2026-11-25T10:00:04Z",
+        "event": "model call",
+        "model": "small-1",
+        "ending": "stop",
+        "seconds": 3.6,
+        "inputTokens": 812,
+        "outputTokens": 164,
         "costMicrousd": 1210,
     },
     {
-        **{"at": "2026-11-25T10:00:04.1Z", "event": "answer rejected", "model": "small-1"},
+        "at": "2026-11-25T10:00:04.1Z",
+        "event": "answer rejected",
+        "model": "small-1",
         "complaints": ["price: must be what the fees add up to", "<b>stops</b>: too few"],
     },
     {"at": "2026-11-25T10:00:04.2Z", "event": "climbed", "model": "large-1"},
 ]
 END: list[dict[str, Any]] = [
     {
-        **{"at": "2026-11-25T10:00:09Z", "event": "model call", "model": "large-1"},
-        **{"ending": "stop", "seconds": 4.8, "costMicrousd": 20_000},
+        "at": "2026-11-25T10:00:09Z",
+        "event": "model call",
+        "model": "large-1",
+        "ending": "stop",
+        "seconds": 4.8,
+        "costMicrousd": 20_000,
     },
     {"at": "2026-11-25T10:00:09.5Z", "event": "result stored", "seconds": 9.5},
 ]
