@@ -27,6 +27,7 @@ def test_it_works_by_keyboard_alone(screen: Screen, page: Page, model: StandIn) 
                 return
         pytest.fail(f"no Tab leads to {name}")
 
+    expect(screen.field).to_be_focused()  # the page has come
     tab_to("Skip to the content")
     tab_to("Ingredients")
     keyboard.type(egg)
@@ -149,7 +150,7 @@ def test_it_speaks_the_browsers_language_and_the_one_chosen(browser: Browser, ur
     page.get_by_role("button", name="레시피 추천받기").click()
     expect(page.get_by_role("heading", name="레시피 3개를 찾았어요")).to_be_visible()
 
-    page.get_by_role("radio", name="English").check()
+    page.get_by_label("언어").select_option("English")
 
     expect(page.get_by_role("heading", name="Found 3 recipes")).to_be_visible()
     assert page.evaluate("document.documentElement.lang") == "en"
