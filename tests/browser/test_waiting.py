@@ -26,7 +26,7 @@ def test_between_two_answers_the_bar_goes_on_as_the_server_estimates(
     screen: Screen, page: Page
 ) -> None:
     # Progress and seconds left; then the connection breaks.
-    answers = iter([(4, 40), (10, 40), (30, 10), (40, 50), (94, 120)])
+    answers = iter([(4, 20), (10, 20), (30, 10), (40, 25), (94, 60)])
 
     def answer(route: Route) -> None:
         progress, seconds = next(answers, (None, None))
@@ -34,7 +34,7 @@ def test_between_two_answers_the_bar_goes_on_as_the_server_estimates(
             route.abort()
             return
         document = {"jobId": "7", "status": "processing", "message": f"{progress} % done"}
-        times = {"estimatedSecondsRemaining": seconds, "pollAfterMs": 60_000}
+        times = {"estimatedSecondsRemaining": seconds, "pollAfterMs": 30_000}
         route.fulfill(json={**document, "progress": progress, **times})
 
     def expect_bar(percent: float, answered: int) -> None:
@@ -54,28 +54,28 @@ def test_between_two_answers_the_bar_goes_on_as_the_server_estimates(
     screen.ask_for("egg")
 
     expect_bar(4, answered=4)
-    page.clock.run_for(30_000)
+    page.clock.run_for(15_000)
     expect_bar(4, answered=4)  # it is queued
-    page.clock.run_for(30_000)
+    page.clock.run_for(15_000)
     expect_bar(10, answered=10)
-    page.clock.run_for(20_000)
+    page.clock.run_for(10_000)
     expect_bar(31.25, answered=10)  # half of the way to what is half of the way to 95
-    page.clock.run_for(20_000)
+    page.clock.run_for(10_000)
     expect_bar(52.5, answered=10)
-    page.clock.run_for(20_000)
+    page.clock.run_for(10_000)
     expect_bar(52.5, answered=30)  # it neither went on without an estimate, nor goes back
     page.clock.run_for(5_000)
     expect_bar(57.5, answered=30)
-    page.clock.run_for(55_000)
+    page.clock.run_for(25_000)
     expect_bar(62.5, answered=40)
-    page.clock.run_for(10_000)
-    expect_bar(63.5, answered=40)  # (67.5 - 62.5) in 50 s
-    page.clock.run_for(50_000)
+    page.clock.run_for(5_000)
+    expect_bar(63.5, answered=40)  # (67.5 - 62.5) in 25 s
+    page.clock.run_for(25_000)
     expect_bar(94, answered=94)
-    page.clock.run_for(60_000)
+    page.clock.run_for(30_000)
     expect(page.get_by_text("The connection is poor")).to_be_visible()
     expect_bar(94.25, answered=94)
-    expect(page.locator("#remaining")).to_have_text("about 1 min left")
+    expect(page.locator("#remaining")).to_have_text("about 30 s left")
     screen.button("Cancel").click()
 
 
