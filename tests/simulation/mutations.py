@@ -212,7 +212,7 @@ MUTATIONS = (
     Mutation(
         "deliver what does not fit the request",
         ANSWER,
-        "*task.check(request, result)",
+        "*task.check(request, answer.result)",
         "",
     ),
     Mutation(
