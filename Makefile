@@ -48,7 +48,7 @@ check: setup  ## What CI runs: format, lint, types, template, lock, tests
 	$(PYTHON) -m mypy layers functions --exclude functions/push/
 	$(PYTHON) -m mypy functions/push
 	$(PYTHON) -m mypy --python-version 3.11 clients/python/src
-	$(PYTHON) -m mypy local tests bench openapi
+	$(PYTHON) -m mypy local tests bench openapi deploy
 	SAM_CLI_TELEMETRY=0 .venv/bin/sam validate --lint
 	SAM_CLI_TELEMETRY=0 .venv/bin/sam validate --lint --template monitoring.yaml
 	$(PYTHON) -m tests.lint_template
@@ -112,6 +112,25 @@ try-provider: setup  ## Ask a real endpoint ten times: RUNG='{"provider": "mistr
 .PHONY: fuzz
 fuzz: setup  ## The long fuzzing of the validator: N=1000000 corrupted answers
 	@$(PYTHON) -m tests.fuzz --n $(N) $(if $(SEED),--seed $(SEED))
+
+# --- On AWS --------------------------------------------------------------------------------
+
+ENV ?= dev
+DEPLOY = PYTHONPATH=layers/common:functions/worker $(PYTHON) -m deploy.stack
+_YES = $(if $(YES),--yes)
+
+.PHONY: build deploy destroy smoke
+build: setup  ## What is uploaded, with byte-code, into .aws-sam: ENV=dev (a section of samconfig.toml)
+	@$(DEPLOY) build --env '$(ENV)'
+
+deploy: setup  ## Build and deploy with one set of parameters: ENV=dev; YES=1 asks nothing
+	@$(DEPLOY) deploy --env '$(ENV)' $(_YES)
+
+destroy: setup  ## Take a stack away: ENV=dev; its table and users stay unless DATA=destroy
+	@$(DEPLOY) destroy --env '$(ENV)' $(_YES) $(if $(filter destroy,$(DATA)),--with-data)
+
+smoke: setup  ## Try a deployment and name what is wrong: URL=… TOKEN=…; without URL that of make run
+	@$(PYTHON) -m deploy.smoke $(if $(URL),--url '$(URL)') $(if $(STACK),--stack '$(STACK)')
 
 # --- Setting up ----------------------------------------------------------------------------
 
