@@ -8,7 +8,7 @@ import io
 import json
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -102,6 +102,12 @@ def _a_spent_budget(cloud: Cloud, clock: Clock) -> None:
     shop.job(FakeProvider([]))
 
 
+def _a_budget_that_is_nearly_spent(cloud: Cloud, clock: Clock) -> None:
+    shop = Workshop(cloud, clock, SMALL_MICROUSD / 1_000_000 / 0.9)
+    shop.job(FakeProvider([VALID]))
+    shop.job(FakeProvider([VALID]))  # asked for at nine tenths of it
+
+
 def _a_ledger_that_takes_nothing(cloud: Cloud, clock: Clock) -> None:
     shop = Workshop(cloud, clock)
     add = shop.ledger.add
@@ -166,6 +172,7 @@ def _a_slow_job(cloud: Cloud, clock: Clock) -> None:
 
 TROUBLES: list[tuple[Callable[[Cloud, Clock], None], str, str]] = [
     (_a_spent_budget, "daily budget spent", "JobsWithoutBudget"),
+    (_a_budget_that_is_nearly_spent, "daily budget nearly spent", "BudgetsNearlySpent"),
     (_a_ledger_that_takes_nothing, "ledger not written", "LedgerEntriesLost"),
     (_a_ledger_that_nobody_could_read_for_long, "ledger not read", "BlindBudgets"),
     (_a_model_without_a_price, "price unknown", "UnpricedModels"),
@@ -311,7 +318,11 @@ def test_every_metric_of_a_filter_has_one_alarm_and_every_alarm_of_ours_a_filter
         for properties in FILTERS.values()
         for made in properties["MetricTransformations"]
     }
-    watched = [(str(alarm["Namespace"]), alarm["MetricName"]) for alarm in ALARMS.values()]
+    watched = [
+        (str(alarm["Namespace"]), alarm["MetricName"])
+        for alarm in ALARMS.values()
+        if "MetricName" in alarm
+    ]
     ours = [pair for pair in watched if not pair[0].startswith("AWS/")]
 
     assert sorted(ours) == sorted(counted)
@@ -320,7 +331,26 @@ def test_every_metric_of_a_filter_has_one_alarm_and_every_alarm_of_ours_a_filter
 def test_every_trouble_of_the_list_above_has_its_metric() -> None:
     counted = {each["MetricTransformations"][0]["MetricName"] for each in FILTERS.values()}
 
-    assert {metric for _, _, metric in TROUBLES} | {"PushFailures"} == counted
+    beside = {"PushFailures", "ProvidersOutOfCredit"}  # whose tests stand below
+    assert {metric for _, _, metric in TROUBLES} | beside == counted
+
+
+def test_provider_that_wants_money_is_told_apart_from_one_that_is_misconfigured() -> None:
+    line = {"message": "provider out of credit", "level": "ERROR", "model": "m"}
+
+    assert heard_by(line) == {"ProvidersOutOfCredit"}
+    assert heard_by(line | {"level": "INFO"}) == set()
+
+
+def test_nearly_spent_budget_is_told_once_a_day(
+    cloud: Cloud, clock: Clock, printed: Printed
+) -> None:
+    shop = Workshop(cloud, clock, SMALL_MICROUSD / 1_000_000 / 0.3)
+    for _ in range(4):
+        shop.job(FakeProvider([VALID]))
+    told = [line["level"] for line in printed() if line["message"] == "daily budget nearly spent"]
+
+    assert told == ["WARNING"]
 
 
 def test_nothing_is_counted_that_did_not_happen() -> None:
@@ -343,10 +373,138 @@ def test_alarm_says_what_to_do_is_silent_without_data_and_tells_the_topic(name: 
 
 
 def test_file_says_what_the_alarms_cost() -> None:
-    said = re.search(r"\$0\.10 a month, the \w+ here \$(\d\.\d\d)\.", MONITORING.read_text())
+    said = re.search(r"\$0\.10 a month, the \w+ here \$(\d\.\d\d): ", MONITORING.read_text())
+    metrics = sum(len(list(_metrics(alarm))) for alarm in ALARMS.values())  # each is billed
 
     assert said
-    assert float(said[1]) == pytest.approx(len(ALARMS) * 0.10)
+    assert float(said[1]) == pytest.approx(metrics * 0.10)
+
+
+# ── What AWS counts ───────────────────────────────────────────────────────────────────────────────
+
+# The metrics of AWS that alarms and dashboard look at, with their dimensions: from its documents. A
+# name that AWS does not know is no error anywhere, only silence.
+AWS_METRICS = {
+    "AWS/ApiGateway": (
+        {"ApiId"},
+        {"Count", "4xx", "5xx", "Latency"}  # of an HTTP API
+        | {"ConnectCount", "MessageCount", "ClientError", "IntegrationError"},  # of a WebSocket
+    ),
+    "AWS/Lambda": (
+        {"FunctionName"},
+        {"Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions", "IteratorAge"},
+    ),
+    "AWS/SQS": (
+        {"QueueName"},
+        {
+            "ApproximateAgeOfOldestMessage",
+            "ApproximateNumberOfMessagesVisible",
+            "ApproximateNumberOfMessagesNotVisible",
+        },
+    ),
+    "AWS/DynamoDB": (
+        {"TableName"},
+        {"ReadThrottleEvents", "WriteThrottleEvents"}
+        | {"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"},
+    ),
+    "AWS/Usage": ({"Service", "Type", "Resource", "Class"}, {"ResourceCount"}),
+}
+# Which parameter of the nested stack may stand for a dimension.
+VALUES = {
+    "ApiId": {"ApiId", "PushApiId"},
+    "FunctionName": {f"{name}FunctionName" for name in (*API_FUNCTIONS, "Worker")},
+    "QueueName": {"JobsQueueName", "JobsDeadLetterQueueName"},
+    "TableName": {"JobsTableName"},
+}
+OF_THE_ACCOUNT = {("AWS/Lambda", "Throttles")}  # has no dimension there
+
+
+def _metrics(alarm: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(namespace, name, dimensions) of what an alarm looks at."""
+    for metric in [
+        each["MetricStat"]["Metric"] for each in alarm.get("Metrics", []) if "MetricStat" in each
+    ] or [alarm]:
+        dimensions = {each["Name"]: each["Value"] for each in metric.get("Dimensions", [])}
+        yield str(metric["Namespace"]), metric["MetricName"], dimensions
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_alarm_looks_at_a_metric_that_there_is(name: str) -> None:
+    for namespace, metric, dimensions in _metrics(ALARMS[name]):
+        if namespace.startswith("AWS/"):
+            known, metrics = AWS_METRICS[namespace]
+            assert metric in metrics
+            assert set(dimensions) == (set() if (namespace, metric) in OF_THE_ACCOUNT else known)
+            for dimension, value in dimensions.items():
+                assert dimension not in VALUES or value["Ref"] in VALUES[dimension]
+
+
+@pytest.mark.parametrize("name", [name for name in ALARMS if "Metrics" in ALARMS[name]])
+def test_formula_of_an_alarm_is_of_its_own_metrics_and_is_its_only_result(name: str) -> None:
+    parts = {each["Id"]: each for each in ALARMS[name]["Metrics"]}
+    [formula] = [each for each in parts.values() if "Expression" in each]
+    names = set(re.findall(r"\b[a-z]\w*\b", formula["Expression"]))
+
+    assert names == set(parts) - {formula["Id"]}
+    assert [each["Id"] for each in parts.values() if each.get("ReturnData", True)] == [
+        formula["Id"]
+    ]
+
+
+def _dashboard() -> list[dict[str, Any]]:
+    [dashboard] = _of_type("AWS::CloudWatch::Dashboard").values()
+    widgets: list[dict[str, Any]] = json.loads(dashboard["DashboardBody"]["Fn::Sub"])["widgets"]
+    return widgets
+
+
+def test_dashboard_reads_from_the_top_as_a_job_flows() -> None:
+    widgets = _dashboard()
+    heads = [each for each in widgets if each["type"] == "text"]
+
+    assert [each["y"] for each in widgets] == sorted(each["y"] for each in widgets)
+    assert [each["properties"]["markdown"][:5] for each in heads] == [
+        f"## {number}." for number in range(1, 7)
+    ]
+    places = {(each["x"], each["y"]) for each in widgets}
+    assert len(places) == len(widgets)
+    assert all(each["x"] + each["width"] <= 24 for each in widgets)
+
+
+def test_dashboard_shows_metrics_that_there_are() -> None:
+    counted = {each["MetricTransformations"][0]["MetricName"] for each in FILTERS.values()}
+    shown = set()
+    for widget in _dashboard():
+        for namespace, metric, *rest in widget["properties"].get("metrics", []):
+            if namespace == "Simmer/${StackName}":
+                shown.add(metric)
+                continue
+            dimension, value = rest[:2]
+            known, metrics = AWS_METRICS[namespace]
+            assert ({dimension}, metric in metrics) == (known, True)
+            assert value.removeprefix("${").removesuffix("}") in VALUES[dimension]
+
+    assert shown == counted
+
+
+def test_dashboard_asks_the_log_for_what_the_code_prints(
+    cloud: Cloud, clock: Clock, printed: Printed
+) -> None:
+    Workshop(cloud, clock).job(FakeProvider([VALID]))
+    queries = [widget["properties"]["query"] for widget in _dashboard() if widget["type"] == "log"]
+
+    assert queries
+    for query in queries:
+        assert query.startswith("SOURCE '${WorkerLogGroup}' | filter message = ")
+        [message] = re.findall(r'filter message = "([^"]+)"', query)
+        [line] = [line for line in printed() if line["message"] == message]
+        fields = {
+            name
+            for list_ in re.findall(r" by ([\w, ]+)", query)
+            for name in re.split(r", ?", list_.split(" |")[0].strip())
+        }
+        fields |= set(re.findall(r"sum\((\w+)\)", query))
+        assert fields
+        assert fields <= set(line)
 
 
 def test_oldest_message_may_be_as_old_as_a_workers_run_and_no_older_than_the_deadline() -> None:
