@@ -130,7 +130,8 @@ destroy: setup  ## Take a stack away: ENV=dev; its table and users stay unless D
 	@$(DEPLOY) destroy --env '$(ENV)' $(_YES) $(if $(filter destroy,$(DATA)),--with-data)
 
 smoke: setup  ## Try a deployment and name what is wrong: URL=… TOKEN=…; without URL that of make run
-	@$(PYTHON) -m deploy.smoke $(if $(URL),--url '$(URL)') $(if $(STACK),--stack '$(STACK)')
+	@PYTHONPATH=layers/common:functions/worker $(PYTHON) -m deploy.smoke $(if $(URL),--url '$(URL)') \
+	  $(if $(STACK),--stack '$(STACK)') $(if $(ORIGIN),--origin '$(ORIGIN)')
 
 # --- Setting up ----------------------------------------------------------------------------
 
