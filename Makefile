@@ -78,8 +78,8 @@ screenshots: setup  ## Take README's pictures of the demo page again (needs Chro
 
 # --- make bench ----------------------------------------------------------------------------
 
-.PHONY: bench bench-ladder bench-tokens bench-progress bench-polling bench-push
-bench: bench-ladder bench-tokens bench-progress bench-polling  ## The benches that need no network and no key
+.PHONY: bench bench-ladder bench-tokens bench-progress bench-polling bench-push bench-slots
+bench: bench-ladder bench-tokens bench-progress bench-polling bench-slots  ## The benches that need no network and no key
 
 bench-ladder: .build/bench-venv  ## What 1,000 jobs cost: cheap model, strong model, ladder
 	@.build/bench-venv/bin/python -m bench.ladder
@@ -92,6 +92,9 @@ bench-progress: setup  ## Whether the bar tells the truth: its error while it le
 
 bench-polling: setup  ## Polls a job and the delay from done to seen: every 2 s, the article's way, ours
 	@$(PYTHON) -m bench.polling
+
+bench-slots: setup  ## How long jobs wait, by jobs a day, workers and batching window
+	@$(PYTHON) -m bench.slots
 
 bench-push: setup  ## From done to seen by a subscribed client, on the local stack: N=100
 	@UV='$(UV)' $(PYTHON) -m bench.push $(if $(filter-out file,$(origin N)),--n $(N))
@@ -129,9 +132,10 @@ deploy: setup  ## Build and deploy with one set of parameters: ENV=dev; YES=1 as
 destroy: setup  ## Take a stack away: ENV=dev; its table and users stay unless DATA=destroy
 	@$(DEPLOY) destroy --env '$(ENV)' $(_YES) $(if $(filter destroy,$(DATA)),--with-data)
 
-smoke: setup  ## Try a deployment and name what is wrong: URL=… TOKEN=…; without URL that of make run
-	@PYTHONPATH=layers/common:functions/worker $(PYTHON) -m deploy.smoke $(if $(URL),--url '$(URL)') \
-	  $(if $(STACK),--stack '$(STACK)') $(if $(ORIGIN),--origin '$(ORIGIN)')
+smoke: setup  ## Try a deployment, name what is wrong: ENV=dev, or URL=… TOKEN=…; else what make run serves
+	@PYTHONPATH=layers/common:functions/worker $(PYTHON) -m deploy.smoke \
+	  $(if $(URL),--url '$(URL)') $(if $(filter-out file,$(origin ENV)),--env '$(ENV)') \
+	  $(if $(ORIGIN),--origin '$(ORIGIN)')
 
 # --- Setting up ----------------------------------------------------------------------------
 

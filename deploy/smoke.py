@@ -2,7 +2,7 @@
 
     make smoke                                      # what `make run` serves
     make smoke URL=https://… TOKEN=…                # anything, as that token's user
-    make smoke STACK=simmer-dev                     # with an operator's credentials
+    make smoke ENV=dev                              # with an operator's credentials
 
 A stack is also looked at from inside, which finds causes; with a user pool of its own a user is
 made for the occasion. Costs two jobs of the user's quota, and a model's answer.
@@ -28,6 +28,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from deploy import inside
 from deploy.inside import Stack
+from deploy.parameters import environment
 from simmer_client import ApiProblem, Client, JobFailed, SimmerError
 
 BODY = '{"ingredients": ["egg", "rice"], "count": 1, "locale": "en"}'
@@ -126,7 +127,7 @@ class Smoke:
             case 503, "dependency_unavailable":
                 raise Wrong(
                     "503: DynamoDB or SQS does not take what SubmitFunction sends: missing, "
-                    "throttled, or not permitted; STACK=… names which"
+                    "throttled, or not permitted; ENV=… names which"
                 )
             case status, None if status >= 500:
                 raise Wrong(
@@ -201,7 +202,7 @@ class Smoke:
                     raise Wrong(
                         f"still queued after {self.patience_seconds:g} s: no worker takes it. The "
                         "queue has no consumer, or the worker does not start (a ModelLadder it "
-                        "cannot read, a package that is missing); STACK=… names which"
+                        "cannot read, a package that is missing); ENV=… names which"
                     )
             time.sleep(document.get("pollAfterMs", 1000) / 1000)
 
@@ -316,7 +317,7 @@ def user_of(stack: Stack) -> Iterator[str]:
 def main() -> int:
     options = _options()
     make_client: Any = boto3.client
-    stack = Stack(make_client, options.stack) if options.stack else None
+    stack = Stack(make_client, environment(options.env)[0]) if options.env else None
     url = options.url or (stack.outputs["ApiUrl"] if stack else URL_FILE.read_text().strip())
     token = os.environ.get("TOKEN", "")
     more = {"task": options.task, "body": options.body, "origin": options.origin, "stack": stack}
@@ -335,7 +336,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make smoke", description=__doc__)
     parser.add_argument("--url", default="")
-    parser.add_argument("--stack", default="", help="its name, with an operator's credentials")
+    parser.add_argument("--env", default="", help="of samconfig.toml: looks from inside, too")
     parser.add_argument("--origin", default="", help="of a web app that must be let in")
     parser.add_argument("--task", default="recipe")
     parser.add_argument("--body", default=BODY)
