@@ -54,6 +54,10 @@ check: setup  ## What CI runs: format, lint, types, template, lock, tests
 	$(PYTHON) -m tests.lint_template
 	$(MAKE) test
 
+.PHONY: policies
+policies: setup  ## A second reader of the templates (checkov, a hundred packages), with our reasons
+	@UV='$(UV)' $(PYTHON) -m tests.policies
+
 .PHONY: lock
 lock: setup  ## Lock again, and write what ships to the requirements.txt files SAM reads
 	$(UV) lock

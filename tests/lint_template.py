@@ -69,7 +69,7 @@ def findings(text: str, parameters: dict[str, str] | None = None) -> list[str]:
     except InvalidDocumentException as error:
         return [str(cause) for cause in error.causes]
     matches = cfnlint.api.lint(
-        yaml.safe_dump(_plain(template), sort_keys=False),
+        yaml.safe_dump(plain(template), sort_keys=False),
         config=ManualArgs(regions=[REGION]),
     )
     return [
@@ -89,12 +89,12 @@ def _place(match: Any) -> str:
     return "/".join(str(part) for part in getattr(match, "path", None) or [])
 
 
-def _plain(node: Any) -> Any:
+def plain(node: Any) -> Any:
     """Without the translator's own kinds of dict and str."""
     if isinstance(node, dict):
-        return {str(key): _plain(value) for key, value in node.items()}
+        return {str(key): plain(value) for key, value in node.items()}
     if isinstance(node, list | tuple):
-        return [_plain(value) for value in node]
+        return [plain(value) for value in node]
     return str(node) if isinstance(node, str) else node
 
 
