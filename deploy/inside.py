@@ -71,11 +71,11 @@ class Stack:
 def look(stack: Stack) -> list[str]:
     """Everything that is wrong, what comes first in a job's way first."""
     found: list[str] = []
-    for each in (_table, _functions, _permissions, _sources, _ladder, _push_key):
+    for each in (table, functions, permissions, sources, ladder, push_key):
         try:
             found += each(stack)
         except (ClientError, BotoCoreError, KeyError) as error:
-            found.append(f"could not look at it ({each.__name__.strip('_')}): {error}")
+            found.append(f"could not look at it ({each.__name__}): {error}")
     return found
 
 
@@ -95,19 +95,19 @@ def refused_token(stack: Stack, claims: dict[str, Any]) -> str:
     return "issuer and audience fit; is it expired, or signed by a key that the issuer withdrew?"
 
 
-def _table(stack: Stack) -> Iterator[str]:
+def table(stack: Stack) -> Iterator[str]:
     try:
-        table = stack.aws("dynamodb").describe_table(TableName=stack.ids["JobsTable"])["Table"]
+        about = stack.aws("dynamodb").describe_table(TableName=stack.ids["JobsTable"])["Table"]
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise
         yield "JobsTable is missing: somebody deleted it; restore it, or deploy a stack anew"
         return
-    if table["TableStatus"] not in ("ACTIVE", "UPDATING"):
-        yield f"JobsTable is {table['TableStatus']}"
+    if about["TableStatus"] not in ("ACTIVE", "UPDATING"):
+        yield f"JobsTable is {about['TableStatus']}"
 
 
-def _functions(stack: Stack) -> Iterator[str]:
+def functions(stack: Stack) -> Iterator[str]:
     for function in NEEDED:
         answer = stack.aws("lambda").invoke(
             FunctionName=stack.ids[function],
@@ -124,7 +124,7 @@ def _functions(stack: Stack) -> Iterator[str]:
             yield f"{function} does not start ({said[:200]}): {cause}"
 
 
-def _permissions(stack: Stack) -> Iterator[str]:
+def permissions(stack: Stack) -> Iterator[str]:
     iam = stack.aws("iam")
     for function, needed in NEEDED.items():
         role = stack.ids[f"{function}Role"]
@@ -138,7 +138,7 @@ def _permissions(stack: Stack) -> Iterator[str]:
             yield f"{function} may not {', '.join(missing)}: its role in template.yaml lacks that"
 
 
-def _sources(stack: Stack) -> Iterator[str]:
+def sources(stack: Stack) -> Iterator[str]:
     what = {
         "WorkerFunction": "nothing takes jobs from the queue: JobsQueue has no consumer",
         "PushFunction": "nobody hears of the ends of jobs: the table's stream has no consumer",
@@ -152,9 +152,9 @@ def _sources(stack: Stack) -> Iterator[str]:
             yield f"{complaint} (event source of {function}: {states or 'none'})"
 
 
-def _ladder(stack: Stack) -> Iterator[str]:
+def ladder(stack: Stack) -> Iterator[str]:
     try:
-        ladder = Ladder.parse(stack.variables("WorkerFunction")["MODEL_LADDER"])
+        rungs = Ladder.parse(stack.variables("WorkerFunction")["MODEL_LADDER"])
     except ValueError as error:
         yield f"ModelLadder cannot be read, so no worker starts: {error}"
         return
@@ -169,11 +169,11 @@ def _ladder(stack: Stack) -> Iterator[str]:
     except ValueError:
         yield 'the secret ModelKeysSecretArn is no JSON object like {"default": "sk-…"}'
         return
-    for name in sorted({rung.key for rung in ladder} - set(keys)):
+    for name in sorted({rung.key for rung in rungs} - set(keys)):
         yield f"the model's key is missing: the secret ModelKeysSecretArn has no entry {name!r}"
 
 
-def _push_key(stack: Stack) -> Iterator[str]:
+def push_key(stack: Stack) -> Iterator[str]:
     try:
         secret = stack.aws("secretsmanager").get_secret_value(SecretId=stack.ids["PushKeySecret"])
     except ClientError as error:
