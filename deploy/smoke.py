@@ -16,7 +16,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -156,17 +156,16 @@ class Smoke:
 
     def _follow(self, accepted: dict[str, Any], key: str) -> None:
         """From a 202 to the answer, the cache and a cancel."""
-        job_id, socket = accepted["jobId"], None
-        with self._try("push lets a client subscribe"):
-            socket = self._subscribe(accepted)
         document: dict[str, Any] = {}
-        with self._try("the job completes"):
-            document = self._completed(job_id)
-        if document and socket and not self._is_told:
-            with self._try("push tells the end"):
-                self._told(socket, document)
-        if socket:
-            socket.close()
+        with ExitStack() as opened:
+            socket = None
+            with self._try("push lets a client subscribe"):
+                socket = self._subscribe(accepted, opened)
+            with self._try("the job completes"):
+                document = self._completed(accepted["jobId"])
+            if document and socket and not self._is_told:
+                with self._try("push tells the end"):
+                    self._told(socket, document)
         if document:
             with self._try("the same request is cached"):
                 if self._submit(key, expected=200).get("cached") is not True:
@@ -174,14 +173,14 @@ class Smoke:
         with self._try("a job can be cancelled"):
             self._cancelled()
 
-    def _subscribe(self, accepted: dict[str, Any]) -> ClientConnection:
+    def _subscribe(self, accepted: dict[str, Any], opened: ExitStack) -> ClientConnection:
         offer = accepted.get("push")
         if not offer:
             raise Wrong(
                 "the 202 offers no push: SubmitFunction cannot read the push key (PushKeySecret)"
             )
         try:
-            socket = connect(offer["url"], open_timeout=30)
+            socket = opened.enter_context(connect(offer["url"], open_timeout=30))
         except (WebSocketException, OSError) as error:
             raise Wrong(f"the WebSocket does not open: {error}") from None
         said = {"action": "subscribe", "jobId": accepted["jobId"], "token": offer["token"]}
