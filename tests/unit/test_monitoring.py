@@ -19,6 +19,8 @@ from books import BLIND_SECONDS
 from connections import Connections
 from prices import known_price
 from provider import Misconfigured
+from providers.kinds import Kind
+from providers.outcomes import Barred
 from simmer.jobs.store import JobStore
 from simmer.waiting import durations
 from simmer.web.push_tokens import PushTokens
@@ -60,7 +62,8 @@ def test_lint_of_the_nested_template_catches_a_broken_reference() -> None:
 
 
 def matches(pattern: str, line: Line) -> bool:
-    """The part of CloudWatch's JSON filter patterns that we use: `=`, `&&`, `||`."""
+    """The part of CloudWatch's JSON filter patterns that we use: `=`, `!=`, `&&`, `||`, and a `*`
+    at the end."""
     inner = re.fullmatch(r"\{ (.*) \}", pattern)
     assert inner, pattern
     return any(
@@ -70,9 +73,12 @@ def matches(pattern: str, line: Line) -> bool:
 
 
 def _equals(term: str, line: Line) -> bool:
-    parsed = re.fullmatch(r'\$\.(\w+) = "([^"]*)"', term)
+    parsed = re.fullmatch(r'\$\.(\w+) (!?=) "([^"*]*)(\*?)"', term)
     assert parsed, f"{term}: not a form that this test can judge"
-    return bool(line.get(parsed[1]) == parsed[2])
+    name, operator, text, wildcard = parsed.groups()
+    value = str(line.get(name))
+    is_equal = value.startswith(text) if wildcard else value == text
+    return is_equal == (operator == "=")
 
 
 def heard_by(line: Line) -> set[str]:
@@ -140,6 +146,11 @@ def _a_wrong_key(cloud: Cloud, clock: Clock) -> None:
     Workshop(cloud, clock).job(FakeProvider([wrong, wrong]))
 
 
+def _an_account_without_credit(cloud: Cloud, clock: Clock) -> None:
+    unpaid = Barred(f"{Kind.UNPAID} 402")
+    Workshop(cloud, clock).job(FakeProvider([unpaid, unpaid]))
+
+
 def _a_bug_in_the_climb(cloud: Cloud, clock: Clock) -> None:
     Workshop(cloud, clock).job(FakeProvider([KeyError("x")]))
 
@@ -177,6 +188,7 @@ TROUBLES: list[tuple[Callable[[Cloud, Clock], None], str, str]] = [
     (_a_ledger_that_nobody_could_read_for_long, "ledger not read", "BlindBudgets"),
     (_a_model_without_a_price, "price unknown", "UnpricedModels"),
     (_a_wrong_key, "model call", "MisconfiguredModelCalls"),
+    (_an_account_without_credit, "model call", "ProvidersOutOfCredit"),
     (_a_bug_in_the_climb, "attempt failed", "Bugs"),
     (_a_bug_around_it, "message failed", "Bugs"),
     (_a_message_of_somebody_else, "unreadable message", "UnreadableMessages"),
@@ -331,15 +343,7 @@ def test_every_metric_of_a_filter_has_one_alarm_and_every_alarm_of_ours_a_filter
 def test_every_trouble_of_the_list_above_has_its_metric() -> None:
     counted = {each["MetricTransformations"][0]["MetricName"] for each in FILTERS.values()}
 
-    beside = {"PushFailures", "ProvidersOutOfCredit"}  # whose tests stand below
-    assert {metric for _, _, metric in TROUBLES} | beside == counted
-
-
-def test_provider_that_wants_money_is_told_apart_from_one_that_is_misconfigured() -> None:
-    line = {"message": "provider out of credit", "level": "ERROR", "model": "m"}
-
-    assert heard_by(line) == {"ProvidersOutOfCredit"}
-    assert heard_by(line | {"level": "INFO"}) == set()
+    assert {metric for _, _, metric in TROUBLES} | {"PushFailures"} == counted
 
 
 def test_nearly_spent_budget_is_told_once_a_day(
