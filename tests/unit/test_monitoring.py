@@ -531,6 +531,18 @@ def test_nested_stack_is_given_every_parameter_it_has() -> None:
     }
 
 
+def test_nested_stack_is_given_what_the_names_say() -> None:
+    given = PARENT["Resources"]["Monitoring"]["Properties"]["Parameters"]
+
+    for name in (*API_FUNCTIONS, "Worker"):
+        assert given[f"{name}FunctionName"] == {"Ref": f"{name}Function"}
+    assert (given["ApiId"], given["PushApiId"]) == ({"Ref": "Api"}, {"Ref": "PushApi"})
+    assert given["JobsTableName"] == {"Ref": "JobsTable"}
+    for queue in ("JobsQueue", "JobsDeadLetterQueue"):
+        assert given[f"{queue}Name"] == {"Fn::GetAtt": [queue, "QueueName"]}
+    assert given["StackName"] == {"Ref": "AWS::StackName"}
+
+
 def test_alarms_tell_nobody_until_a_topic_is_given() -> None:
     assert PARENT["Parameters"]["AlarmTopicArn"]["Default"] == ""
 
