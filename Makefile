@@ -48,11 +48,15 @@ check: setup  ## What CI runs: format, lint, types, template, lock, tests
 	$(PYTHON) -m mypy layers functions --exclude functions/push/
 	$(PYTHON) -m mypy functions/push
 	$(PYTHON) -m mypy --python-version 3.11 clients/python/src
-	$(PYTHON) -m mypy local tests bench openapi
+	$(PYTHON) -m mypy local tests bench openapi deploy
 	SAM_CLI_TELEMETRY=0 .venv/bin/sam validate --lint
 	SAM_CLI_TELEMETRY=0 .venv/bin/sam validate --lint --template monitoring.yaml
 	$(PYTHON) -m tests.lint_template
 	$(MAKE) test
+
+.PHONY: policies
+policies: setup  ## A second reader of the templates (checkov, a hundred packages), with our reasons
+	@UV='$(UV)' $(PYTHON) -m tests.policies
 
 .PHONY: lock
 lock: setup  ## Lock again, and write what ships to the requirements.txt files SAM reads
@@ -78,8 +82,8 @@ screenshots: setup  ## Take README's pictures of the demo page again (needs Chro
 
 # --- make bench ----------------------------------------------------------------------------
 
-.PHONY: bench bench-ladder bench-tokens bench-progress bench-polling bench-push
-bench: bench-ladder bench-tokens bench-progress bench-polling  ## The benches that need no network and no key
+.PHONY: bench bench-ladder bench-tokens bench-progress bench-polling bench-push bench-slots
+bench: bench-ladder bench-tokens bench-progress bench-polling bench-slots  ## The benches that need no network and no key
 
 bench-ladder: .build/bench-venv  ## What 1,000 jobs cost: cheap model, strong model, ladder
 	@.build/bench-venv/bin/python -m bench.ladder
@@ -92,6 +96,9 @@ bench-progress: setup  ## Whether the bar tells the truth: its error while it le
 
 bench-polling: setup  ## Polls a job and the delay from done to seen: every 2 s, the article's way, ours
 	@$(PYTHON) -m bench.polling
+
+bench-slots: setup  ## How long jobs wait, by jobs a day, workers and batching window
+	@$(PYTHON) -m bench.slots
 
 bench-push: setup  ## From done to seen by a subscribed client, on the local stack: N=100
 	@UV='$(UV)' $(PYTHON) -m bench.push $(if $(filter-out file,$(origin N)),--n $(N))
@@ -112,6 +119,27 @@ try-provider: setup  ## Ask a real endpoint ten times: RUNG='{"provider": "mistr
 .PHONY: fuzz
 fuzz: setup  ## The long fuzzing of the validator: N=1000000 corrupted answers
 	@$(PYTHON) -m tests.fuzz --n $(N) $(if $(SEED),--seed $(SEED))
+
+# --- On AWS --------------------------------------------------------------------------------
+
+ENV ?= dev
+DEPLOY = PYTHONPATH=layers/common:functions/worker $(PYTHON) -m deploy.stack
+_YES = $(if $(YES),--yes)
+
+.PHONY: build deploy destroy smoke
+build: setup  ## What is uploaded, with byte-code, into .aws-sam: ENV=dev (a section of samconfig.toml)
+	@$(DEPLOY) build --env '$(ENV)'
+
+deploy: setup  ## Build and deploy with one set of parameters: ENV=dev; YES=1 asks nothing
+	@$(DEPLOY) deploy --env '$(ENV)' $(_YES)
+
+destroy: setup  ## Take a stack away: ENV=dev; its table and users stay unless DATA=destroy
+	@$(DEPLOY) destroy --env '$(ENV)' $(_YES) $(if $(filter destroy,$(DATA)),--with-data)
+
+smoke: setup  ## Try a deployment, name what is wrong: ENV=dev, or URL=… TOKEN=…; else what make run serves
+	@PYTHONPATH=layers/common:functions/worker $(PYTHON) -m deploy.smoke \
+	  $(if $(URL),--url '$(URL)') $(if $(filter-out file,$(origin ENV)),--env '$(ENV)') \
+	  $(if $(ORIGIN),--origin '$(ORIGIN)')
 
 # --- Setting up ----------------------------------------------------------------------------
 

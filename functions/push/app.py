@@ -14,7 +14,7 @@ from simmer.jobs.store import JobStore
 from simmer.settings import PushSettings
 from simmer.web.http import PONG, Event, Response, is_ping
 from simmer.web.push_tokens import PushTokens
-from subscription import answer
+from subscription import admitted, answer
 
 
 @cache
@@ -32,6 +32,8 @@ def handler(event: Event, context: Any) -> Response:
     if "Records" in event:
         failed = announce(event["Records"], connections, clock.now_ms())
         return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
+    if event["requestContext"].get("eventType") == "CONNECT":
+        return {"statusCode": admitted(event, tokens, clock.now_ms())}
     connection_id = event["requestContext"]["connectionId"]
     connections.send(connection_id, answer(event, store, tokens, clock.now_ms()))
     return {"statusCode": 200}

@@ -1,5 +1,6 @@
-"""What a client says on its WebSocket, and what it is answered."""
+"""Who may connect; what a client says on its WebSocket, and what it is answered."""
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -10,7 +11,7 @@ from simmer.errors import InternalError, InvalidRequest, MalformedJson, SimmerEr
 from simmer.jobs.store import JobStore
 from simmer.text import strict_json
 from simmer.web.http import Event, logger, problem_document, whereabouts
-from simmer.web.push_tokens import PushTokens
+from simmer.web.push_tokens import TICKET, PushTokens
 
 
 class Subscription(BaseModel):
@@ -23,14 +24,30 @@ class Subscription(BaseModel):
     token: Annotated[str, Field(max_length=1000)]
 
 
-def answer(event: Event, store: JobStore, tokens: PushTokens, now_ms: int) -> str:
-    """The frame to send back: the status document, or a problem document.
+def admitted(event: Event, tokens: PushTokens, now_ms: int) -> int:
+    """The HTTP status that a client is let in with, or refused: its address needs a ticket."""
+    ticket = (event.get("queryStringParameters") or {}).get(TICKET) or ""
 
-    Logs one line a message: the route, the status, the code. Tokens and jobs stay out.
+    def check() -> str:
+        tokens.check_ticket(str(ticket), now_ms)
+        return ""
+
+    return _logged(event, check)[1]
+
+
+def answer(event: Event, store: JobStore, tokens: PushTokens, now_ms: int) -> str:
+    """The frame to send back: the status document, or a problem document."""
+    return _logged(event, lambda: _subscribe(event, store, tokens, now_ms))[0]
+
+
+def _logged(event: Event, act: Callable[[], str]) -> tuple[str, int]:
+    """What `act` returns, or the problem document of what it raises, and the HTTP status.
+
+    Logs one line: the route, the status, the code. Tokens, tickets and jobs stay out.
     """
     status, code = 200, None
     try:
-        frame = _subscribe(event, store, tokens, now_ms)
+        frame = act()
     except SimmerError as error:
         frame, status, code = problem_document(error), error.http_status, error.code
     except Exception as error:
@@ -47,7 +64,7 @@ def answer(event: Event, store: JobStore, tokens: PushTokens, now_ms: int) -> st
             "requestId": context.get("requestId"),
         },
     )
-    return frame
+    return frame, status
 
 
 def _subscribe(event: Event, store: JobStore, tokens: PushTokens, now_ms: int) -> str:

@@ -28,6 +28,8 @@ DURATIONS_MAX_AGE_SECONDS = 60
 # For how long a budget may be trusted that nobody can look at: far longer than DynamoDB throttles
 # or a connection breaks, and short against the day that the budget is for.
 BLIND_SECONDS = 300
+# From this share on somebody is told, while there is something left to decide about.
+NEARLY_SPENT = 0.8
 # Longer than this no job waits for the ledger.
 LEDGER_SECONDS = 2.0
 
@@ -98,13 +100,20 @@ class Budget:
         )
         self._spent_here: Counter[date] = Counter()
         self._booked: Counter[date] = Counter()  # the part of it that the ledger has
+        self._told_on: date | None = None  # that it is nearly spent
 
     async def is_spent(self) -> bool:
         """Whether today's budget is used up, or may be for all that anybody could read."""
         if not self._limit_microusd:
             return False
         elsewhere = await self._elsewhere.today()
-        return self.is_blind or elsewhere + self._spent_here[_today()] >= self._limit_microusd
+        spent_microusd = elsewhere + self._spent_here[_today()]
+        is_spent = spent_microusd >= self._limit_microusd
+        is_near = spent_microusd >= NEARLY_SPENT * self._limit_microusd
+        if is_near and not is_spent and self._told_on != _today():
+            self._told_on = _today()  # once a process and day; one is enough for an alarm
+            logger.warning("daily budget nearly spent")
+        return self.is_blind or is_spent
 
     @property
     def is_blind(self) -> bool:

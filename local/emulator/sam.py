@@ -1,16 +1,18 @@
 """Reads a SAM template, and turns it into the plain CloudFormation that the emulator can deploy.
 
-The translation is AWS's own (aws-sam-translator). Six things are then said in other words,
+The translation is AWS's own (aws-sam-translator). Some things are then said in other words,
 since the emulator takes them otherwise than CloudFormation:
 
 - an HTTP API's routes, which SAM leaves in an OpenAPI `Body`, are written out as the resources
   that API Gateway would make of it;
-- a number that comes from a parameter reaches it as text, which its Lambda cannot compare;
+- a number that comes from a parameter reaches it as text, which it cannot compare;
 - `Ref` of a secret is the secret's name instead of its ARN;
 - a condition cannot join a list; there, a parameter that is one is still the text given for it;
 - the address of an API, as functions are told it, is a name that only AWS resolves;
-- a WebSocket API without `$connect` and `$disconnect` hands these to its `$default` route, which
-  on AWS gets messages only.
+- a WebSocket API without `$connect` or `$disconnect` hands these to its `$default` route, which
+  on AWS gets messages only;
+- it has no CodeDeploy: there, an alias moves to a new version at once;
+- it knows no alarm on a formula: there, such an alarm is left out.
 """
 
 import copy
@@ -34,6 +36,10 @@ _NESTED_PROPERTY = {
     "AWS::CloudFormation::Stack": "TemplateURL",
 }
 _SECRET = "AWS::SecretsManager::Secret"
+_NUMBERS = {
+    *("MaximumBatchingWindowInSeconds", "MaximumConcurrency", "MemorySize"),
+    *("ThrottlingBurstLimit", "ThrottlingRateLimit"),
+}
 _API_ADDRESS = re.compile(
     r"(?P<scheme>https|wss)://\$\{(?P<api>\w+)\}\.execute-api"
     r"\.\$\{AWS::Region\}\.\$\{AWS::URLSuffix\}"
@@ -141,15 +147,14 @@ def expand(
                 # The emulator stores it as it comes and reads camelCase, the body's spelling.
                 properties["CorsConfiguration"] = cors
             resources.update(_http_api_resources(logical_id, body))
-        if kind == "AWS::Lambda::EventSourceMapping" and "ScalingConfig" in properties:
-            scaling = properties["ScalingConfig"]
-            scaling["MaximumConcurrency"] = _number(
-                scaling["MaximumConcurrency"], template, parameters
-            )
+        resources[logical_id]["Properties"] = properties = _numbered(
+            properties, template, parameters
+        )
         if kind == "AWS::Lambda::Function" and "Environment" in properties:
             properties["Environment"] = _resolvable(properties["Environment"], endpoint)
         if kind == "AWS::ApiGatewayV2::Api" and properties.get("ProtocolType") == "WEBSOCKET":
-            resources.update(_silent_routes(logical_id))
+            resources.update(_silent_routes(logical_id, resources))
+    _drop_what_it_lacks(resources)
     secrets = {name for name, kind, _ in _resources(expanded) if kind == _SECRET}
     referring: Template = _refer_by_arn(expanded, secrets)
     return referring
@@ -180,8 +185,25 @@ def _unjoined(value: Any) -> Any:
     return value
 
 
-def _silent_routes(api: str) -> Template:
+def _drop_what_it_lacks(resources: Template) -> None:
+    """CodeDeploy, with the policies that send updates through it, and alarms on formulas."""
+    for logical_id, resource in list(resources.items()):
+        is_formula = (
+            resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]
+        )
+        if is_formula or resource["Type"].startswith("AWS::CodeDeploy::"):
+            del resources[logical_id]
+        resource.pop("UpdatePolicy", None)
+
+
+def _silent_routes(api: str, resources: Template) -> Template:
     """What AWS does when there is no such route: let everybody in, and tell nobody who left."""
+    routes = [
+        each["Properties"]["RouteKey"]
+        for each in resources.values()
+        if each["Type"] == "AWS::ApiGatewayV2::Route"
+        and each["Properties"]["ApiId"] == {"Ref": api}
+    ]
     integration = _logical_id(api, "Silent", "Integration")
     made: Template = {
         integration: {
@@ -189,7 +211,7 @@ def _silent_routes(api: str) -> Template:
             "Properties": {"ApiId": {"Ref": api}, "IntegrationType": "MOCK"},
         }
     }
-    for key in ("$connect", "$disconnect"):
+    for key in {"$connect", "$disconnect"}.difference(routes):
         made[_logical_id(api, key, "Route")] = {
             "Type": "AWS::ApiGatewayV2::Route",
             "Properties": {
@@ -212,11 +234,19 @@ def _refer_by_arn(value: Any, logical_ids: set[str]) -> Any:
     return value
 
 
-def _number(value: Any, template: Template, parameters: Mapping[str, str]) -> int:
-    if isinstance(value, dict):
-        name = value["Ref"]
-        value = parameters.get(name, template["Parameters"][name].get("Default"))
-    return int(value)
+def _numbered(value: Any, template: Template, parameters: Mapping[str, str], name: str = "") -> Any:
+    """The same with the numbers that are parameters as numbers."""
+    match value:
+        case {"Ref": str(parameter)} if name in _NUMBERS:
+            given = parameters.get(parameter, template["Parameters"][parameter].get("Default"))
+            return int(given)
+        case dict():
+            return {
+                key: _numbered(child, template, parameters, key) for key, child in value.items()
+            }
+        case list():
+            return [_numbered(child, template, parameters, name) for child in value]
+    return value
 
 
 def _resources(template: Template) -> Iterator[tuple[str, str, dict[str, Any]]]:

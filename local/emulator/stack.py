@@ -162,9 +162,10 @@ class Deployment:
         return len(processes)
 
     def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
-        """Call a function directly and return its answer; RuntimeError with its error."""
+        """Call a function's published version, as everybody does, and return its answer;
+        RuntimeError with its error."""
         answer = self.emulator.client("lambda").invoke(
-            FunctionName=self.physical_id(function), Payload=json.dumps(event)
+            FunctionName=self.physical_id(function), Qualifier="live", Payload=json.dumps(event)
         )
         payload = answer["Payload"].read().decode()
         if "FunctionError" in answer:

@@ -19,6 +19,7 @@ import httpx2
 import pytest
 import samcli
 
+from deploy import artifacts
 from local.child import free_port
 from local.emulator.stack import REGION, Deployment
 from local.model.stand_in import StandIn
@@ -45,6 +46,7 @@ def sam_build(architecture: str) -> Path:
         *("--parameter-overrides", f"Architecture={architecture}"),
         env={**os.environ, "SAM_CLI_TELEMETRY": "0"},
     )
+    artifacts.compile_imported(folder)
     return folder
 
 
@@ -160,6 +162,36 @@ def test_the_built_submit_worker_and_status_run_a_job(
     assert (document["status"], len(document["result"]["recipes"])) == ("completed", 3)
 
 
+# What an interpreter that starts from what is uploaded compiles by itself, that is, at each start.
+WITHOUT_BYTE_CODE = """
+import os, sys
+import app
+for module in list(sys.modules.values()):
+    spec = getattr(module, "__spec__", None)
+    if spec and (spec.origin or "").startswith(os.environ["BUILD"]) and spec.cached:
+        if not os.path.exists(spec.cached):
+            print(spec.origin)
+"""
+
+
+@pytest.mark.parametrize("name", ["SubmitFunction", "StatusFunction", "WorkerFunction"])
+def test_the_built_function_starts_from_byte_code_alone(
+    built: Path, lambda_python: Path, name: str
+) -> None:
+    compiles = run_tool(
+        *(lambda_python, "-B", "-c", WITHOUT_BYTE_CODE),
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{built / name}:{built / 'CommonLayer' / 'python'}",
+            "BUILD": str(built),
+            "AWS_DEFAULT_REGION": REGION,
+        },
+    )
+
+    assert compiles.split() == []
+    assert artifacts.faults(built, ARCHITECTURE) == []
+
+
 def test_the_default_architecture_builds_everywhere() -> None:
     """arm64 is what a deployment gets; its wheels are fetched, not compiled."""
     folder = sam_build("arm64")
@@ -167,5 +199,7 @@ def test_the_default_architecture_builds_everywhere() -> None:
     (compiled,) = (folder / "CommonLayer").rglob("_pydantic_core*.so")
     machine = int.from_bytes(compiled.read_bytes()[18:20], "little")
     assert machine == 183, "an ELF file for AArch64"  # e_machine, System V ABI
+    assert artifacts.faults(folder, "arm64") == []
+    assert len(artifacts.faults(folder, "x86_64")) >= 2  # made for each other, or not at all
     assert (folder / "WorkerFunction" / "openai").is_dir()
     assert not (folder / "StatusFunction" / "openai").exists()

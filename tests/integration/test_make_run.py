@@ -49,6 +49,15 @@ def token(user: str) -> str:
     return httpx2.get(f"{URL}/dev/token", params={"user": user}, trust_env=False).text
 
 
+def test_make_smoke_finds_that_it_works(running: subprocess.Popen[str]) -> None:
+    said = subprocess.run(
+        ["make", "smoke", f"URL={URL}"], cwd=REPOSITORY, capture_output=True, text=True
+    )
+
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert said.stdout.splitlines()[-1] == f"{URL} works"
+
+
 def test_when_it_is_ready_every_function_has_a_process(running: subprocess.Popen[str]) -> None:
     resources = sam.read(TEMPLATE)["Resources"]
     functions = {

@@ -232,7 +232,7 @@ def test_without_the_right_to_read_the_key_a_job_runs_without_push(
     emulator: Emulator, model: StandIn, tmp_path: Path
 ) -> None:
     """The other side of the same word in the template: only submit's statement is broken."""
-    statement = "- Effect: Allow # sign push tokens\n              Action: secretsmanager:"
+    statement = "- Effect: Allow # sign push tokens\n                Action: secretsmanager:"
     changed = changed_template(tmp_path, statement, statement + "List")
     deployment = deploy(emulator, model, "no-push-key", template=changed)
     alice = Api(deployment.api_url, deployment.token("alice"))

@@ -8,7 +8,7 @@ import io
 import json
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -19,6 +19,8 @@ from books import BLIND_SECONDS
 from connections import Connections
 from prices import known_price
 from provider import Misconfigured
+from providers.kinds import Kind
+from providers.outcomes import Barred
 from simmer.jobs.store import JobStore
 from simmer.waiting import durations
 from simmer.web.push_tokens import PushTokens
@@ -60,7 +62,8 @@ def test_lint_of_the_nested_template_catches_a_broken_reference() -> None:
 
 
 def matches(pattern: str, line: Line) -> bool:
-    """The part of CloudWatch's JSON filter patterns that we use: `=`, `&&`, `||`."""
+    """The part of CloudWatch's JSON filter patterns that we use: `=`, `!=`, `&&`, `||`, and a `*`
+    at the end."""
     inner = re.fullmatch(r"\{ (.*) \}", pattern)
     assert inner, pattern
     return any(
@@ -70,9 +73,12 @@ def matches(pattern: str, line: Line) -> bool:
 
 
 def _equals(term: str, line: Line) -> bool:
-    parsed = re.fullmatch(r'\$\.(\w+) = "([^"]*)"', term)
+    parsed = re.fullmatch(r'\$\.(\w+) (!?=) "([^"*]*)(\*?)"', term)
     assert parsed, f"{term}: not a form that this test can judge"
-    return bool(line.get(parsed[1]) == parsed[2])
+    name, operator, text, wildcard = parsed.groups()
+    value = str(line.get(name))
+    is_equal = value.startswith(text) if wildcard else value == text
+    return is_equal == (operator == "=")
 
 
 def heard_by(line: Line) -> set[str]:
@@ -100,6 +106,12 @@ def _a_spent_budget(cloud: Cloud, clock: Clock) -> None:
     shop = Workshop(cloud, clock, SMALL_MICROUSD / 1_000_000)
     shop.job(FakeProvider([VALID]))
     shop.job(FakeProvider([]))
+
+
+def _a_budget_that_is_nearly_spent(cloud: Cloud, clock: Clock) -> None:
+    shop = Workshop(cloud, clock, SMALL_MICROUSD / 1_000_000 / 0.9)
+    shop.job(FakeProvider([VALID]))
+    shop.job(FakeProvider([VALID]))  # asked for at nine tenths of it
 
 
 def _a_ledger_that_takes_nothing(cloud: Cloud, clock: Clock) -> None:
@@ -134,6 +146,11 @@ def _a_wrong_key(cloud: Cloud, clock: Clock) -> None:
     Workshop(cloud, clock).job(FakeProvider([wrong, wrong]))
 
 
+def _an_account_without_credit(cloud: Cloud, clock: Clock) -> None:
+    unpaid = Barred(f"{Kind.UNPAID} 402")
+    Workshop(cloud, clock).job(FakeProvider([unpaid, unpaid]))
+
+
 def _a_bug_in_the_climb(cloud: Cloud, clock: Clock) -> None:
     Workshop(cloud, clock).job(FakeProvider([KeyError("x")]))
 
@@ -166,10 +183,12 @@ def _a_slow_job(cloud: Cloud, clock: Clock) -> None:
 
 TROUBLES: list[tuple[Callable[[Cloud, Clock], None], str, str]] = [
     (_a_spent_budget, "daily budget spent", "JobsWithoutBudget"),
+    (_a_budget_that_is_nearly_spent, "daily budget nearly spent", "BudgetsNearlySpent"),
     (_a_ledger_that_takes_nothing, "ledger not written", "LedgerEntriesLost"),
     (_a_ledger_that_nobody_could_read_for_long, "ledger not read", "BlindBudgets"),
     (_a_model_without_a_price, "price unknown", "UnpricedModels"),
     (_a_wrong_key, "model call", "MisconfiguredModelCalls"),
+    (_an_account_without_credit, "model call", "ProvidersOutOfCredit"),
     (_a_bug_in_the_climb, "attempt failed", "Bugs"),
     (_a_bug_around_it, "message failed", "Bugs"),
     (_a_message_of_somebody_else, "unreadable message", "UnreadableMessages"),
@@ -311,7 +330,11 @@ def test_every_metric_of_a_filter_has_one_alarm_and_every_alarm_of_ours_a_filter
         for properties in FILTERS.values()
         for made in properties["MetricTransformations"]
     }
-    watched = [(str(alarm["Namespace"]), alarm["MetricName"]) for alarm in ALARMS.values()]
+    watched = [
+        (str(alarm["Namespace"]), alarm["MetricName"])
+        for alarm in ALARMS.values()
+        if "MetricName" in alarm
+    ]
     ours = [pair for pair in watched if not pair[0].startswith("AWS/")]
 
     assert sorted(ours) == sorted(counted)
@@ -321,6 +344,17 @@ def test_every_trouble_of_the_list_above_has_its_metric() -> None:
     counted = {each["MetricTransformations"][0]["MetricName"] for each in FILTERS.values()}
 
     assert {metric for _, _, metric in TROUBLES} | {"PushFailures"} == counted
+
+
+def test_nearly_spent_budget_is_told_once_a_day(
+    cloud: Cloud, clock: Clock, printed: Printed
+) -> None:
+    shop = Workshop(cloud, clock, SMALL_MICROUSD / 1_000_000 / 0.3)
+    for _ in range(4):
+        shop.job(FakeProvider([VALID]))
+    told = [line["level"] for line in printed() if line["message"] == "daily budget nearly spent"]
+
+    assert told == ["WARNING"]
 
 
 def test_nothing_is_counted_that_did_not_happen() -> None:
@@ -343,16 +377,144 @@ def test_alarm_says_what_to_do_is_silent_without_data_and_tells_the_topic(name: 
 
 
 def test_file_says_what_the_alarms_cost() -> None:
-    said = re.search(r"\$0\.10 a month, the \w+ here \$(\d\.\d\d)\.", MONITORING.read_text())
+    said = re.search(r"\$0\.10 a month, the \w+ here \$(\d\.\d\d): ", MONITORING.read_text())
+    metrics = sum(len(list(_metrics(alarm))) for alarm in ALARMS.values())  # each is billed
 
     assert said
-    assert float(said[1]) == pytest.approx(len(ALARMS) * 0.10)
+    assert float(said[1]) == pytest.approx(metrics * 0.10)
+
+
+# ── What AWS counts ───────────────────────────────────────────────────────────────────────────────
+
+# The metrics of AWS that alarms and dashboard look at, with their dimensions: from its documents. A
+# name that AWS does not know is no error anywhere, only silence.
+AWS_METRICS = {
+    "AWS/ApiGateway": (
+        {"ApiId"},
+        {"Count", "4xx", "5xx", "Latency"}  # of an HTTP API
+        | {"ConnectCount", "MessageCount", "ClientError", "IntegrationError"},  # of a WebSocket
+    ),
+    "AWS/Lambda": (
+        {"FunctionName"},
+        {"Invocations", "Errors", "Throttles", "Duration", "ConcurrentExecutions", "IteratorAge"},
+    ),
+    "AWS/SQS": (
+        {"QueueName"},
+        {
+            "ApproximateAgeOfOldestMessage",
+            "ApproximateNumberOfMessagesVisible",
+            "ApproximateNumberOfMessagesNotVisible",
+        },
+    ),
+    "AWS/DynamoDB": (
+        {"TableName"},
+        {"ReadThrottleEvents", "WriteThrottleEvents"}
+        | {"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"},
+    ),
+    "AWS/Usage": ({"Service", "Type", "Resource", "Class"}, {"ResourceCount"}),
+}
+# Which parameter of the nested stack may stand for a dimension.
+VALUES = {
+    "ApiId": {"ApiId", "PushApiId"},
+    "FunctionName": {f"{name}FunctionName" for name in (*API_FUNCTIONS, "Worker")},
+    "QueueName": {"JobsQueueName", "JobsDeadLetterQueueName"},
+    "TableName": {"JobsTableName"},
+}
+OF_THE_ACCOUNT = {("AWS/Lambda", "Throttles")}  # has no dimension there
+
+
+def _metrics(alarm: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(namespace, name, dimensions) of what an alarm looks at."""
+    for metric in [
+        each["MetricStat"]["Metric"] for each in alarm.get("Metrics", []) if "MetricStat" in each
+    ] or [alarm]:
+        dimensions = {each["Name"]: each["Value"] for each in metric.get("Dimensions", [])}
+        yield str(metric["Namespace"]), metric["MetricName"], dimensions
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_alarm_looks_at_a_metric_that_there_is(name: str) -> None:
+    for namespace, metric, dimensions in _metrics(ALARMS[name]):
+        if namespace.startswith("AWS/"):
+            known, metrics = AWS_METRICS[namespace]
+            assert metric in metrics
+            assert set(dimensions) == (set() if (namespace, metric) in OF_THE_ACCOUNT else known)
+            for dimension, value in dimensions.items():
+                assert dimension not in VALUES or value["Ref"] in VALUES[dimension]
+
+
+@pytest.mark.parametrize("name", [name for name in ALARMS if "Metrics" in ALARMS[name]])
+def test_formula_of_an_alarm_is_of_its_own_metrics_and_is_its_only_result(name: str) -> None:
+    parts = {each["Id"]: each for each in ALARMS[name]["Metrics"]}
+    [formula] = [each for each in parts.values() if "Expression" in each]
+    names = set(re.findall(r"\b[a-z]\w*\b", formula["Expression"]))
+
+    assert names == set(parts) - {formula["Id"]}
+    assert [each["Id"] for each in parts.values() if each.get("ReturnData", True)] == [
+        formula["Id"]
+    ]
+
+
+def _dashboard() -> list[dict[str, Any]]:
+    [dashboard] = _of_type("AWS::CloudWatch::Dashboard").values()
+    widgets: list[dict[str, Any]] = json.loads(dashboard["DashboardBody"]["Fn::Sub"])["widgets"]
+    return widgets
+
+
+def test_dashboard_reads_from_the_top_as_a_job_flows() -> None:
+    widgets = _dashboard()
+    heads = [each for each in widgets if each["type"] == "text"]
+
+    assert [each["y"] for each in widgets] == sorted(each["y"] for each in widgets)
+    assert [each["properties"]["markdown"][:5] for each in heads] == [
+        f"## {number}." for number in range(1, 7)
+    ]
+    places = {(each["x"], each["y"]) for each in widgets}
+    assert len(places) == len(widgets)
+    assert all(each["x"] + each["width"] <= 24 for each in widgets)
+
+
+def test_dashboard_shows_metrics_that_there_are() -> None:
+    counted = {each["MetricTransformations"][0]["MetricName"] for each in FILTERS.values()}
+    shown = set()
+    for widget in _dashboard():
+        for namespace, metric, *rest in widget["properties"].get("metrics", []):
+            if namespace == "Simmer/${StackName}":
+                shown.add(metric)
+                continue
+            dimension, value = rest[:2]
+            known, metrics = AWS_METRICS[namespace]
+            assert ({dimension}, metric in metrics) == (known, True)
+            assert value.removeprefix("${").removesuffix("}") in VALUES[dimension]
+
+    assert shown == counted
+
+
+def test_dashboard_asks_the_log_for_what_the_code_prints(
+    cloud: Cloud, clock: Clock, printed: Printed
+) -> None:
+    Workshop(cloud, clock).job(FakeProvider([VALID]))
+    queries = [widget["properties"]["query"] for widget in _dashboard() if widget["type"] == "log"]
+
+    assert queries
+    for query in queries:
+        assert query.startswith("SOURCE '${WorkerLogGroup}' | filter message = ")
+        [message] = re.findall(r'filter message = "([^"]+)"', query)
+        [line] = [line for line in printed() if line["message"] == message]
+        fields = {
+            name
+            for list_ in re.findall(r" by ([\w, ]+)", query)
+            for name in re.split(r", ?", list_.split(" |")[0].strip())
+        }
+        fields |= set(re.findall(r"sum\((\w+)\)", query))
+        assert fields
+        assert fields <= set(line)
 
 
 def test_oldest_message_may_be_as_old_as_a_workers_run_and_no_older_than_the_deadline() -> None:
     threshold = ALARMS["WaitingJobsAlarm"]["Threshold"]
     function_timeout = PARENT["Resources"]["WorkerFunction"]["Properties"]["Timeout"]
-    deadline = PARENT["Parameters"]["JobDeadlineSeconds"]["Default"]
+    deadline = int(PARENT["Parameters"]["JobDeadlineSeconds"]["Default"])
 
     assert function_timeout < threshold < deadline
 
@@ -369,6 +531,18 @@ def test_nested_stack_is_given_every_parameter_it_has() -> None:
     }
 
 
+def test_nested_stack_is_given_what_the_names_say() -> None:
+    given = PARENT["Resources"]["Monitoring"]["Properties"]["Parameters"]
+
+    for name in (*API_FUNCTIONS, "Worker"):
+        assert given[f"{name}FunctionName"] == {"Ref": f"{name}Function"}
+    assert (given["ApiId"], given["PushApiId"]) == ({"Ref": "Api"}, {"Ref": "PushApi"})
+    assert given["JobsTableName"] == {"Ref": "JobsTable"}
+    for queue in ("JobsQueue", "JobsDeadLetterQueue"):
+        assert given[f"{queue}Name"] == {"Fn::GetAtt": [queue, "QueueName"]}
+    assert given["StackName"] == {"Ref": "AWS::StackName"}
+
+
 def test_alarms_tell_nobody_until_a_topic_is_given() -> None:
     assert PARENT["Parameters"]["AlarmTopicArn"]["Default"] == ""
 
@@ -376,4 +550,9 @@ def test_alarms_tell_nobody_until_a_topic_is_given() -> None:
 def test_every_parameter_is_described_and_nothing_has_a_physical_name() -> None:
     assert all(each["Description"] for each in NESTED["Parameters"].values())
     assert not [name for name, each in FILTERS.items() if "FilterName" in each]
-    assert not [name for name, each in ALARMS.items() if "AlarmName" in each]
+    # But those that a gradual deployment must know, which cannot wait for this stack.
+    named = {name: each["AlarmName"] for name, each in ALARMS.items() if "AlarmName" in each}
+    assert named == {
+        "ApiFailingAlarm": {"Fn::Sub": "${StackName}-api-failing"},
+        "BugsAlarm": {"Fn::Sub": "${StackName}-bugs"},
+    }

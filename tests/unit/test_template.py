@@ -10,6 +10,7 @@ import pytest
 
 from ladder import Ladder, Rung
 from simmer.aws import CLIENT_CONFIG
+from simmer.jobs.item import _key
 from simmer.jobs.job import LAST_WRITE_MS, JobStatus
 from simmer.settings import PushSettings, SubmitSettings, WorkerSettings
 from tests.lint_template import PARAMETER_SETS, TEMPLATE, findings, translated
@@ -101,7 +102,7 @@ def test_lease_outlives_a_heartbeat_or_two_and_the_deadline_outlives_the_lease()
 
 
 def test_message_outlives_the_longest_deadline(resources: dict[str, Any]) -> None:
-    longest_deadline = _template()["Parameters"]["JobDeadlineSeconds"]["MaxValue"]
+    longest_deadline = max(_numbers("JobDeadlineSeconds", up_to=10_000))
 
     assert longest_deadline < resources["JobsQueue"]["Properties"]["MessageRetentionPeriod"]
 
@@ -121,28 +122,43 @@ def test_statement_of_a_function_has_no_wildcard(resources: dict[str, Any]) -> N
     assert set(roles) == {f"{function}Role" for function in FUNCTIONS}
     assert statements
     # A connection's id is made when it is opened.
-    [wild] = [statement for statement in statements if "*" in str(statement)]
+    [wild] = [
+        statement
+        for statement in statements
+        if "*" in str([statement[name] for name in ("Action", "Resource")])
+    ]
     assert wild["Resource"]["Fn::Sub"].endswith(":${PushApi}/push/POST/@connections/*")
     assert wild["Action"] == "execute-api:ManageConnections"
 
 
-def test_functions_have_no_managed_policy_but_those_that_sam_adds(
-    resources: dict[str, Any],
+def test_no_function_has_a_policy_of_somebody_else(resources: dict[str, Any]) -> None:
+    """AWS's own policies for a queue or a stream are for all of the account's."""
+    roles = _of_type(resources, "AWS::IAM::Role")
+
+    assert [name for name, role in roles.items() if role.get("ManagedPolicyArns")] == []
+    for function in FUNCTIONS:
+        assert resources[function]["Properties"]["Role"] == {
+            "Fn::GetAtt": [f"{function}Role", "Arn"]
+        }
+
+
+@pytest.mark.parametrize("function", ["StatusFunction", "CancelFunction", "PushFunction"])
+def test_function_that_needs_only_jobs_sees_neither_the_ledger_nor_a_quota(
+    resources: dict[str, Any], function: str
 ) -> None:
-    allowed = {
-        "AWSLambdaBasicExecutionRole",
-        "AWSLambdaDynamoDBExecutionRole",
-        "AWSLambdaSQSQueueExecutionRole",
+    [policy] = resources[f"{function}Role"]["Properties"]["Policies"]
+    [about_items] = [
+        statement
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Resource"] == {"Fn::GetAtt": ["JobsTable", "Arn"]}
+    ]
+
+    assert about_items["Condition"] == {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": _key("*")}
     }
-    attached = {
-        arn.rpartition("/")[2]
-        for role in _of_type(resources, "AWS::IAM::Role").values()
-        for arn in role["ManagedPolicyArns"]
-    }
-
-    assert attached <= allowed
 
 
+_STREAM = ["DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"]
 PERMISSIONS = {
     "SubmitFunction": {
         ("JobsTable", "dynamodb:PutItem"),
@@ -158,6 +174,7 @@ PERMISSIONS = {
         ("JobsTable", "dynamodb:UpdateItem"),
         ("PushKeySecret", "secretsmanager:GetSecretValue"),
         ("PushApi", "execute-api:ManageConnections"),
+        *(("JobsTable.StreamArn", f"dynamodb:{action}") for action in _STREAM),
     },
     "WorkerFunction": {
         ("JobsTable", "dynamodb:UpdateItem"),
@@ -182,7 +199,9 @@ def test_function_may_do_what_it_does_and_no_more(resources: dict[str, Any], fun
             for action in [actions] if isinstance(actions, str) else actions:
                 permitted.add((_target(statement["Resource"]), action))
 
-    assert permitted == PERMISSIONS[function]
+    log = function.replace("Function", "LogGroup")
+    writes_its_log = {(log, "logs:CreateLogStream"), (log, "logs:PutLogEvents")}
+    assert permitted == PERMISSIONS[function] | writes_its_log
 
 
 def _target(resource: Any) -> str:
@@ -190,7 +209,10 @@ def _target(resource: Any) -> str:
     [reference] = resource.values()
     if "Fn::Sub" in resource:
         [reference] = re.findall(r"\$\{(\w+)\}", reference)
-    return reference if isinstance(reference, str) else str(reference[0])
+    if isinstance(reference, str):
+        return reference
+    logical_id, attribute = reference
+    return str(logical_id) if attribute in ("Arn", "Id") else f"{logical_id}.{attribute}"
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -334,7 +356,7 @@ def test_function_is_told_every_setting_it_needs_and_none_it_ignores(
 def test_default_of_a_parameter_is_that_of_its_setting(parameter: str, setting: str) -> None:
     default = _template()["Parameters"][parameter]["Default"]
 
-    assert default == getattr(SubmitSettings, setting)
+    assert default == str(getattr(SubmitSettings, setting))
 
 
 @pytest.mark.parametrize(
@@ -348,21 +370,94 @@ def test_default_of_a_parameter_is_that_of_its_setting(parameter: str, setting: 
 def test_parameter_that_can_be_deployed_is_one_the_function_takes(
     parameter: str, setting: str
 ) -> None:
-    smallest = _template()["Parameters"][parameter]["MinValue"]
+    smallest = min(_numbers(parameter))
 
     assert smallest == _field(SubmitSettings, setting).metadata["at_least"]
+
+
+def _numbers(parameter: str, *, up_to: int = 1000) -> list[int]:
+    """The whole numbers that can be deployed."""
+    pattern = _template()["Parameters"][parameter]["AllowedPattern"]
+    return [number for number in range(up_to + 1) if re.fullmatch(pattern, str(number))]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "smallest", "largest"),
+    [
+        ("DailyJobQuota", 1, 9_999_999),
+        ("JobDeadlineSeconds", 30, 3600),
+        ("RetentionSeconds", 60, 99_999_999),
+        ("ApiRequestsPerSecond", 1, 99_999),
+        ("SubmitsPerSecond", 1, 99_999),
+        ("PushMessagesPerSecond", 1, 99_999),
+        ("WorkerMaximumConcurrency", 2, 1000),
+    ],
+)
+def test_number_that_no_function_could_read_is_refused_when_it_is_deployed(
+    parameter: str, smallest: int, largest: int
+) -> None:
+    about = _template()["Parameters"][parameter]
+    numbers = _numbers(parameter, up_to=10_000)
+
+    assert numbers == list(range(smallest, min(largest, 10_000) + 1))
+    assert re.fullmatch(about["AllowedPattern"], str(largest))
+    for wrong in (str(largest + 1), "1.5", "60.0", "-60", "060", "6e1", " 60", "", "sixty"):
+        assert not re.fullmatch(about["AllowedPattern"], wrong), wrong
+    assert about["Type"] == "String"  # a pattern is not looked at for a Number
+    assert about["ConstraintDescription"] == f"must be a whole number from {smallest} to {largest}"
+
+
+@pytest.mark.parametrize(
+    ("ladder", "is_taken"),
+    [
+        ('[{"model": "a"}]', True),
+        ('[{"model":"a"},{"model":"b","price":{"input":1,"cachedInput":0,"output":5}}]', True),
+        (' [ { "baseUrl": "http://x/v1", "model" : "a" } ] ', True),
+        ('[{"model": "a", "extraBody": {"thinking": {"type": "disabled"}, "stop": ["x"]}}]', True),
+        ("", False),
+        ("gpt", False),
+        ("[]", False),
+        ("[{}]", False),
+        ('{"model": "a"}', False),
+        ('["a"]', False),
+        ("[{'model': 'a'}]", False),
+        ("[{model: a}]", False),  # what is left of it behind a shell's quotes
+        ("[{“model”: “a”}]", False),
+        ('[{"model": ""}]', False),
+        ('[{"modell": "a"}]', False),
+        ('[{"model": "a"},]', False),
+        ('[{"model": "a",}]', False),
+        ('[{"model": "a"}', False),
+        ('{"model": "a"}]', False),
+    ],
+)
+def test_broken_ladder_is_refused_when_it_is_deployed(ladder: str, is_taken: bool) -> None:
+    pattern = _template()["Parameters"]["ModelLadder"]["AllowedPattern"]
+
+    assert bool(re.fullmatch(pattern, ladder)) == is_taken
+
+
+def test_pattern_of_the_ladder_takes_no_time_for_a_long_one() -> None:
+    """A pattern that goes back and forth would outlast the limit of 4,096 letters by hours."""
+    pattern = _template()["Parameters"]["ModelLadder"]["AllowedPattern"]
+
+    for piece in ('[{"model": ', ' "model" : "a"', "{,", ", }", '"model"'):
+        assert not re.fullmatch(pattern, ("[{" + piece * 400)[:4096])
 
 
 def test_budget_is_the_same_number_in_template_and_settings() -> None:
     parameter = _template()["Parameters"]["DailyBudgetUsd"]
     setting = _field(WorkerSettings, "daily_budget_usd")
 
-    assert parameter["Default"] == setting.default == 0
-    assert parameter["MinValue"] == setting.metadata["at_least"] == 0
+    assert float(parameter["Default"]) == setting.default == setting.metadata["at_least"] == 0
+    for right in ("0", "0.5", "20", "1000.25"):
+        assert re.fullmatch(parameter["AllowedPattern"], right)
+    for wrong in ("", "-1", "1e3", ".5", "5.", "$5", "NaN", "inf", "0,5"):
+        assert not re.fullmatch(parameter["AllowedPattern"], wrong)
 
 
 def test_shortest_deadline_leaves_a_worker_time_to_write() -> None:
-    shortest = _template()["Parameters"]["JobDeadlineSeconds"]["MinValue"]
+    shortest = min(_numbers("JobDeadlineSeconds"))
 
     assert shortest * 1000 > LAST_WRITE_MS
 
@@ -495,18 +590,22 @@ def test_clients_are_told_the_address_that_the_frames_are_sent_from(
     assert push["PUSH_ENDPOINT"] == {"Fn::Sub": f"https://{address}"}
     assert submit["PUSH_KEY_SECRET"] == push["PUSH_KEY_SECRET"]
     assert stage["AutoDeploy"] is True
-    assert stage["DefaultRouteSettings"]["ThrottlingRateLimit"] > 0
+    assert stage["DefaultRouteSettings"] == {
+        "ThrottlingRateLimit": {"Ref": "PushMessagesPerSecond"},
+        "ThrottlingBurstLimit": {"Ref": "PushMessagesPerSecond"},
+    }
 
 
 def test_every_route_of_the_websocket_leads_to_push(resources: dict[str, Any]) -> None:
     routes = _of_type(resources, "AWS::ApiGatewayV2::Route").values()
     permission = resources["PushPermission"]["Properties"]
 
-    assert {route["RouteKey"] for route in routes} == {"subscribe", "$default"}
+    assert {route["RouteKey"] for route in routes} == {"$connect", "subscribe", "$default"}
     assert {route["Target"]["Fn::Sub"] for route in routes} == {"integrations/${PushIntegration}"}
-    uri = resources["PushIntegration"]["Properties"]["IntegrationUri"]["Fn::Sub"]
-    assert "${PushFunction.Arn}" in uri
-    assert permission["FunctionName"] == {"Ref": "PushFunction"}
+    uri, names = resources["PushIntegration"]["Properties"]["IntegrationUri"]["Fn::Sub"]
+    assert "/functions/${Alias}/invocations" in uri
+    assert names == {"Alias": {"Ref": "PushFunctionAliaslive"}}
+    assert permission["FunctionName"] == {"Ref": "PushFunctionAliaslive"}
     assert permission["SourceArn"]["Fn::Sub"].endswith(":${PushApi}/push/*")
 
 
@@ -524,7 +623,7 @@ def test_jobs_are_encrypted_recoverable_and_forgotten_in_time(resources: dict[st
     table = resources["JobsTable"]["Properties"]
 
     assert table["BillingMode"] == "PAY_PER_REQUEST"
-    assert table["SSESpecification"] == {"SSEEnabled": True}
+    assert "SSESpecification" not in table  # it is encrypted anyhow; this would bill KMS's calls
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["TimeToLiveSpecification"] == {
         "AttributeName": "expires_at_seconds",
@@ -537,11 +636,20 @@ def test_nothing_has_a_physical_name(resources: dict[str, Any]) -> None:
         (name, property_name)
         for name, resource in resources.items()
         for property_name in resource["Properties"]
-        if property_name in ("TableName", "QueueName", "FunctionName", "RoleName", "LogGroupName")
-        and resource["Type"] not in ("AWS::Lambda::Permission", "AWS::Lambda::EventSourceMapping")
+        if property_name
+        in ("TableName", "QueueName", "FunctionName", "RoleName", "LogGroupName", "TopicName")
+        and not (
+            resource["Type"].startswith("AWS::Lambda::")
+            and property_name == "FunctionName"
+            and resource["Type"] != "AWS::Lambda::Function"
+        )
     ]
 
-    assert named == []
+    # Their names say how AWS may deliver to them, and begin with the stack's own.
+    assert named == [("ApiLogGroup", "LogGroupName"), ("PushAccessLogGroup", "LogGroupName")]
+    for name, _ in named:
+        said = resources[name]["Properties"]["LogGroupName"]["Fn::Sub"]
+        assert said.startswith("/aws/vendedlogs/${AWS::StackName}-")
 
 
 def test_every_parameter_and_output_is_described() -> None:

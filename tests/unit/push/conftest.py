@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -34,6 +35,21 @@ class Push:
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
+
+    def connect(self, address: str) -> int:
+        """The HTTP status that a client is answered who opens this address."""
+        query = dict(parse_qsl(urlsplit(address).query))
+        event = {
+            "requestContext": {
+                "routeKey": "$connect",
+                "eventType": "CONNECT",
+                "connectionId": "phone",
+                "requestId": "request-1",
+            },
+            # API Gateway leaves it out when there is none.
+            **({"queryStringParameters": query} if query else {}),
+        }
+        return int(push_app.handler(event, None)["statusCode"])
 
     def say(self, message: object, connection_id: str = "phone") -> str:
         """What the connection, opened if need be, is answered; text is sent as it is."""

@@ -1,7 +1,9 @@
 """The right to be told how one run of a job ends: submit hands a token out, push takes it back.
 
 A token names the job, the run and a time, and is signed with a key from Secrets Manager. It is no
-secret of the job's: whoever was answered 202 may read the result anyway.
+secret of the job's: whoever was answered 202 may read the result anyway. The address that goes with
+it has a ticket, which names a time alone: it opens a connection, on which nothing is told without a
+token, and so may stand in an address, where others may log it.
 """
 
 import hashlib
@@ -29,6 +31,11 @@ KEY_RETRY_MS = 30_000
 
 # A client that asks just after the deadline still gets the document that says so.
 GRACE_MS = 60_000
+
+# What a token and a ticket are signed for: neither can stand in for the other.
+_TOKEN_SALT, _TICKET_SALT = "simmer.push", "simmer.push.ticket"
+# The ticket's parameter in the address.
+TICKET = "ticket"
 
 # A submit waits for it after its job was accepted, so for less than for the job itself.
 _CONFIG = CLIENT_CONFIG.merge(
@@ -58,6 +65,21 @@ class PushTokens:
         )
         return token if isinstance(token, str) else token.decode()
 
+    def address(self, url: str, job: Job, now_ms: int) -> str:
+        """The `url` with a ticket for as long as this run's token is good, or
+        `DependencyUnavailable` without a key."""
+        ticket = self._signer(now_ms, _TICKET_SALT).dumps(job.deadline_at_ms + GRACE_MS)
+        return f"{url}?{TICKET}={ticket if isinstance(ticket, str) else ticket.decode()}"
+
+    def check_ticket(self, ticket: str, now_ms: int) -> None:
+        """Nothing, or `InvalidPushToken`."""
+        try:
+            valid_until_ms = self._signer(now_ms, _TICKET_SALT).loads(ticket)
+        except BadData:
+            raise InvalidPushToken("Connect to the address in the 202, as it stands.") from None
+        if now_ms >= valid_until_ms:
+            raise InvalidPushToken("The address has expired.")
+
     def run_id(self, token: str, job_id: str, now_ms: int) -> str:
         """The run of this job that the token is for, or `InvalidPushToken`."""
         try:
@@ -70,14 +92,14 @@ class PushTokens:
             raise InvalidPushToken("The token has expired.")
         return str(run_id)
 
-    def _signer(self, now_ms: int) -> URLSafeSerializer:
+    def _signer(self, now_ms: int, salt: str = _TOKEN_SALT) -> URLSafeSerializer:
         if now_ms >= self._look_again_at_ms:
             self._look_again_at_ms = now_ms + self._read_key()
         if self._key is None:
             raise DependencyUnavailable("The push key cannot be read.")
         return URLSafeSerializer(
             self._key,
-            salt="simmer.push",
+            salt=salt,
             signer_kwargs={"digest_method": hashlib.sha256, "key_derivation": "hmac"},
         )
 
@@ -100,6 +122,7 @@ def push_offer(
         return None
     try:
         tokens = connect(settings.push_key_secret)
-        return {"url": settings.push_url, "token": tokens.issue(job, now_ms)}
+        address = tokens.address(settings.push_url, job, now_ms)
+        return {"url": address, "token": tokens.issue(job, now_ms)}
     except DependencyUnavailable:
         return None

@@ -1,0 +1,1 @@
+"""How template.yaml comes to AWS: one set of parameters, byte-code, a deployment, a smoke test."""

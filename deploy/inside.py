@@ -1,0 +1,187 @@
+"""What an operator's credentials show of a stack: what a client would only see fail.
+
+Each look is a function of the stack that yields a sentence for each thing that is wrong.
+`aws(service)` makes a client, as `boto3.client` does.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ladder import Ladder
+
+# Without one of these a function answers, but does not do what it is for.
+NEEDED = {
+    "SubmitFunction": {
+        *("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:GetItem"),
+        *("sqs:SendMessage", "secretsmanager:GetSecretValue"),
+    },
+    "StatusFunction": {"dynamodb:GetItem", "dynamodb:UpdateItem"},
+    "CancelFunction": {"dynamodb:GetItem", "dynamodb:UpdateItem"},
+    "PushFunction": {
+        *("dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:GetRecords"),
+        *("secretsmanager:GetSecretValue", "execute-api:ManageConnections"),
+    },
+    "WorkerFunction": {
+        *("dynamodb:GetItem", "dynamodb:UpdateItem", "secretsmanager:GetSecretValue"),
+        *("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+        *("sqs:ChangeMessageVisibility", "sqs:SendMessage"),
+    },
+}
+ALIAS = "live"
+# To no effect: nothing to route, nobody's records.
+_NOTHING: dict[str, Any] = {"WorkerFunction": {"Records": []}, "PushFunction": {"Records": []}}
+
+
+@dataclass
+class Stack:
+    """A deployed stack, by its name."""
+
+    aws: Callable[[str], Any]
+    name: str
+
+    @cached_property
+    def outputs(self) -> dict[str, str]:
+        (stack,) = self.aws("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
+        return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
+
+    @cached_property
+    def ids(self) -> dict[str, str]:
+        """Physical ids, by logical one."""
+        pages = self.aws("cloudformation").get_paginator("list_stack_resources")
+        return {
+            each["LogicalResourceId"]: each["PhysicalResourceId"]
+            for page in pages.paginate(StackName=self.name)
+            for each in page["StackResourceSummaries"]
+        }
+
+    def variables(self, function: str) -> dict[str, str]:
+        """The environment of the function's published version."""
+        about = self.aws("lambda").get_function_configuration(
+            FunctionName=self.ids[function], Qualifier=ALIAS
+        )
+        found: dict[str, str] = about["Environment"]["Variables"]
+        return found
+
+
+def look(stack: Stack) -> list[str]:
+    """Everything that is wrong, what comes first in a job's way first."""
+    found: list[str] = []
+    for each in (table, functions, permissions, sources, ladder, push_key):
+        try:
+            found += each(stack)
+        except (ClientError, BotoCoreError, KeyError) as error:
+            found.append(f"could not look at it ({each.__name__}): {error}")
+    return found
+
+
+def refused_token(stack: Stack, claims: dict[str, Any]) -> str:
+    """Why the API may refuse a token with these claims."""
+    for authorizer in stack.aws("apigatewayv2").get_authorizers(ApiId=stack.ids["Api"])["Items"]:
+        expected = authorizer["JwtConfiguration"]
+        if claims.get("iss") != expected["Issuer"]:
+            return (
+                f"the token's issuer is {claims.get('iss')!r} and JwtIssuer {expected['Issuer']!r}:"
+                " they must be the same to the letter, a slash at the end included"
+            )
+        audiences = claims.get("aud", claims.get("client_id"))
+        given = set(audiences) if isinstance(audiences, list) else {audiences}
+        if not given & set(expected["Audience"]):
+            return f"the token is for {sorted(map(str, given))}, JwtAudience {expected['Audience']}"
+    return "issuer and audience fit; is it expired, or signed by a key that the issuer withdrew?"
+
+
+def table(stack: Stack) -> Iterator[str]:
+    try:
+        about = stack.aws("dynamodb").describe_table(TableName=stack.ids["JobsTable"])["Table"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        yield "JobsTable is missing: somebody deleted it; restore it, or deploy a stack anew"
+        return
+    if about["TableStatus"] not in ("ACTIVE", "UPDATING"):
+        yield f"JobsTable is {about['TableStatus']}"
+
+
+def functions(stack: Stack) -> Iterator[str]:
+    for function in NEEDED:
+        answer = stack.aws("lambda").invoke(
+            FunctionName=stack.ids[function],
+            Qualifier=ALIAS,
+            Payload=json.dumps(_NOTHING.get(function, {"requestContext": {}})),
+        )
+        if "FunctionError" in answer:
+            said = json.loads(answer["Payload"].read() or b"{}").get("errorMessage", "")
+            cause = (
+                "its code and the layer do not fit each other: build and deploy again"
+                if "import" in said.lower() or "No module" in said
+                else "its log says more"
+            )
+            yield f"{function} does not start ({said[:200]}): {cause}"
+
+
+def permissions(stack: Stack) -> Iterator[str]:
+    iam = stack.aws("iam")
+    for function, needed in NEEDED.items():
+        role = stack.ids[f"{function}Role"]
+        allowed: set[str] = set()
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+            for statement in document["Statement"]:
+                actions = statement["Action"]
+                allowed |= {actions} if isinstance(actions, str) else set(actions)
+        if missing := sorted(needed - allowed):
+            yield f"{function} may not {', '.join(missing)}: its role in template.yaml lacks that"
+
+
+def sources(stack: Stack) -> Iterator[str]:
+    what = {
+        "WorkerFunction": "nothing takes jobs from the queue: JobsQueue has no consumer",
+        "PushFunction": "nobody hears of the ends of jobs: the table's stream has no consumer",
+    }
+    for function, complaint in what.items():
+        mappings = stack.aws("lambda").list_event_source_mappings(
+            FunctionName=f"{stack.ids[function]}:{ALIAS}"
+        )["EventSourceMappings"]
+        states = [each.get("State") for each in mappings]
+        if not {"Enabled", "Enabling", "Creating", "Updating"}.intersection(states):
+            yield f"{complaint} (event source of {function}: {states or 'none'})"
+
+
+def ladder(stack: Stack) -> Iterator[str]:
+    try:
+        rungs = Ladder.parse(stack.variables("WorkerFunction")["MODEL_LADDER"])
+    except ValueError as error:
+        yield f"ModelLadder cannot be read, so no worker starts: {error}"
+        return
+    secrets = stack.aws("secretsmanager")
+    secret = stack.outputs["ModelKeysSecretArn"]
+    versions = secrets.list_secret_version_ids(SecretId=secret, IncludeDeprecated=True)["Versions"]
+    if len(versions) < 2:
+        yield "the model's key is missing: the secret ModelKeysSecretArn still has its placeholder"
+        return
+    try:
+        keys = json.loads(secrets.get_secret_value(SecretId=secret)["SecretString"])
+    except ValueError:
+        yield 'the secret ModelKeysSecretArn is no JSON object like {"default": "sk-…"}'
+        return
+    for name in sorted({rung.key for rung in rungs} - set(keys)):
+        yield f"the model's key is missing: the secret ModelKeysSecretArn has no entry {name!r}"
+
+
+def push_key(stack: Stack) -> Iterator[str]:
+    try:
+        secret = stack.aws("secretsmanager").get_secret_value(SecretId=stack.ids["PushKeySecret"])
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in (
+            *("ResourceNotFoundException", "InvalidRequestException"),
+        ):
+            raise
+        yield "the push key is missing: PushKeySecret was deleted; clients poll"
+        return
+    if not secret.get("SecretString"):
+        yield "the push key is missing: PushKeySecret holds no text; clients poll"

@@ -1,0 +1,192 @@
+"""`make smoke` on a stack that works, and on stacks with mistakes in them: it names each."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deploy import inside
+from deploy.inside import Stack
+from deploy.smoke import Smoke, user_of
+from local.emulator.stack import Deployment, Emulator
+from local.model.stand_in import StandIn
+from tests.integration.api import Api
+from tests.integration.conftest import ARCHITECTURE, TEMPLATE, changed_template, deploy
+
+Named = Callable[..., str]
+
+
+@pytest.fixture
+def named() -> Named:
+    """What smoke says of a deployment, as a client, in one text. It asks as `alice`, unless a token
+    is given."""
+
+    def run(deployment: Deployment, **options: object) -> str:
+        smoke = Smoke(
+            deployment.api_url,
+            str(options.pop("token", None) or deployment.token("alice")),
+            say=lambda _: None,
+            **options,  # type: ignore[arg-type]
+        )
+        return "\n".join(smoke.run())
+
+    return run
+
+
+def _stack(deployment: Deployment) -> Stack:
+    return Stack(deployment.emulator.client, deployment.stack_name)
+
+
+def test_stack_that_works_is_found_to_work(deployment: Deployment) -> None:
+    said: list[str] = []
+    with user_of(_stack(deployment)) as token:
+        smoke = Smoke(deployment.api_url, token, stack=_stack(deployment), say=said.append)
+        wrong = smoke.run()
+
+    assert wrong == []
+    tried = [line[6:38].strip() for line in said]
+    assert [each for each in tried if each != "push tells the end"] == [
+        "from inside",
+        "401 without a token",
+        "a job is accepted",
+        "push lets a client subscribe",
+        "the job completes",
+        "the same request is cached",
+        "a job can be cancelled",
+    ]
+    assert all(line.startswith("ok ") and line.endswith(" s") for line in said)
+
+
+def test_web_app_that_is_not_let_in_is_named(deployment: Deployment, named: Named) -> None:
+    assert named(deployment, origin="https://app.example") == (
+        "a web app is let in: CORS: AllowedOrigins does not name https://app.example "
+        "(allowed: none)"
+    )
+
+
+def test_wrong_issuer_is_named(
+    emulator: Emulator, model: StandIn, deployment: Deployment, named: Named
+) -> None:
+    issuer = "https://issuer.example/"
+    other = deploy(emulator, model, "smoke-issuer", JwtIssuer=issuer, JwtAudience="app")
+    token = deployment.token("alice")
+    claims = {"iss": "https://issuer.example", "aud": "app"}
+
+    assert "JwtIssuer and JwtAudience must be these to the letter" in named(other, token=token)
+    assert inside.refused_token(_stack(other), claims) == (
+        f"the token's issuer is 'https://issuer.example' and JwtIssuer {issuer!r}: they must be "
+        "the same to the letter, a slash at the end included"
+    )
+    foreign = {"iss": issuer, "client_id": "another"}
+    assert "another" in inside.refused_token(_stack(other), foreign)
+    assert "is it expired" in inside.refused_token(_stack(other), {**claims, "iss": issuer})
+
+
+def test_ladder_that_cannot_be_read_is_named(emulator: Emulator, model: StandIn) -> None:
+    ladder = [{"model": "m", "timeoutSeconds": 500}]
+    other = deploy(emulator, model, "smoke-ladder", ModelLadder=ladder)
+
+    [said] = inside.ladder(_stack(other))
+
+    assert said.startswith("ModelLadder cannot be read, so no worker starts: ")
+    assert "timeoutSeconds" in said
+
+
+def test_model_that_is_not_there_is_named(emulator: Emulator, model: StandIn, named: Named) -> None:
+    address = model.ladder[0]["baseUrl"].replace("/v1", "/nowhere")
+    ladder = [{"model": "m", "baseUrl": address}]
+    other = deploy(emulator, model, "smoke-model", ModelLadder=ladder, JobDeadlineSeconds=30)
+
+    said = named(other)
+
+    assert "the job completes: failed, model_unavailable: no model of the ladder answered" in said
+
+
+def test_missing_permission_is_named(
+    emulator: Emulator, model: StandIn, named: Named, tmp_path: Path
+) -> None:
+    changed = changed_template(tmp_path, "sqs:SendMessage", "sqs:ListSendMessage", times=None)
+    other = deploy(emulator, model, "smoke-permission", template=changed)
+
+    assert "a job is accepted: 503: DynamoDB or SQS does not take" in named(other)
+    assert [said.partition(":")[0] for said in inside.permissions(_stack(other))] == [
+        "SubmitFunction may not sqs",
+        "WorkerFunction may not sqs",
+    ]
+
+
+def test_layer_of_other_code_is_named(
+    emulator: Emulator, model: StandIn, named: Named, tmp_path: Path
+) -> None:
+    old = tmp_path / "layer"
+    shutil.copytree(TEMPLATE.parent / "layers" / "common", old)
+    (old / "simmer" / "web" / "view.py").unlink()
+    changed = changed_template(tmp_path, "The simmer package and what", "An old package and what")
+    changed.write_text(changed.read_text().replace(f"{TEMPLATE.parent}/layers/common/", f"{old}/"))
+    other = deploy(emulator, model, "smoke-layer", template=changed)
+
+    said = next(iter(inside.functions(_stack(other))))
+
+    assert said.startswith("SubmitFunction does not start")
+    assert said.endswith("its code and the layer do not fit each other: build and deploy again")
+    assert "a job is accepted: 50" in named(other)
+
+
+def test_used_up_quota_is_named(emulator: Emulator, model: StandIn, named: Named) -> None:
+    other = deploy(emulator, model, "smoke-quota", DailyJobQuota=1)
+    assert Api(other.api_url, other.token("alice")).submit("egg").status_code == 202
+
+    assert named(other) == (
+        "a job is accepted: DailyJobQuota is used up for this user today: raise it, or wait"
+    )
+
+
+def test_what_somebody_took_away_is_named(emulator: Emulator, model: StandIn, named: Named) -> None:
+    """One thing after the other, as the night goes on."""
+    keyless = emulator.deploy(
+        TEMPLATE,
+        {"ModelLadder": model.ladder, "Architecture": ARCHITECTURE},
+        stack_name="smoke-taken-away",
+    )
+    aws, stack = emulator.client, _stack(keyless)
+
+    def without(function: str) -> None:
+        for mapping in aws("lambda").list_event_source_mappings()["EventSourceMappings"]:
+            if keyless.physical_id(function) in mapping["FunctionArn"]:
+                aws("lambda").delete_event_source_mapping(UUID=mapping["UUID"])
+
+    missing = "the model's key is missing: the secret ModelKeysSecretArn "
+    assert inside.look(stack) == [f"{missing}still has its placeholder"]
+    aws("secretsmanager").put_secret_value(
+        SecretId=keyless.outputs["ModelKeysSecretArn"], SecretString='{"openai": "k"}'
+    )
+    assert list(inside.ladder(stack)) == [f"{missing}has no entry 'default'"]
+    keyless.put_model_key("stand-in-key")
+    assert inside.look(stack) == []
+
+    without("PushFunction")
+    assert "the table's stream has no consumer" in "\n".join(inside.look(stack))
+    said = named(keyless, told_seconds=3)
+    assert said == "" or said.startswith("push tells the end: the end was not told")
+
+    without("WorkerFunction")
+    assert "JobsQueue has no consumer" in "\n".join(inside.look(stack))
+    assert "still queued after 3 s: no worker takes it" in named(keyless, patience_seconds=3)
+
+    aws("secretsmanager").delete_secret(
+        SecretId=keyless.physical_id("PushKeySecret"), ForceDeleteWithoutRecovery=True
+    )
+    assert list(inside.push_key(stack)) == [
+        "the push key is missing: PushKeySecret was deleted; clients poll"
+    ]
+    keyless.kill_lambda("SubmitFunction")  # which has it in memory
+    assert "the 202 offers no push" in named(keyless, patience_seconds=0)
+
+    aws("dynamodb").delete_table(TableName=keyless.physical_id("JobsTable"))
+    assert "JobsTable is missing" in "\n".join(inside.table(stack))
+    assert "a job is accepted: 503: DynamoDB or SQS" in named(keyless)
+
+    for route in aws("apigatewayv2").get_routes(ApiId=keyless.api_id)["Items"]:
+        aws("apigatewayv2").delete_route(ApiId=keyless.api_id, RouteId=route["RouteId"])
+    assert "401 without a token: 404: the API has no routes" in named(keyless)
