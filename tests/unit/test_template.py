@@ -272,9 +272,9 @@ def test_origins_that_are_given_may_call_the_api_and_read_what_clients_need() ->
         "allowMethods": ["GET", "POST"],
         "allowHeaders": [
             *("authorization", "content-type", "cache-control", "idempotency-key"),
-            "accept-language",
+            *("accept-language", "traceparent", "tracestate", "baggage", "sentry-trace"),
         ],
-        "exposeHeaders": ["location", "retry-after"],
+        "exposeHeaders": ["date", "location", "retry-after"],
         "maxAge": 3600,
     }
     assert otherwise == {"Ref": "AWS::NoValue"}
