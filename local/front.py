@@ -3,6 +3,7 @@
 /                        the page, and its files
 /dev/token?user=alice    a signed token of that user, as plain text
 /dev/info                {"model"}: `stand-in`, `local` (the small one: nonsense) or `real`
+/dev/tasks               the tasks, each with its schemas and example; see local/tasks/describe.py
 anything else            the deployed HTTP API, byte for byte
 """
 
@@ -11,6 +12,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, web
 from aiohttp.http_exceptions import BadHttpMessage
@@ -42,8 +44,15 @@ _UPSTREAM = web.AppKey("upstream", ClientSession)
 _SLOTS = web.AppKey("slots", asyncio.Semaphore)
 
 
-def application(api_url: str, token_of: Callable[[str], str], model: str) -> web.Application:
-    """The front of the API at `api_url`; `token_of(user)` may block, `model` is for the page."""
+def application(
+    api_url: str,
+    token_of: Callable[[str], str],
+    model: str,
+    *,
+    tasks: Callable[[], list[dict[str, Any]]] = list,
+) -> web.Application:
+    """The front of the API at `api_url`; `token_of(user)` and `tasks()` may block, `model` is for
+    the page."""
     app = web.Application(client_max_size=_LARGEST_BODY_BYTES)
 
     async def dev_token(request: web.Request) -> web.Response:
@@ -55,6 +64,10 @@ def application(api_url: str, token_of: Callable[[str], str], model: str) -> web
 
     async def dev_info(_: web.Request) -> web.Response:
         return web.json_response({"model": model})
+
+    async def dev_tasks(_: web.Request) -> web.Response:
+        found = await asyncio.to_thread(tasks)
+        return web.json_response(found, headers={"Cache-Control": "no-store"})
 
     async def proxy(request: web.Request) -> web.StreamResponse:
         return await _forward(request, api_url)
@@ -68,6 +81,7 @@ def application(api_url: str, token_of: Callable[[str], str], model: str) -> web
             ),
             web.get("/dev/token", dev_token),
             web.get("/dev/info", dev_info),
+            web.get("/dev/tasks", dev_tasks),
             web.route("*", r"/{path:[\s\S]*}", proxy),  # line ends too: it is matched unescaped
         ]
     )

@@ -30,6 +30,7 @@ from local.emulator import sam
 from local.emulator.stack import Deployment, DeploymentError, Emulator, EmulatorError
 from local.model.small.process import SmallModel
 from local.model.stand_in import StandIn
+from local.tasks.catalogue import Catalogue
 from local.toolchain import BUILD, TEMPLATE, ToolError
 
 # At once, ten jobs each. A job is better off waiting for one that is warm than for the emulator to
@@ -80,7 +81,10 @@ def serve(options: argparse.Namespace, listener: socket.socket, cleanup: ExitSta
     }
     deployment = emulator.deploy(TEMPLATE, parameters)
     deployment.put_model_key(model.key)
-    app = front.application(deployment.api_url, deployment.token, model.kind)
+    catalogue = Catalogue.read()
+    app = front.application(
+        deployment.api_url, deployment.token, model.kind, tasks=lambda: catalogue.tasks
+    )
     asyncio.run(_serve(deployment, app, listener, children, report))
 
 

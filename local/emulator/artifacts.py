@@ -54,8 +54,8 @@ def _zip_of(code: Code, report: Callable[[str], None]) -> Path:
         _compile(compiled)
         files = dict(_files(compiled, with_bytecode=True))
         if requirements := sources.get("requirements.txt"):
-            installed = _installed(requirements, report)
-            files = dict(_files(installed, with_bytecode=True)) | files
+            packages = installed(requirements, report)
+            files = dict(_files(packages, with_bytecode=True)) | files
         packed = Path(scratch) / "zip"
         _pack(packed, files, prefix="python/" if code.is_layer else "")
         packed.replace(target)
@@ -63,13 +63,14 @@ def _zip_of(code: Code, report: Callable[[str], None]) -> Path:
     return target
 
 
-def _installed(requirements: Path, report: Callable[[str], None]) -> Path:
+def installed(requirements: Path, report: Callable[[str], None] = lambda _: None) -> Path:
     """The folder with that file's packages, installed and compiled."""
     digest = _digest(list(_platform()), {"requirements.txt": requirements})
     folder = _CACHE / f"packages-{digest}"
     if folder.is_dir():
         return folder
     report(f"installing {requirements.parent.name}/requirements.txt")
+    _CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=_CACHE) as scratch:
         fresh = Path(scratch) / "packages"
         fresh.mkdir()

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from local import front
 from local.emulator.stack import Deployment
+from local.tasks.catalogue import Catalogue
 
 HOW_TO_INSTALL = "no Chromium on PATH; on Debian: apt-get install chromium fonts-noto-cjk"
 
@@ -42,7 +43,9 @@ def launched(executable: str) -> Iterator[Browser]:
 def served(deployment: Deployment, model: str = "stand-in") -> Iterator[str]:
     """The front of a deployment, as `make run` has it; its URL."""
     deployment.invoke("PushFunction", {"Records": []})  # a slow start would look like no push
-    app = front.application(deployment.api_url, deployment.token, model)
+    app = front.application(
+        deployment.api_url, deployment.token, model, tasks=lambda: Catalogue.read().tasks
+    )
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()

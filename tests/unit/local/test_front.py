@@ -91,3 +91,29 @@ def test_a_mistake_of_our_own_is_told(caplog: pytest.LogCaptureFixture) -> None:
     asyncio.run(asyncio.wait_for(ask(), 30))
 
     assert "the pool is gone" in caplog.text
+
+
+def test_the_tasks_are_served_as_they_are_at_that_moment() -> None:
+    tasks: list[dict[str, str]] = []
+
+    async def ask() -> list[bytes]:
+        runner = front.runner(
+            front.application("http://127.0.0.1:9", str, "stand-in", tasks=lambda: tasks)
+        )
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            bodies = []
+            for name in ("poem", "song"):
+                tasks[:] = [{"name": name}]
+                reader, writer = await asyncio.open_connection(*runner.addresses[0])
+                writer.write(_get(b"/dev/tasks", b"Connection: close"))
+                bodies.append((await reader.read()).partition(b"\r\n\r\n")[2])
+                writer.close()
+            return bodies
+        finally:
+            await runner.cleanup()
+
+    bodies = asyncio.run(asyncio.wait_for(ask(), 30))
+
+    assert bodies == [b'[{"name": "poem"}]', b'[{"name": "song"}]']
