@@ -7,7 +7,7 @@ into Unicode's composed form (NFC), unless that would take long.
 """
 
 import unicodedata
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from typing import Any
 
 from pydantic import ValidationError
@@ -24,10 +24,12 @@ MAX_COMPLAINT_CHARACTERS = 300  # it may quote the answer
 
 
 class InvalidAnswer(Exception):
-    """The answer cannot be delivered. `complaints` are worded for the model that has to mend it."""
+    """The answer cannot be delivered. `complaints` are worded for the model that has to mend it;
+    `types` are the validator's words for them, where it was the validator that complained."""
 
-    def __init__(self, *complaints: str) -> None:
+    def __init__(self, *complaints: str, types: Sequence[str] = ()) -> None:
         super().__init__("invalid answer")
+        self.types = tuple(types)
         self.complaints = tuple(
             complaint[:MAX_COMPLAINT_CHARACTERS].encode("utf-8", "replace").decode()
             for complaint in complaints[:MAX_COMPLAINTS]
@@ -50,7 +52,8 @@ def validated(task: AnyTask, request: TaskRequest, text: str) -> str:
         # case (2.13).
         result = task.result_model.model_validate_json(text)
     except ValidationError as error:
-        raise InvalidAnswer(*_type_complaints(error)) from None
+        types = [each["type"] for each in error.errors(include_url=False, include_input=False)]
+        raise InvalidAnswer(*_type_complaints(error), types=types) from None
     # The user's own words may hold markup: to leave that out would be to alter what was asked with.
     own = frozenset(text.casefold() for text in _texts(request.model_dump()))
     complaints = [*_text_complaints(document, own), *task.check(request, result)]

@@ -129,7 +129,7 @@ WITHIN = {
     "ground": ["clock", "errors", "tasks", "aws", "settings", "table"],
     "text": ["plain", "strict_json", "languages"],
     "task": ["models", "task", "registry", "__init__"],
-    "jobs": ["job", "item", "queue", "leases", "store", "admission"],
+    "jobs": ["job", "story", "item", "queue", "leases", "store", "admission"],
     "waiting": ["durations", "polling", "progress"],
     "books": ["ledger", "history"],
     "web": ["http", "messages", "push_tokens", "view"],
