@@ -21,7 +21,8 @@ from rich import box
 from rich.table import Table
 
 from bench.terminal import console
-from local.emulator.stack import Deployment, Emulator
+from local.emulator.deployment import Deployment
+from local.emulator.stack import Emulator
 from local.model.stand_in import StandIn
 from local.toolchain import TEMPLATE
 

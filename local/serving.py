@@ -27,17 +27,20 @@ from botocore.exceptions import ClientError as AwsError
 from local import front
 from local.child import Child, ChildError
 from local.emulator import sam
-from local.emulator.stack import Deployment, DeploymentError, Emulator, EmulatorError
+from local.emulator.deployment import Deployment
+from local.emulator.stack import DeploymentError, Emulator, EmulatorError
 from local.model.small.process import SmallModel
 from local.model.stand_in import StandIn
 from local.tasks.catalogue import Catalogue
 from local.toolchain import BUILD, TEMPLATE, ToolError
+from local.trace import Trace
 
 # At once, ten jobs each. A job is better off waiting for one that is warm than for the emulator to
 # start another one (seconds), unless a call of the model takes longer than that.
 _WORKERS = 2
 _WORKERS_OF_A_SLOW_MODEL = 6
 _SLOW_SECONDS = 5
+_TRACE_EVERY_SECONDS = 0.25
 # The rest is for sockets, and for whatever else events start.
 _LAMBDA_CONCURRENCY = front.UPSTREAM_CONCURRENCY + _WORKERS_OF_A_SLOW_MODEL + 8
 _ARCHITECTURES = {"aarch64": "arm64", "arm64": "arm64"}
@@ -77,15 +80,22 @@ def serve(options: argparse.Namespace, listener: socket.socket, cleanup: ExitSta
         "Architecture": _ARCHITECTURES.get(platform.machine(), "x86_64"),
         "WorkerMaximumConcurrency": model.workers,
         "ModelLadder": model.ladder,
+        "LogComplaints": "true",
         **dict(options.parameter),
     }
     deployment = emulator.deploy(TEMPLATE, parameters)
     deployment.put_model_key(model.key)
     catalogue = Catalogue.read()
+    trace = Trace(emulator.functions_log, show=lambda line: print(line, flush=True))
     app = front.application(
-        deployment.api_url, deployment.token, model.kind, tasks=lambda: catalogue.tasks
+        deployment.api_url,
+        deployment.token,
+        model.kind,
+        tasks=lambda: catalogue.tasks,
+        story=trace.story,
+        hosts=frozenset(options.host),
     )
-    asyncio.run(_serve(deployment, app, listener, children, report))
+    asyncio.run(_serve(deployment, app, listener, children, report, trace))
 
 
 async def _serve(
@@ -94,6 +104,7 @@ async def _serve(
     listener: socket.socket,
     children: list[Child],
     report: Report,
+    trace: Trace,
 ) -> None:
     """The front, until a signal comes. Raises Failed when a child has died."""
     stop = asyncio.Event()
@@ -108,6 +119,7 @@ async def _serve(
         stopping,
         asyncio.create_task(_watch(children, stop)),
         asyncio.create_task(_get_ready(deployment, url, report)),
+        asyncio.create_task(_follow(trace)),
     }
     try:
         while not stopping.done():
@@ -136,6 +148,13 @@ async def _watch(children: list[Child], stop: asyncio.Event) -> NoReturn:
         if never_interrupted and _blocks_interrupts(make):
             stop.set()
         await asyncio.sleep(0.3)
+
+
+async def _follow(trace: Trace) -> NoReturn:
+    """Show on the terminal what happens to the jobs."""
+    while True:
+        trace.read_on()
+        await asyncio.sleep(_TRACE_EVERY_SECONDS)
 
 
 def _blocks_interrupts(pid: int) -> bool:

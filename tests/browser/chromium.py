@@ -11,8 +11,9 @@ from aiohttp import web
 from playwright.sync_api import Browser, sync_playwright
 
 from local import front
-from local.emulator.stack import Deployment
+from local.emulator.deployment import Deployment
 from local.tasks.catalogue import Catalogue
+from local.trace import Trace
 
 HOW_TO_INSTALL = "no Chromium on PATH; on Debian: apt-get install chromium fonts-noto-cjk"
 
@@ -44,7 +45,11 @@ def served(deployment: Deployment, model: str = "stand-in") -> Iterator[str]:
     """The front of a deployment, as `make run` has it; its URL."""
     deployment.invoke("PushFunction", {"Records": []})  # a slow start would look like no push
     app = front.application(
-        deployment.api_url, deployment.token, model, tasks=lambda: Catalogue.read().tasks
+        deployment.api_url,
+        deployment.token,
+        model,
+        tasks=lambda: Catalogue.read().tasks,
+        story=Trace(deployment.emulator.functions_log).story,
     )
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
