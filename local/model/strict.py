@@ -13,6 +13,10 @@ type Json = dict[str, Any]
 def as_asked(value: Any, schema: Json) -> Any:
     """The value in the words of the schema. What the schema does not know stays as it is: wrong
     answers pass through here, too."""
+    properties = _resolved(schema, schema.get("$defs", {})).get("properties", {})
+    is_whole = isinstance(value, dict) and (not value or value.keys() & properties)
+    if len(properties) == 1 and not is_whole:  # only an object may stand at the root
+        value = {next(iter(properties)): value}
     return _written(value, schema, schema.get("$defs", {}))
 
 
@@ -39,8 +43,6 @@ def _object(value: Any, properties: Mapping[str, Json], known: Mapping[str, Json
         if isinstance(value, dict) and not isinstance(value.get(name), list):
             entries = value.items()
             return {name: [{"key": k, "value": _written(v, of_value, known)} for k, v in entries]}
-    elif len(properties) == 1 and (not isinstance(value, dict) or not properties.keys() & value):
-        value = {next(iter(properties)): value}
     if not isinstance(value, dict):
         return value
     asked = {name: _written(value.get(name), each, known) for name, each in properties.items()}
