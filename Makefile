@@ -68,6 +68,10 @@ requirements = $(UV) export --quiet --locked --only-group $(1) --no-hashes --no-
 openapi: setup  ## Write openapi.json as the code has it
 	@PYTHONPATH=layers/common $(PYTHON) -m openapi.document
 
+.PHONY: new-task
+new-task: setup  ## Begin a task of your own: NAME=… writes it, its test and its eval
+	@$(PYTHON) -m local.tasks.new_task '$(NAME)'
+
 N ?= 100000
 
 .PHONY: simulate

@@ -21,7 +21,7 @@ from local.toolchain import BUILD, emulator_python, keep_newest, run_tool, uv
 
 _CACHE = BUILD / "artifacts"
 _KEPT_ZIPS = 3  # of one name: a run and a test may use different states of the sources
-_RECIPE = "1"  # part of every hash: to be raised when this module builds differently
+_BUILT_AS = "1"  # part of every hash: to be raised when this module builds differently
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -117,7 +117,7 @@ def _digest(words: list[str], files: dict[str, Path]) -> str:
 
 
 def _platform() -> tuple[str, ...]:
-    return _RECIPE, sysconfig.get_platform(), sys.implementation.cache_tag or ""
+    return _BUILT_AS, sysconfig.get_platform(), sys.implementation.cache_tag or ""
 
 
 def _pack(target: Path, files: dict[str, Path], prefix: str) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -131,6 +132,31 @@ class Deployment:
         if "FunctionError" in answer:
             raise RuntimeError(f"{function}: {payload}")
         return json.loads(payload) if payload else None
+
+    def replace_code(self, zips: Mapping[str, Path]) -> None:
+        """Serve these zips, by logical id of a function or a layer, from the next invocation on;
+        those under way end with the code that they began with."""
+        client = self.emulator.client("lambda")
+        for name, path in zips.items():
+            stored = self.emulator.store(path)
+            if (name, "AWS::Lambda::Function") in {
+                (logical_id, kind) for logical_id, (kind, _) in self.resources.items()
+            }:
+                client.update_function_code(FunctionName=self.physical_id(name), **stored)
+                continue
+            layer = client.publish_layer_version(LayerName=name, Content=stored)
+            for function in map(self.physical_id, self.functions()):
+                used = client.get_function_configuration(FunctionName=function).get("Layers", [])
+                arns = [each["Arn"] for each in used]
+                is_this = [arn.split(":")[6] == name for arn in arns]
+                if any(is_this):
+                    new = layer["LayerVersionArn"]
+                    client.update_function_configuration(
+                        FunctionName=function,
+                        Layers=[
+                            new if this else arn for arn, this in zip(arns, is_this, strict=True)
+                        ],
+                    )
 
     def delete(self) -> None:
         """Take the stack away, with all that is in it."""

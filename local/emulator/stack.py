@@ -4,7 +4,7 @@
         deployment = emulator.deploy(TEMPLATE, {"DailyJobQuota": 5})
         deployment.put_model_key("any")
         token = deployment.token("alice")
-        requests.get(deployment.api_url + "/recipe/status/…", headers={"Authorization": …})
+        requests.get(deployment.api_url + "/poem/status/…", headers={"Authorization": …})
 
 The template is deployed as it stands, with its own IAM policies and its own user pool; see
 sam.py for what has to be said to the emulator in other words. Everything listens
@@ -165,6 +165,10 @@ class Emulator:
                 "\n".join([f"{stack_name} was not created:", *reasons])
             ) from error
         return Deployment(self, stack_name)
+
+    def store(self, file: Path) -> dict[str, str]:
+        """Put a file into S3; where it is then, as Lambda is told."""
+        return {"S3Bucket": _BUCKET, "S3Key": self._upload(file.name, file.read_bytes())}
 
     def wait_until_healthy(self) -> None:
         """Return once it answers; EmulatorError with the end of its log if it does not."""

@@ -1,13 +1,13 @@
 """The task files as a process of its own loads them: what they say, and what is wrong with them."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from local.tasks.catalogue import LAYER, Catalogue
+from local.tasks.catalogue import Catalogue
 from simmer.task import find_task
 from simmer.tasks import task_names
+from tests.unit.local.copied import layer_in
 
 GOOD = '''
 from simmer.task import Task, TaskRequest, TaskResult
@@ -36,8 +36,7 @@ TASK = Task(
 @pytest.fixture
 def layer(tmp_path: Path) -> Path:
     """A copy of the layer, with a task file that works beside those that are there."""
-    copy = tmp_path / "common"
-    shutil.copytree(LAYER, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    copy = layer_in(tmp_path)
     (copy / "simmer" / "tasks" / "poem.py").write_text(GOOD)
     return copy
 
