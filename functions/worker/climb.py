@@ -183,6 +183,7 @@ class Climb:
         """The rung's result after at most two calls, or why there is none."""
         if self._asked_at_ms:
             tell(Event.CLIMBED, self.job, model=rung.model)
+        rung = rung.capped(task.max_output_tokens)
         first = messages = prompt.first_ask(task, rung, self.job.request)
         max_output_tokens = rung.max_output_tokens
         for _ in range(2):

@@ -1,6 +1,7 @@
 """A job's story in the log: its events in order, joined by the job's id, without a user's word."""
 
 import asyncio
+import dataclasses
 import json
 import logging
 from typing import Any
@@ -12,6 +13,7 @@ from complaints import kinds
 from provider import Throttled
 from simmer.errors import DependencyUnavailable
 from simmer.jobs.story import Event
+from simmer.task import find_task
 from tests.unit.api import Api
 from tests.unit.clock import Clock
 from tests.unit.cloud import Cloud
@@ -191,3 +193,15 @@ def test_of_a_complaint_only_the_place_is_told_in_names_of_the_schema(
     complaint: str, kind: str
 ) -> None:
     assert kinds("recipe", [complaint], []) == [kind]
+
+
+def test_a_model_is_given_no_more_room_than_the_task_needs(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = dataclasses.replace(find_task("recipe"), max_output_tokens=700)
+    monkeypatch.setattr("climb.find_task", lambda _: task)
+    shop.admit()
+    provider = FakeProvider([truncated(), VALID])
+    shop.run(provider)
+
+    assert [asked.max_output_tokens for asked in provider.asked] == [700, 1400]
