@@ -90,7 +90,7 @@ def serve(options: argparse.Namespace, listener: socket.socket, cleanup: ExitSta
     reloader = Reloader(_tasks(report), report)
     deployment = emulator.deploy(TEMPLATE, parameters)
     deployment.put_model_key(model.key)
-    trace = Trace(emulator.functions_log, show=lambda line: print(line, flush=True))
+    trace = Trace(emulator.functions_log)
     app = front.application(
         deployment.api_url,
         deployment.token,
@@ -168,10 +168,14 @@ async def _watch(children: list[Child], stop: asyncio.Event) -> NoReturn:
         await asyncio.sleep(0.3)
 
 
-async def _follow(trace: Trace) -> NoReturn:
-    """Show on the terminal what happens to the jobs."""
+async def _follow(trace: Trace) -> None:
+    """Show on the terminal what happens to the jobs, for as long as somebody reads it."""
     while True:
-        trace.read_on()
+        if lines := trace.new_lines():
+            try:  # in a thread: whoever reads slowly must not hold up the front
+                await asyncio.to_thread(print, "\n".join(lines), flush=True)
+            except BrokenPipeError:
+                return
         await asyncio.sleep(_TRACE_EVERY_SECONDS)
 
 

@@ -5,8 +5,8 @@ trace.story("c928f6…")  →  [{"at": "…Z", "event": "model call", "model": "
 """
 
 import json
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections import OrderedDict, deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,23 +25,28 @@ _EVENT_SHOWN = 15
 
 
 class Trace:
-    """Reads the log on, as far as it is written, whenever it is asked; `show` gets a line for the
-    terminal of each new event."""
+    """Reads the log on, as far as it is written, whenever it is asked."""
 
-    def __init__(self, log: Path, show: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, log: Path) -> None:
         self._log = log
-        self._show = show
+        self._unshown: deque[str] = deque(maxlen=MAX_JOBS)
         self._file: BinaryIO | None = None
         self._rest = b""
         self._stories: OrderedDict[str, list[Json]] = OrderedDict()
 
     def story(self, job_id: str) -> list[Json]:
         """The events of a job so far, oldest first; empty when nothing is known of it."""
-        self.read_on()
+        self._read_on()
         return sorted(self._stories.get(job_id, []), key=lambda event: str(event["at"]))
 
-    def read_on(self) -> None:
-        """Take in what was written since the last time."""
+    def new_lines(self) -> list[str]:
+        """A line for the terminal of each event since the last time."""
+        self._read_on()
+        lines = list(self._unshown)
+        self._unshown.clear()
+        return lines
+
+    def _read_on(self) -> None:
         if self._file is None:
             try:
                 self._file = self._log.open("rb")
@@ -69,7 +74,7 @@ class Trace:
         self._stories.move_to_end(job_id)
         if len(self._stories) > MAX_JOBS:
             self._stories.popitem(last=False)
-        self._show(line_of(job_id, event))
+        self._unshown.append(line_of(job_id, event))
 
 
 def line_of(job_id: str, event: Mapping[str, Any]) -> str:

@@ -85,7 +85,7 @@ def test_neither_jobs_nor_events_are_kept_without_end(log: Path) -> None:
 
 
 def test_each_event_is_one_short_line_on_the_terminal(log: Path) -> None:
-    shown: list[str] = []
+    trace = Trace(log)
     log.write_text(
         logged("job claimed", queueSeconds=0.25)
         + logged(
@@ -101,15 +101,16 @@ def test_each_event_is_one_short_line_on_the_terminal(log: Path) -> None:
         + logged("answer rejected", because=["recipes.0.servings: must be 2"], kinds=["x check"])
         + logged("job failed", code="invalid_output")
     )
-    Trace(log, shown.append).read_on()
 
-    assert shown == [
+    assert trace.new_lines() == [
         "09:30:00  c928f6  recipe        job claimed      after 0.2 s in the queue",
         "09:30:00  c928f6  recipe        model call       "
         "small, stop, 4.2 s, 260 + 90 tokens, $0.0013",
         "09:30:00  c928f6  recipe        answer rejected  because recipes.0.servings: must be 2",
         "09:30:00  c928f6  recipe        job failed       invalid_output",
     ]
+    trace.story(JOB)
+    assert trace.new_lines() == []
 
 
 def test_a_complaint_that_holds_line_ends_is_still_one_line() -> None:
