@@ -3,6 +3,7 @@
 In a copy of the repository, so that files can be written, broken and removed while it runs.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -114,7 +115,7 @@ def test_the_generic_tests_pass(copy: Path) -> None:
         process = subprocess.run(
             [sys.executable, *command],
             cwd=copy,
-            env={"PYTHONPATH": "layers/common", "PATH": "/usr/bin:/bin"},
+            env={**os.environ, "PYTHONPATH": "layers/common"},
             capture_output=True,
             text=True,
         )
