@@ -29,14 +29,13 @@ from typing import Any
 
 from aiohttp import web
 
+from local.model import MODELS
 from local.model.chat import Order, Tasks, order_of, text_of
 from local.model.contents import CONTENTS, Content, content_of
 from local.model.faults import FAULTS
 from local.model.own import all_kinds
 
 type Json = dict[str, Any]
-
-MODELS = ("stand-in-small", "stand-in-large")
 
 _DELAY_SPREAD = 0.3  # an answer takes the mean time, give or take this share of it
 _BYTES_A_TOKEN = 4

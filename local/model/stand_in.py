@@ -18,7 +18,7 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 from local.child import Child
-from local.model.server import MODELS
+from local.model import MODELS
 from local.toolchain import BUILD, REPOSITORY
 
 
