@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from local.emulator.sam import Code
-from local.toolchain import BUILD, emulator_python, keep_newest, run_tool, uv
+from local.toolchain import BUILD, ToolError, emulator_python, keep_newest, run_tool, uv
 
 _CACHE = BUILD / "artifacts"
 _KEPT_ZIPS = 3  # of one name: a run and a test may use different states of the sources
@@ -51,7 +51,8 @@ def _zip_of(code: Code, report: Callable[[str], None]) -> Path:
         for name, source in sources.items():
             (compiled / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, compiled / name)
-        _compile(compiled)
+        with suppress(ToolError):  # a file that is wrong goes as it is: whoever loads it says why
+            _compile(compiled)
         files = dict(_files(compiled, with_bytecode=True))
         if requirements := sources.get("requirements.txt"):
             packages = installed(requirements, report)
