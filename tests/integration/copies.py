@@ -20,7 +20,7 @@ from local.toolchain import BUILD, REPOSITORY, emulator_python
 _NOT_COPIED = (".git", ".venv", ".build", "__pycache__", "node_modules", ".*_cache", "*.pyc")
 # What is built there is built here once, for it takes long: the emulator, the packages.
 _SHARED = ("emulator-venv", "artifacts", "uv-venv")
-_WITHIN_SECONDS = 180  # only a hang takes so long
+_WITHIN_SECONDS = 120  # only a hang takes so long
 
 POEM = '''\
 """Poems on a topic."""
