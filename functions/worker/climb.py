@@ -183,9 +183,9 @@ class Climb:
         """The rung's result after at most two calls, or why there is none."""
         if self._asked_at_ms:
             tell(Event.CLIMBED, self.job, model=rung.model)
-        rung = rung.capped(task.max_output_tokens)
+        capped = rung.capped(task.max_output_tokens)
         first = messages = prompt.first_ask(task, rung, self.job.request)
-        max_output_tokens = rung.max_output_tokens
+        max_output_tokens = capped.max_output_tokens
         for _ in range(2):
             answer = await self._call(rung, task, messages, max_output_tokens)
             match answer.ending:
@@ -196,10 +196,10 @@ class Climb:
                 case "malformed":
                     messages = first
                 case "truncated":
-                    if rung.larger_cap is None:
+                    if capped.larger_cap is None:
                         break
                     # The same question with more room: shown its errors it would be cut again.
-                    messages, max_output_tokens = first, rung.larger_cap
+                    messages, max_output_tokens = first, capped.larger_cap
                 case "stop":
                     try:
                         # In a thread: the loop beats the hearts of the other jobs.

@@ -89,9 +89,10 @@ class Tasks:
             for file in sorted(Path(simmer.__path__[0]).rglob("*.py"))
         )
         if self._known is None or state != self._state:
-            if self._known is not None:
+            before = self._known or {}
+            if before:
                 _forget()
-            self._state, self._known = state, _load()
+            self._state, self._known = state, _load(before)
         return self._known
 
 
@@ -101,8 +102,8 @@ def _forget() -> None:
     importlib.invalidate_caches()
 
 
-def _load() -> dict[str, Any]:
-    """Every task that can be loaded."""
+def _load(before: dict[str, Any]) -> dict[str, Any]:
+    """Every task; one that cannot be loaded as it was before, which is still served."""
     registry = importlib.import_module("simmer.task")
     names = importlib.import_module("simmer.tasks").task_names()
     tasks = {}
@@ -111,4 +112,6 @@ def _load() -> dict[str, Any]:
             tasks[name] = registry.find_task(name)
         except Exception as error:  # whatever a file may raise: its author is told elsewhere
             print(f"task {name} cannot be loaded: {error}", flush=True)
+            if name in before:
+                tasks[name] = before[name]
     return tasks
