@@ -173,7 +173,8 @@ AROUND = sorted(
     path
     for folder in ("local", "openapi", "bench")
     for path in (ROOT / folder).rglob("*.py")
-    if path.name not in ("ladder.py", "small_model.py", "tokens.py", "try_provider.py", "workload.py")
+    if path.name
+    not in ("ladder.py", "small_model.py", "tokens.py", "try_provider.py", "workload.py")
 )
 OF_THE_RECIPE_TASK = "recipe.py"
 
