@@ -13,6 +13,8 @@ PORT ?= 3000
 MODEL_DELAY ?= 4
 # `local` is a real but tiny model, downloaded when it is first asked for.
 MODEL ?=
+# Names beside 127.0.0.1 and localhost under which it is reached, such as a tunnel's: name:port
+HOSTS ?=
 # Parameters of template.yaml; empty means its own default.
 ALLOWED_ORIGINS ?=
 CACHE_SCOPE ?=
@@ -23,7 +25,7 @@ MODEL_LADDER ?=
 .PHONY: run
 run: setup  ## Serve everything on this machine: PORT=3000 MODEL_DELAY=4; MODEL=local is a real small model
 	@UV='$(UV)' exec $(PYTHON) -m local.run --port '$(PORT)' --model-delay '$(MODEL_DELAY)' \
-	  $(if $(MODEL),--model '$(MODEL)') \
+	  $(if $(MODEL),--model '$(MODEL)') $(foreach host,$(HOSTS),--host '$(host)') \
 	  $(if $(ALLOWED_ORIGINS),--parameter 'AllowedOrigins=$(ALLOWED_ORIGINS)') \
 	  $(if $(CACHE_SCOPE),--parameter 'CacheScope=$(CACHE_SCOPE)') \
 	  $(if $(DAILY_JOB_QUOTA),--parameter 'DailyJobQuota=$(DAILY_JOB_QUOTA)') \
@@ -69,6 +71,10 @@ requirements = $(UV) export --quiet --locked --only-group $(1) --no-hashes --no-
 .PHONY: openapi
 openapi: setup  ## Write openapi.json as the code has it
 	@PYTHONPATH=layers/common $(PYTHON) -m openapi.document
+
+.PHONY: new-task
+new-task: setup  ## Begin a task of your own: NAME=… writes it, its test and its eval
+	@$(PYTHON) -m local.tasks.new_task '$(NAME)'
 
 N ?= 100000
 

@@ -27,10 +27,12 @@ from bench.workload import admitted, raw_requests, recipes_for
 from climb import Climb, Completed, Failed
 from ladder import Ladder, Rung
 from local.emulator import sam
-from local.model.server import CONTENTS, Order
+from local.model.chat import Order
+from local.model.contents import content_of
 from local.toolchain import TEMPLATE
 from provider import Answer, Provider
 from simmer.jobs.job import Job, Usage
+from simmer.task import find_task
 from tests.fuzz.judge import objections
 
 WRONG = (
@@ -90,7 +92,8 @@ class ScriptedProvider(Provider):
     ) -> Answer:
         kind = self.fate.wrong(self.job, rung.model, self.calls[rung.model]) or "ok"
         self.calls[rung.model] += 1
-        content = CONTENTS[kind](Order(json.loads(self.request), recipes_for(self.request)))
+        good = {"recipes": recipes_for(self.request)}
+        content = content_of(kind, Order(find_task("recipe"), json.loads(self.request), given=good))
         self.said = content.text or ""
         ending: Literal["truncated", "stop"] = (
             "truncated" if content.finish_reason == "length" else "stop"

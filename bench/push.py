@@ -21,9 +21,12 @@ from rich import box
 from rich.table import Table
 
 from bench.terminal import console
-from local.emulator.stack import Deployment, Emulator
+from local.emulator.deployment import Deployment
+from local.emulator.stack import Emulator
 from local.model.stand_in import StandIn
 from local.toolchain import TEMPLATE
+from simmer.task import find_task
+from simmer.tasks import task_names
 
 STATUS_ROUTE = "GET /{task}/status/{jobId}"
 TERMINAL = ("completed", "failed", "cancelled")
@@ -32,8 +35,10 @@ GIVE_UP_SECONDS = 120
 
 async def told_after_ms(deployment: Deployment, http: ClientSession, number: int) -> float:
     """One job: from its end to the moment its client knows."""
-    body = {"ingredients": [f"bench {number}"], "count": 1}
-    async with http.post(f"{deployment.api_url}/recipe/generate", json=body) as answer:
+    task = find_task(min(task_names()))
+    url = f"{deployment.api_url}/{task.name}/generate"
+    fresh = {"Idempotency-Key": f"bench-{number}"}  # or the answers after the first were stored
+    async with http.post(url, json=dict(task.example), headers=fresh) as answer:
         accepted = await answer.json()
         assert answer.status == 202, accepted
     subscribe = {

@@ -4,7 +4,7 @@ import json
 import random
 from typing import Any
 
-from local.model.recipes import cook
+from local.model.own.recipe import cook
 from simmer.tasks.recipe import TASK
 
 type Json = dict[str, Any]

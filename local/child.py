@@ -23,13 +23,15 @@ class ChildError(RuntimeError):
 class Child:
     """`python -m <module> <arguments>` under guard.py, its output in a log file.
 
+    `module` may be the path of a Python file, too.
+
     It gets `environment` and nothing of ours, and dies with us even if we are killed.
     """
 
     def __init__(
         self, python: Path, module: str, *arguments: str, environment: dict[str, str], log: Path
     ) -> None:
-        self.name = module
+        self.name = Path(module).stem if module.endswith(".py") else module
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:

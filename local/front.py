@@ -3,6 +3,8 @@
 /                        the page, and its files
 /dev/token?user=alice    a signed token of that user, as plain text
 /dev/info                {"model"}: `stand-in`, `local` (the small one: nonsense) or `real`
+/dev/tasks               the tasks, each with its schemas and example; see local/tasks/describe.py
+/dev/trace/{jobId}       what the functions have logged of a job, see local/trace.py
 anything else            the deployed HTTP API, byte for byte
 """
 
@@ -11,13 +13,17 @@ import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector, web
 from aiohttp.http_exceptions import BadHttpMessage
+from aiohttp.typedefs import Handler, Middleware
 from multidict import CIMultiDict
 from yarl import URL
 
 from local.toolchain import REPOSITORY
+
+type Json = dict[str, Any]
 
 # As many processes of submit and of status are warm from the start. The emulator lets no request
 # wait for one of them (tens of ms) but starts another one (seconds). So requests wait here.
@@ -42,9 +48,19 @@ _UPSTREAM = web.AppKey("upstream", ClientSession)
 _SLOTS = web.AppKey("slots", asyncio.Semaphore)
 
 
-def application(api_url: str, token_of: Callable[[str], str], model: str) -> web.Application:
-    """The front of the API at `api_url`; `token_of(user)` may block, `model` is for the page."""
-    app = web.Application(client_max_size=_LARGEST_BODY_BYTES)
+def application(
+    api_url: str,
+    token_of: Callable[[str], str],
+    model: str,
+    *,
+    tasks: Callable[[], list[Json]] = list,
+    story: Callable[[str], list[Json]] = lambda _: [],
+    hosts: frozenset[str] = frozenset(),
+) -> web.Application:
+    """The front of the API at `api_url`; `token_of(user)` and `tasks()` may block, `model` is for
+    the page, `story(job_id)` has the events of a job. `hosts` are served beside those of this
+    machine, each as it stands in a Host header."""
+    app = web.Application(client_max_size=_LARGEST_BODY_BYTES, middlewares=[_only_for(hosts)])
 
     async def dev_token(request: web.Request) -> web.Response:
         user = request.query.get("user", "")
@@ -55,6 +71,14 @@ def application(api_url: str, token_of: Callable[[str], str], model: str) -> web
 
     async def dev_info(_: web.Request) -> web.Response:
         return web.json_response({"model": model})
+
+    async def dev_tasks(_: web.Request) -> web.Response:
+        found = await asyncio.to_thread(tasks)
+        return web.json_response(found, headers={"Cache-Control": "no-store"})
+
+    async def dev_trace(request: web.Request) -> web.Response:
+        events = story(request.match_info["job_id"])
+        return web.json_response(events, headers={"Cache-Control": "no-store"})
 
     async def proxy(request: web.Request) -> web.StreamResponse:
         return await _forward(request, api_url)
@@ -68,6 +92,8 @@ def application(api_url: str, token_of: Callable[[str], str], model: str) -> web
             ),
             web.get("/dev/token", dev_token),
             web.get("/dev/info", dev_info),
+            web.get("/dev/tasks", dev_tasks),
+            web.get("/dev/trace/{job_id}", dev_trace),
             web.route("*", r"/{path:[\s\S]*}", proxy),  # line ends too: it is matched unescaped
         ]
     )
@@ -90,6 +116,21 @@ def runner(app: web.Application) -> web.AppRunner:
 
 def _is_ours(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], BadHttpMessage))
+
+
+def _only_for(hosts: frozenset[str]) -> Middleware:
+    """Refuse every other Host: a page whose name its owner lets point to 127.0.0.1 would be of one
+    origin with us, and could ask for anybody's token."""
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        port = request.transport.get_extra_info("sockname")[1] if request.transport else 0
+        ours = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
+        if request.headers.get("Host", "").lower() not in ours | hosts:
+            return _refuse(421, "This host is not served here: HOSTS=name:port lets it in")
+        return await handler(request)
+
+    return check
 
 
 def _page_file(path: Path) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

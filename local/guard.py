@@ -1,8 +1,8 @@
 """Runs a Python module so that it cannot outlive whoever started it.
 
-`python guard.py <module>`: the starter keeps the other end of stdin open and never writes.
-When it is gone, however it went, this end reads the end of file, and the whole process group
-(the module and every process it made) is killed. Standard library only: it runs in the
+`python guard.py <module or file.py>`: the starter keeps the other end of stdin open and never
+writes. When it is gone, however it went, this end reads the end of file, and the whole process
+group (the module and every process it made) is killed. Standard library only: it runs in the
 emulator's interpreter as well as in ours.
 """
 
@@ -25,4 +25,7 @@ if __name__ == "__main__":
         sys.exit("guard.py must lead its own process group")
     threading.Thread(target=_die_with_starter, daemon=True).start()
     sys.argv = sys.argv[1:]
-    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    if sys.argv[0].endswith(".py"):
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    else:
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

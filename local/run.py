@@ -55,6 +55,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--model", choices=["local"], help="the small one that runs right here")
     parser.add_argument("--model-delay", type=float, default=4.0, metavar="SECONDS")
     parser.add_argument(
+        "--host",
+        action="append",
+        default=[],
+        type=str.lower,
+        metavar="NAME:PORT",
+        help="a further Host that is served, such as a tunnel's",
+    )
+    parser.add_argument(
         "--parameter",
         action="append",
         default=[],

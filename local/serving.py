@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import platform
+import shlex
 import signal
 import socket
 import subprocess
@@ -29,22 +30,29 @@ from botocore.exceptions import ClientError as AwsError
 from local import front
 from local.child import Child, ChildError
 from local.emulator import sam
-from local.emulator.stack import Deployment, DeploymentError, Emulator, EmulatorError
+from local.emulator.deployment import Deployment
+from local.emulator.stack import DeploymentError, Emulator, EmulatorError
 from local.model.small.process import SmallModel
 from local.model.stand_in import StandIn
+from local.reload import Reloader
+from local.tasks.catalogue import LAYER, Catalogue
 from local.toolchain import BUILD, REPOSITORY, TEMPLATE, ToolError
+from local.trace import Trace
 
 # At once, ten jobs each. A job is better off waiting for one that is warm than for the emulator to
 # start another one (seconds), unless a call of the model takes longer than that.
 _WORKERS = 2
 _WORKERS_OF_A_SLOW_MODEL = 6
 _SLOW_SECONDS = 5
+_TRACE_EVERY_SECONDS = 0.25
 # The rest is for sockets, and for whatever else events start.
 _LAMBDA_CONCURRENCY = front.UPSTREAM_CONCURRENCY + _WORKERS_OF_A_SLOW_MODEL + 8
 _ARCHITECTURES = {"aarch64": "arm64", "arm64": "arm64"}
 
 # Where a shell in the repository finds the address: `API=$(cat .build/url)`.
 URL_FILE = BUILD / "url"
+
+TASKS = (LAYER / "simmer" / "tasks").relative_to(REPOSITORY)
 
 type Report = Callable[[str], None]
 
@@ -92,12 +100,34 @@ def serve(options: argparse.Namespace, listener: socket.socket, cleanup: ExitSta
         "Architecture": _ARCHITECTURES.get(platform.machine(), "x86_64"),
         "WorkerMaximumConcurrency": model.workers,
         "ModelLadder": model.ladder,
+        "LogComplaints": "true",
         **dict(options.parameter),
     }
+    reloader = Reloader(_tasks(report), report)
     deployment = emulator.deploy(TEMPLATE, parameters)
     deployment.put_model_key(model.key)
-    app = front.application(deployment.api_url, deployment.token, model.kind)
-    asyncio.run(_serve(deployment, app, listener, children, report))
+    trace = Trace(emulator.functions_log)
+    app = front.application(
+        deployment.api_url,
+        deployment.token,
+        model.kind,
+        tasks=lambda: reloader.catalogue.tasks,
+        story=trace.story,
+        hosts=frozenset(options.host),
+    )
+    asyncio.run(_serve(deployment, app, listener, children, report, trace, reloader))
+
+
+def _tasks(report: Report) -> Catalogue:
+    """The tasks to be served; Failed if there is none, and a report of those that cannot be."""
+    catalogue = Catalogue.read()
+    problems = "\n\n".join(map(str, catalogue.problems))
+    if not catalogue.tasks:
+        why = problems or "layers/common/simmer/tasks is empty; `make new-task NAME=…` writes one"
+        raise Failed(f"there is no task to serve:\n{why}")
+    if problems:
+        report(f"not served, until it is mended:\n\n{problems}\n")
+    return catalogue
 
 
 async def _serve(
@@ -106,6 +136,8 @@ async def _serve(
     listener: socket.socket,
     children: list[Child],
     report: Report,
+    trace: Trace,
+    reloader: Reloader,
 ) -> None:
     """The front, until a signal comes. Raises Failed when a child has died."""
     stop = asyncio.Event()
@@ -119,7 +151,9 @@ async def _serve(
     waiting: set[asyncio.Task[Any]] = {
         stopping,
         asyncio.create_task(_watch(children, stop)),
-        asyncio.create_task(_get_ready(deployment, url, report)),
+        asyncio.create_task(_get_ready(deployment, url, reloader.catalogue.tasks[0], report)),
+        asyncio.create_task(_follow(trace)),
+        asyncio.create_task(reloader.watch(deployment)),
     }
     try:
         while not stopping.done():
@@ -150,6 +184,17 @@ async def _watch(children: list[Child], stop: asyncio.Event) -> NoReturn:
         await asyncio.sleep(0.3)
 
 
+async def _follow(trace: Trace) -> None:
+    """Show on the terminal what happens to the jobs, for as long as somebody reads it."""
+    while True:
+        if lines := trace.new_lines():
+            try:  # in a thread: whoever reads slowly must not hold up the front
+                await asyncio.to_thread(print, "\n".join(lines), flush=True)
+            except BrokenPipeError:
+                return
+        await asyncio.sleep(_TRACE_EVERY_SECONDS)
+
+
 def _blocks_interrupts(pid: int) -> bool:
     """Whether a process is handling a SIGINT, as far as that is to be seen (on Linux)."""
     try:
@@ -160,9 +205,12 @@ def _blocks_interrupts(pid: int) -> bool:
     return bool(blocked >> (signal.SIGINT - 1) & 1)
 
 
-async def _get_ready(deployment: Deployment, url: str, report: Report) -> None:
-    """Ask real questions through the front, which also starts the processes of the functions;
-    then say that it is ready."""
+async def _get_ready(
+    deployment: Deployment, url: str, task: dict[str, Any], report: Report
+) -> None:
+    """Ask real questions of that task through the front, which also starts the processes of the
+    functions; then say that it is ready."""
+    name = task["name"]
     report("warming up")
     async with ClientSession(url) as client:
 
@@ -175,7 +223,7 @@ async def _get_ready(deployment: Deployment, url: str, report: Report) -> None:
 
         async with client.get("/dev/token", params={"user": "warm-up"}) as answer:
             headers = {"Authorization": f"Bearer {await answer.text()}"}
-        ask = partial(expect, headers=headers)
+        ask = partial(expect, headers={**headers, "Content-Type": "application/json"})
         processes = range(front.UPSTREAM_CONCURRENCY)
         empty: dict[str, Any] = {"Records": []}
         await asyncio.gather(
@@ -183,24 +231,27 @@ async def _get_ready(deployment: Deployment, url: str, report: Report) -> None:
                 asyncio.to_thread(deployment.invoke, "WorkerFunction", empty)
                 for _ in range(_WORKERS)
             ),
-            *(ask(422, "POST", "/recipe/generate", json={}) for _ in processes),
-            *(ask(404, "GET", "/recipe/status/none") for _ in processes),
-            ask(404, "POST", "/recipe/cancel/none"),
+            # An empty body is no request to any task.
+            *(ask(400, "POST", f"/{name}/generate", data=b"") for _ in processes),
+            *(ask(404, "GET", f"/{name}/status/none") for _ in processes),
+            ask(404, "POST", f"/{name}/cancel/none"),
             asyncio.to_thread(deployment.invoke, "PushFunction", empty),
         )
     report("all is up")
     URL_FILE.write_text(f"{url}\n")
-    print(_welcome(url), flush=True)
+    print(_welcome(url, task), flush=True)
 
 
-def _welcome(url: str) -> str:
+def _welcome(url: str, task: dict[str, Any]) -> str:
+    example = shlex.quote(json.dumps(task["example"], ensure_ascii=False))
     return f"""\
 ready {url}
 
   the demo page   {url}/
   by hand         TOKEN=$(curl -s '{url}/dev/token?user=alice')
-                  curl -i {url}/recipe/generate -H "Authorization: Bearer $TOKEN" \\
-                    --json '{{"ingredients": ["두부", "김치"]}}'
+                  curl -i {url}/{task["name"]}/generate -H "Authorization: Bearer $TOKEN" \\
+                    --json {example}
+  the tasks       {TASKS}; what is saved there is served
   logs            {BUILD / "logs"}
   to stop         Ctrl-C
 """

@@ -56,7 +56,7 @@ def keep_newest(count: int, files: Iterable[Path]) -> None:
 
 def uv() -> str:
     """The uv to call: the one that called us, that of the Makefile, or the one on PATH."""
-    found = os.environ.get("UV") or shutil.which("uv")
+    found = os.environ.get("UV") or shutil.which("uv") or shutil.which(BUILD / "uv-venv/bin/uv")
     if not found:
         raise ToolError("uv is not on PATH; `make setup` finds or installs it")
     return str(REPOSITORY / found)  # the Makefile's own is told relative to it

@@ -10,11 +10,12 @@ from simmer.jobs.admission import Submission, submit
 from simmer.jobs.job import JobStatus
 from simmer.jobs.queue import JobQueue
 from simmer.jobs.store import JobStore
+from simmer.jobs.story import Event, tell
 from simmer.settings import SubmitSettings
 from simmer.tasks import known_task
 from simmer.waiting.progress import poll_after_ms
+from simmer.web import http
 from simmer.web.http import (
-    Event,
     Response,
     caller,
     header,
@@ -46,7 +47,7 @@ _push_tokens = cache(PushTokens.connect)
 
 
 @http_endpoint
-def handler(event: Event, context: Any) -> Response:
+def handler(event: http.Event, context: Any) -> Response:
     task = known_task(path_parameter(event, "task"))  # before the body: a wrong path says so
     now_ms = clock.now_ms()
     submission = Submission(
@@ -57,9 +58,12 @@ def handler(event: Event, context: Any) -> Response:
         idempotency_key=header(event, "idempotency-key"),
     )
     store, queue, settings = _wiring()
-    job = submit(submission, store, queue, settings, now_ms, _history().durations).job
+    admission = submit(submission, store, queue, settings, now_ms, _history().durations)
+    job = admission.job
     if job.status is JobStatus.COMPLETED:
+        tell(Event.CACHED, job)
         return json_response(200, cached_view(job))
+    tell(Event.ADMITTED if admission.is_new else Event.JOINED, job)
     headers = {"location": relative_status_path(job), **retry_after(poll_after_ms(job, now_ms))}
     push = push_offer(_push_tokens, settings, job, now_ms)
     return json_response(202, submitted_view(job, push), headers)

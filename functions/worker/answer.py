@@ -8,7 +8,7 @@ form (NFC), unless that would take long.
 """
 
 import unicodedata
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from typing import Any
 
 from providers.unwrap import unwrapped
@@ -22,10 +22,12 @@ MAX_COMPLAINT_CHARACTERS = 300  # it may quote the answer
 
 
 class InvalidAnswer(Exception):
-    """The answer cannot be delivered. `complaints` are worded for the model that has to mend it."""
+    """The answer cannot be delivered. `complaints` are worded for the model that has to mend it;
+    `types` are the validator's words for them, where it was the validator that complained."""
 
-    def __init__(self, *complaints: str) -> None:
+    def __init__(self, *complaints: str, types: Sequence[str] = ()) -> None:
         super().__init__("invalid answer")
+        self.types = tuple(types)
         self.complaints = tuple(
             complaint[:MAX_COMPLAINT_CHARACTERS].encode("utf-8", "replace").decode()
             for complaint in complaints[:MAX_COMPLAINTS]
@@ -38,7 +40,7 @@ def validated(task: AnyTask, request: TaskRequest, text: str) -> str:
     try:
         answer = read_answer(task.result_model, text)
     except Misfit as misfit:
-        raise InvalidAnswer(*misfit.complaints) from None
+        raise InvalidAnswer(*misfit.complaints, types=misfit.types) from None
     # The user's own words may hold markup: to leave that out would be to alter what was asked with.
     own = frozenset(text.casefold() for text in _texts(request.model_dump(mode="json")))
     complaints = [*_text_complaints(answer.document, own), *task.check(request, answer.result)]

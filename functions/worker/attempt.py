@@ -18,9 +18,10 @@ from ladder import Ladder
 from provider import Provider
 from simmer import clock
 from simmer.errors import DependencyUnavailable
-from simmer.jobs.job import CLOCK_SKEW_MS, LAST_WRITE_MS, ErrorCode, Job, Usage
+from simmer.jobs.job import CLOCK_SKEW_MS, LAST_WRITE_MS, ErrorCode, Job, JobStatus, Usage
 from simmer.jobs.leases import LeaseLost, LeaseStore
 from simmer.jobs.queue import JobQueue
+from simmer.jobs.story import Event, tell
 from simmer.settings import WorkerSettings
 from simmer.waiting.progress import takes_longer_than_usual
 
@@ -106,6 +107,7 @@ class Attempt:
             job=self.job,
             seconds_for_a_call=self._seconds_for_a_call,
             budget=self.tools.books.budget,
+            logs_complaints=self.tools.settings.log_complaints,
         )
 
     async def run(self) -> bool:
@@ -140,7 +142,7 @@ class Attempt:
             try:
                 await asyncio.to_thread(self.tools.leases.heartbeat, self.job, next_end_ms)
             except LeaseLost as lost:
-                logger.info("lease lost", extra={"jobId": self.job.job_id})
+                tell(Event.LEASE_LOST, self.job)
                 return DONE if lost.job is None or is_over(lost.job) else STAYS
             except DependencyUnavailable:
                 if clock.now_ms() >= lease_ends_at_ms:
@@ -207,6 +209,7 @@ class Attempt:
         )
         if released is STAYS:
             return STAYS
+        tell(Event.GIVEN_BACK, self.job, delaySeconds=delay_seconds)
         try:
             await asyncio.to_thread(self.tools.queue.send, self.job, delay_seconds)
         except DependencyUnavailable:
@@ -222,8 +225,10 @@ class Attempt:
         for tried in range(WRITE_TRIES):
             try:
                 self.climb.job = await asyncio.to_thread(write)
+                _tell_end(self.climb.job)
                 return DONE
             except LeaseLost as lost:
+                tell(Event.LEASE_LOST, self.job)
                 return DONE if lost.job is None or is_over(lost.job) else STAYS
             except DependencyUnavailable:
                 await asyncio.sleep(0.25 * 2**tried)
@@ -250,6 +255,14 @@ class Attempt:
         if seconds < MIN_CALL_SECONDS:
             raise OutOfTime
         return seconds
+
+
+def _tell_end(job: Job) -> None:
+    seconds = (clock.now_ms() - job.created_at_ms) / 1000
+    if job.status is JobStatus.COMPLETED:
+        tell(Event.STORED, job, seconds=seconds)
+    if job.status is JobStatus.FAILED:
+        tell(Event.FAILED, job, code=job.error_code, seconds=seconds)
 
 
 def is_over(job: Job) -> bool:

@@ -28,6 +28,7 @@ every path ends.
 import asyncio
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from aws_lambda_powertools import Logger
 from openai.types.chat import ChatCompletionMessageParam
@@ -35,6 +36,7 @@ from openai.types.chat import ChatCompletionMessageParam
 import prompt
 from answer import InvalidAnswer, validated
 from books import Budget
+from complaints import kinds
 from ladder import Ladder, Rung
 from prices import priced
 from provider import Provider, delay_seconds
@@ -50,6 +52,7 @@ from providers.outcomes import (
 from providers.unwrap import unwrapped
 from simmer import clock
 from simmer.jobs.job import ErrorCode, Job, Usage
+from simmer.jobs.story import Event, tell
 from simmer.task import AnyTask, TaskRequest, find_task
 
 # What a model writes while nobody counts, to estimate a call that was broken off.
@@ -107,6 +110,8 @@ class Climb:
     (of all answered calls, the useless ones too) and `rung` (the first that may still bring a
     result) are right at any moment, so that they can be kept when the climb is broken off.
     `answered_by` is the model of the result.
+    `logs_complaints` has the complaints themselves logged, which may quote what the user sent: for
+    a developer's machine only.
     """
 
     ladder: Ladder
@@ -117,6 +122,8 @@ class Climb:
     usage_by_model: dict[str, Usage] = field(default_factory=dict)
     rung: int = 0
     answered_by: str | None = None
+    logs_complaints: bool = False
+    _asked_at_ms: int = 0
 
     @property
     def usage(self) -> Usage:
@@ -174,8 +181,11 @@ class Climb:
 
     async def _ask_rung(self, rung: Rung, task: AnyTask, request: TaskRequest) -> str:
         """The rung's result after at most two calls, or why there is none."""
+        if self._asked_at_ms:
+            tell(Event.CLIMBED, self.job, model=rung.model)
+        capped = rung.capped(task.max_output_tokens)
         first = messages = prompt.first_ask(task, rung, self.job.request)
-        max_output_tokens = rung.max_output_tokens
+        max_output_tokens = capped.max_output_tokens
         for _ in range(2):
             answer = await self._call(rung, task, messages, max_output_tokens)
             match answer.ending:
@@ -186,15 +196,16 @@ class Climb:
                 case "malformed":
                     messages = first
                 case "truncated":
-                    if rung.larger_cap is None:
+                    if capped.larger_cap is None:
                         break
                     # The same question with more room: shown its errors it would be cut again.
-                    messages, max_output_tokens = first, rung.larger_cap
+                    messages, max_output_tokens = first, capped.larger_cap
                 case "stop":
                     try:
                         # In a thread: the loop beats the hearts of the other jobs.
                         return await asyncio.to_thread(validated, task, request, answer.text)
                     except InvalidAnswer as invalid:
+                        self._tell_rejected(rung, invalid)
                         said = unwrapped(answer.text)
                         messages = prompt.re_ask(first, said, invalid.complaints)
         raise _Useless(ErrorCode.INVALID_OUTPUT)
@@ -213,6 +224,7 @@ class Climb:
             raise BudgetSpent
         timeout_seconds = min(rung.timeout_seconds, self.seconds_for_a_call())
         call = _Call(rung, messages, max_output_tokens)
+        self._asked_at_ms = clock.now_ms()
         try:
             answer = await self.provider.ask(
                 rung,
@@ -252,18 +264,29 @@ class Climb:
         self, call: "_Call", ending: str, usage: Usage, failure: ProviderFailure | None = None
     ) -> None:
         """What was asked and answered stays out: it is the user's."""
-        log = logger.error if failure is not None and failure.is_alarming else logger.info
         parameter = failure.parameter if failure is not None else None
-        log(
-            "model call",
-            extra={
-                "jobId": self.job.job_id,
-                "rung": self.ladder.index(call.rung) + 1,
-                "model": call.rung.model,
-                "ending": ending,
-                **({"parameter": parameter} if parameter else {}),
-                **asdict(usage),
-            },
+        tell(
+            Event.MODEL_CALL,
+            self.job,
+            is_alarming=failure is not None and failure.is_alarming,
+            rung=self.ladder.index(call.rung) + 1,
+            model=call.rung.model,
+            ending=ending,
+            seconds=(clock.now_ms() - self._asked_at_ms) / 1000,
+            **({"parameter": parameter} if parameter else {}),
+            **asdict(usage),
+        )
+
+    def _tell_rejected(self, rung: Rung, invalid: InvalidAnswer) -> None:
+        told: dict[str, Any] = {"kinds": kinds(self.job.task, invalid.complaints, invalid.types)}
+        if self.logs_complaints:
+            told["because"] = list(invalid.complaints)
+        tell(
+            Event.REJECTED,
+            self.job,
+            model=rung.model,
+            complaints=len(invalid.complaints),
+            **told,
         )
 
 

@@ -163,6 +163,12 @@ class Rung(BaseModel):
         given = {name: value for name, value in said.items() if value is not None}
         return {**(self._thinking() or {}), **given, **self.extra_body}
 
+    def capped(self, max_output_tokens: int | None) -> "Rung":
+        """The rung with an output cap that is no higher than that."""
+        if max_output_tokens is None or max_output_tokens >= self.max_output_tokens:
+            return self
+        return self.model_copy(update={"max_output_tokens": max_output_tokens})
+
     @property
     def takes_prompt_cache_key(self) -> bool:
         if self.prompt_cache is not None:

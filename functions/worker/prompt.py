@@ -29,11 +29,16 @@ def first_ask(task: AnyTask, rung: Rung, request: str) -> list[ChatCompletionMes
     instructions = task.instructions
     if rung.structured != "json_schema":
         instructions += f"\nThe answer's JSON schema:\n{_shown_schema(task.name)}\n"
+    shown: list[ChatCompletionMessageParam] = []
+    for asked, answered in task.examples:
+        said = json.dumps(answered, separators=(",", ":"), ensure_ascii=False)
+        shown += [_asked(json.dumps(asked)), {"role": "assistant", "content": said}]
+    return [{"role": "system", "content": instructions}, *shown, _asked(request)]
+
+
+def _asked(request: str) -> ChatCompletionMessageParam:
     data = _as_data(_compact(request))
-    return [
-        {"role": "system", "content": instructions},
-        {"role": "user", "content": f"<request>\n{data}\n</request>"},
-    ]
+    return {"role": "user", "content": f"<request>\n{data}\n</request>"}
 
 
 def _compact(request: str) -> str:

@@ -20,6 +20,7 @@ from simmer.errors import DependencyUnavailable
 from simmer.jobs.job import CLOCK_SKEW_MS, Job, Lease
 from simmer.jobs.leases import NotClaimed
 from simmer.jobs.queue import UnreadableMessage, Wakeup
+from simmer.jobs.story import Event, tell
 
 logger = Logger(service="simmer", child=True)
 
@@ -37,14 +38,14 @@ class Worker:
             receipt_handle=record["receiptHandle"],
             queue=self.tools.queue,
         )
-        receive_count = record.get("attributes", {}).get("ApproximateReceiveCount")
+        receive_count = int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
         is_done = await self._handle(record["body"], receive_count, message, function_ends_at)
         if is_done:
             await message.delete()
         return is_done
 
     async def _handle(
-        self, body: str, receive_count: str | None, message: Message, function_ends_at: float
+        self, body: str, receive_count: int, message: Message, function_ends_at: float
     ) -> bool:
         try:
             wakeup = Wakeup.parse(body)
@@ -56,16 +57,15 @@ class Worker:
         # Hidden for no longer than a lease: if this worker dies, another has the job soon.
         await message.hide(self.tools.visibility_seconds)
         try:
-            job = await self._claim(wakeup, message)
+            job = await self._claim(wakeup, message, receive_count)
         except NotClaimed as refused:
             return await _not_claimed(refused.job, wakeup, message)
         except DependencyUnavailable:
             logger.warning("claim failed", extra={"jobId": wakeup.job_id})
             return STAYS
-        logger.info("job claimed", extra={"jobId": job.job_id, "receiveCount": receive_count})
         return await Attempt(self.tools, job, message, function_ends_at).run()
 
-    async def _claim(self, wakeup: Wakeup, message: Message) -> Job:
+    async def _claim(self, wakeup: Wakeup, message: Message, receive_count: int) -> Job:
         """The job, with a new lease on it, or `NotClaimed`."""
         lease = Lease(
             token=uuid.uuid4().hex,
@@ -73,14 +73,28 @@ class Worker:
             message_id=message.message_id,
         )
         durations = await self.tools.books.durations(wakeup.task)
-        return await asyncio.to_thread(
+        now_ms = clock.now_ms()
+        job = await asyncio.to_thread(
             self.tools.leases.claim,
             wakeup.job_id,
             wakeup.run_id,
             lease,
-            clock.now_ms(),
+            now_ms,
             durations,
         )
+        _tell_claimed(job, now_ms, receive_count)
+        return job
+
+
+def _tell_claimed(job: Job, claimed_at_ms: int, receive_count: int) -> None:
+    """A run that was given back has a new message, so a message that comes again tells of a worker
+    that did not come to an end."""
+    if job.started_at_ms == claimed_at_ms:
+        queue_seconds = (claimed_at_ms - job.created_at_ms) / 1000
+        tell(Event.CLAIMED, job, receiveCount=receive_count, queueSeconds=queue_seconds)
+    else:
+        event = Event.TAKEN_OVER if receive_count > 1 else Event.CLAIMED
+        tell(event, job, receiveCount=receive_count)
 
 
 async def _not_claimed(job: Job | None, wakeup: Wakeup, message: Message) -> bool:

@@ -17,11 +17,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from local.emulator.sam import Code
-from local.toolchain import BUILD, emulator_python, keep_newest, run_tool, uv
+from local.toolchain import BUILD, ToolError, emulator_python, keep_newest, run_tool, uv
 
 _CACHE = BUILD / "artifacts"
 _KEPT_ZIPS = 3  # of one name: a run and a test may use different states of the sources
-_RECIPE = "1"  # part of every hash: to be raised when this module builds differently
+_BUILT_AS = "1"  # part of every hash: to be raised when this module builds differently
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -51,11 +51,12 @@ def _zip_of(code: Code, report: Callable[[str], None]) -> Path:
         for name, source in sources.items():
             (compiled / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, compiled / name)
-        _compile(compiled)
+        with suppress(ToolError):  # a file that is wrong goes as it is: whoever loads it says why
+            _compile(compiled)
         files = dict(_files(compiled, with_bytecode=True))
         if requirements := sources.get("requirements.txt"):
-            installed = _installed(requirements, report)
-            files = dict(_files(installed, with_bytecode=True)) | files
+            packages = installed(requirements, report)
+            files = dict(_files(packages, with_bytecode=True)) | files
         packed = Path(scratch) / "zip"
         _pack(packed, files, prefix="python/" if code.is_layer else "")
         packed.replace(target)
@@ -63,13 +64,14 @@ def _zip_of(code: Code, report: Callable[[str], None]) -> Path:
     return target
 
 
-def _installed(requirements: Path, report: Callable[[str], None]) -> Path:
+def installed(requirements: Path, report: Callable[[str], None] = lambda _: None) -> Path:
     """The folder with that file's packages, installed and compiled."""
     digest = _digest(list(_platform()), {"requirements.txt": requirements})
     folder = _CACHE / f"packages-{digest}"
     if folder.is_dir():
         return folder
     report(f"installing {requirements.parent.name}/requirements.txt")
+    _CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=_CACHE) as scratch:
         fresh = Path(scratch) / "packages"
         fresh.mkdir()
@@ -116,7 +118,7 @@ def _digest(words: list[str], files: dict[str, Path]) -> str:
 
 
 def _platform() -> tuple[str, ...]:
-    return _RECIPE, sysconfig.get_platform(), sys.implementation.cache_tag or ""
+    return _BUILT_AS, sysconfig.get_platform(), sys.implementation.cache_tag or ""
 
 
 def _pack(target: Path, files: dict[str, Path], prefix: str) -> None:

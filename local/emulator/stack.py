@@ -4,7 +4,7 @@
         deployment = emulator.deploy(TEMPLATE, {"DailyJobQuota": 5})
         deployment.put_model_key("any")
         token = deployment.token("alice")
-        requests.get(deployment.api_url + "/recipe/status/…", headers={"Authorization": …})
+        requests.get(deployment.api_url + "/poem/status/…", headers={"Authorization": …})
 
 The template is deployed as it stands, with its own IAM policies and its own user pool; see
 sam.py for what has to be said to the emulator in other words. Everything listens
@@ -13,15 +13,14 @@ on 127.0.0.1 and lives in memory; files are under `.build/`.
 
 import json
 import os
+import secrets
 import shutil
-import signal
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,20 +31,16 @@ from botocore.exceptions import ClientError, WaiterError
 
 from local.child import Child, free_port
 from local.emulator import artifacts, sam
-from local.toolchain import BUILD, EMULATOR_VENV, emulator_python, keep_newest
+from local.emulator.deployment import Deployment, wait_for
+from local.emulator.files import scratch, sweep
+from local.toolchain import BUILD, EMULATOR_VENV, emulator_python
 
 REGION = "us-east-1"
 
-# The account's root for the emulator; handlers get the credentials of their roles instead.
-_ACCESS_KEY = "test"
+_MAIN = Path(__file__).with_name("ministack_main.py")
 _ACCOUNT = "000000000000"
 _BUCKET = "simmer-artifacts"
-_PASSWORD = "Emulator-0nly"  # of every local user
 _HEALTHY_WITHIN_SECONDS = 30.0
-_DEPLOYED_WITHIN_SECONDS = 120
-_TOKEN_REFRESH_SECONDS = 300
-_KEPT_LOGS = 40
-_PLENTY_BYTES = 8 * 1024**3
 
 
 class EmulatorError(RuntimeError):
@@ -54,129 +49,6 @@ class EmulatorError(RuntimeError):
 
 class DeploymentError(RuntimeError):
     """The stack was not created; the message has the reason of each failed resource."""
-
-
-class Deployment:
-    """One stack, and what its users and operators would do with it."""
-
-    def __init__(self, emulator: "Emulator", stack_name: str) -> None:
-        self.emulator = emulator
-        self.stack_name = stack_name
-        self._tokens: dict[str, tuple[str, float]] = {}
-        self._tokens_lock = threading.Lock()
-
-    @cached_property
-    def outputs(self) -> dict[str, str]:
-        """The stack's outputs, by name."""
-        cloudformation = self.emulator.client("cloudformation")
-        (stack,) = cloudformation.describe_stacks(StackName=self.stack_name)["Stacks"]
-        return {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
-
-    @cached_property
-    def resources(self) -> dict[str, tuple[str, str]]:
-        """The (type, physical id) of each of the stack's resources, by logical id."""
-        cloudformation = self.emulator.client("cloudformation")
-        pages = cloudformation.get_paginator("list_stack_resources").paginate(
-            StackName=self.stack_name
-        )
-        return {
-            each["LogicalResourceId"]: (each["ResourceType"], each["PhysicalResourceId"])
-            for page in pages
-            for each in page["StackResourceSummaries"]
-        }
-
-    def physical_id(self, logical_id: str) -> str:
-        """The name or id of a resource in the emulator."""
-        return self.resources[logical_id][1]
-
-    @cached_property
-    def api_id(self) -> str:
-        """The id of the stack's HTTP API."""
-        apis = self.emulator.client("apigatewayv2").get_apis()["Items"]
-        http_apis = {api["ApiId"] for api in apis if api["ProtocolType"] == "HTTP"}
-        (api_id,) = (each for _, each in self.resources.values() if each in http_apis)
-        return api_id
-
-    @property
-    def api_url(self) -> str:
-        """Where the HTTP API answers here, without a slash at the end (the output `ApiUrl`
-        is a name that only AWS resolves)."""
-        return f"{self.emulator.endpoint}/_aws/execute-api/{self.api_id}/$default"
-
-    def token(self, user: str) -> str:
-        """A signed access token of that user, who is signed up on first use.
-
-        The API's authorizer checks it like any other. It is kept and, near its end, renewed.
-        """
-        with self._tokens_lock:
-            token, expires_at = self._tokens.get(user, ("", 0.0))
-            if time.time() > expires_at - _TOKEN_REFRESH_SECONDS:
-                token, expires_at = self._sign_in(user)
-                self._tokens[user] = token, expires_at
-            return token
-
-    def _sign_in(self, user: str) -> tuple[str, float]:
-        cognito = self.emulator.client("cognito-idp")
-        pool = {"UserPoolId": self.outputs["UserPoolId"], "Username": user}
-        try:
-            cognito.admin_create_user(**pool, MessageAction="SUPPRESS")
-        except cognito.exceptions.UsernameExistsException:
-            pass  # signed up before; the token has come near its end
-        else:
-            cognito.admin_set_user_password(**pool, Password=_PASSWORD, Permanent=True)
-        granted = cognito.initiate_auth(
-            ClientId=self.outputs["UserPoolClientId"],
-            AuthFlow="USER_PASSWORD_AUTH",
-            AuthParameters={"USERNAME": user, "PASSWORD": _PASSWORD},
-        )["AuthenticationResult"]
-        return granted["AccessToken"], time.time() + granted["ExpiresIn"]
-
-    def put_model_key(self, key: str) -> None:
-        """Store the key for all model providers where the worker looks for it."""
-        self.emulator.client("secretsmanager").put_secret_value(
-            SecretId=self.outputs["ModelKeysSecretArn"],
-            SecretString=json.dumps({"default": key}),
-        )
-
-    def functions(self) -> list[str]:
-        """The logical ids of the stack's Lambda functions."""
-        return [
-            logical_id
-            for logical_id, (kind, _) in self.resources.items()
-            if kind == "AWS::Lambda::Function"
-        ]
-
-    def lambda_processes(self, function: str) -> list[int]:
-        """The process ids of a function's execution environments, busy and idle ones."""
-        marker = f"/ministack-lambda-{self.physical_id(function)}-"
-        return [pid for pid, command in self.emulator.processes().items() if marker in command]
-
-    def kill_lambda(self, function: str) -> int:
-        """SIGKILL every process of a function, as a crash would; returns how many.
-
-        An invocation under way ends with an error; the next one gets a new process.
-        """
-        processes = self.lambda_processes(function)
-        for pid in processes:
-            os.kill(pid, signal.SIGKILL)
-        return len(processes)
-
-    def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
-        """Call a function's published version, as everybody does, and return its answer;
-        RuntimeError with its error."""
-        answer = self.emulator.client("lambda").invoke(
-            FunctionName=self.physical_id(function), Qualifier="live", Payload=json.dumps(event)
-        )
-        payload = answer["Payload"].read().decode()
-        if "FunctionError" in answer:
-            raise RuntimeError(f"{function}: {payload}")
-        return json.loads(payload) if payload else None
-
-    def delete(self) -> None:
-        """Take the stack away, with all that is in it."""
-        cloudformation = self.emulator.client("cloudformation")
-        cloudformation.delete_stack(StackName=self.stack_name)
-        _wait(cloudformation, "stack_delete_complete", self.stack_name)
 
 
 class Emulator:
@@ -196,12 +68,15 @@ class Emulator:
         self._lambda_concurrency = lambda_concurrency
         self._clients: dict[str, Any] = {}
         self._clients_lock = threading.Lock()
-        self._session: Any = _session()  # the stubs know only some services by name
-        self._folder = _scratch() / f"emulator-{os.getpid()}-{id(self):x}"
+        # The account's root, and whoever knows it may do anything, so it is a new one each time.
+        # Handlers get the credentials of their roles instead.
+        self._root_key = f"ROOT{secrets.token_hex(16).upper()}"
+        self._session: Any = _session(self._root_key)  # the stubs know only some services by name
+        self._folder = scratch() / f"emulator-{os.getpid()}-{id(self):x}"
         if not EMULATOR_VENV.exists():
             report("installing the emulator")
         python = emulator_python()
-        _sweep(self._folder.parent)
+        sweep(self._folder.parent)
         self.port = free_port()
         self.child = self._start(python)
 
@@ -217,9 +92,20 @@ class Emulator:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def credentials(self) -> dict[str, str]:
+        """Those of the account's root, as variables of an environment."""
+        return {"AWS_ACCESS_KEY_ID": self._root_key, "AWS_SECRET_ACCESS_KEY": self._root_key}
+
+    @property
     def log(self) -> Path:
         """The emulator's output, with that of the functions."""
         return self.child.log
+
+    @property
+    def functions_log(self) -> Path:
+        """What the functions log, a line as soon as it is written: JSON, mostly."""
+        name = self._folder.name.replace("emulator-", "functions-")
+        return BUILD / "logs" / f"{name}.log"
 
     @property
     def alive(self) -> bool:
@@ -272,13 +158,17 @@ class Emulator:
                 ],
                 Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             )
-            _wait(cloudformation, "stack_create_complete", stack_name)
+            wait_for(cloudformation, "stack_create_complete", stack_name)
         except (ClientError, WaiterError) as error:
             reasons = self._failures(stack_name) or [str(error)]
             raise DeploymentError(
                 "\n".join([f"{stack_name} was not created:", *reasons])
             ) from error
         return Deployment(self, stack_name)
+
+    def store(self, file: Path) -> dict[str, str]:
+        """Put a file into S3; where it is then, as Lambda is told."""
+        return {"S3Bucket": _BUCKET, "S3Key": self._upload(file.name, file.read_bytes())}
 
     def wait_until_healthy(self) -> None:
         """Return once it answers; EmulatorError with the end of its log if it does not."""
@@ -319,6 +209,7 @@ class Emulator:
             "BIND_HOST": "127.0.0.1",
             "MINISTACK_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(self.port),
+            **self.credentials,
             "MINISTACK_REGION": REGION,
             "MINISTACK_ACCOUNT_ID": _ACCOUNT,
             "STATE_DIR": str(self._folder / "state"),
@@ -334,7 +225,7 @@ class Emulator:
             for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")
             if name in os.environ
         }
-        return Child(python, "ministack", environment=environment, log=log)
+        return Child(python, str(_MAIN), str(self.functions_log), environment=environment, log=log)
 
     def _publish(self, path: Path, parameters: Mapping[str, str]) -> str:
         """Upload a template, translated, with all that it refers to; returns its URL."""
@@ -367,7 +258,7 @@ class Emulator:
         ]
 
 
-def _session() -> boto3.Session:
+def _session(root_key: str) -> boto3.Session:
     """A session that reads no profile, no file and no variable of this machine's AWS set-up."""
     nowhere = botocore.session.Session(
         session_vars={
@@ -377,50 +268,12 @@ def _session() -> boto3.Session:
         }
     )
     return boto3.Session(
-        aws_access_key_id=_ACCESS_KEY,
-        aws_secret_access_key=_ACCESS_KEY,
+        aws_access_key_id=root_key,
+        aws_secret_access_key=root_key,
         region_name=REGION,
         botocore_session=nowhere,
     )
 
 
-def _wait(cloudformation: Any, waiter: str, stack_name: str) -> None:
-    delay_seconds = 0.1
-    attempts = int(_DEPLOYED_WITHIN_SECONDS / delay_seconds)
-    cloudformation.get_waiter(waiter).wait(
-        StackName=stack_name,
-        WaiterConfig={"Delay": delay_seconds, "MaxAttempts": attempts},
-    )
-
-
 def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _scratch() -> Path:
-    """Where emulators keep their files: in memory, where there is plenty. They unpack a function
-    and its packages for each process, and to remove tens of thousands of files has taken a busy
-    disk minutes."""
-    memory = Path("/dev/shm")
-    folder = memory / f"simmer-{os.getuid()}"
-    with suppress(OSError):
-        space = os.statvfs(memory)
-        is_plenty = space.f_bavail * space.f_frsize > _PLENTY_BYTES
-        if is_plenty and not space.f_flag & os.ST_NOEXEC:
-            folder.mkdir(mode=0o700, exist_ok=True)
-            if folder.lstat().st_uid == os.getuid():  # everybody may write there
-                return folder
-    return BUILD / "run"
-
-
-def _sweep(folder: Path) -> None:
-    """Remove old logs, and what killed runs have left: folders named after a process that is
-    no more."""
-    keep_newest(_KEPT_LOGS, (BUILD / "logs").glob("*.log"))
-    for left in folder.glob("emulator-*"):
-        try:
-            os.kill(int(left.name.split("-")[1]), 0)
-        except ProcessLookupError:
-            shutil.rmtree(left, ignore_errors=True)
-        except PermissionError:
-            pass  # alive, and somebody else's

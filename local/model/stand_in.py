@@ -5,7 +5,7 @@
         ... deploy with {"ModelLadder": model.ladder} ...
         assert [call["answer"] for call in model.calls("tofu")] == ["fenced", "ok"]
 
-What can be scripted is told in model_server.py.
+What can be scripted is told in server.py.
 """
 
 import json
@@ -18,7 +18,7 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 from local.child import Child
-from local.model.server import MODELS
+from local.model import MODELS
 from local.toolchain import BUILD, REPOSITORY
 
 
@@ -33,7 +33,9 @@ class StandIn:
             environment={
                 "PATH": os.environ.get("PATH", os.defpath),
                 "LANG": "C.UTF-8",
-                "PYTHONPATH": str(REPOSITORY),
+                "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'layers' / 'common'}",
+                # Byte-code of a file that is saved twice in a second could be taken for current.
+                "PYTHONDONTWRITEBYTECODE": "1",
             },
             log=BUILD / "logs" / f"model-{os.getpid()}-{id(self):x}.log",
         )

@@ -4,17 +4,16 @@ import asyncio
 import os
 import shutil
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from aiohttp import web
 from playwright.sync_api import Browser, sync_playwright
 
 from local import front
-from local.emulator.stack import Deployment
-from simmer.task import find_task
-from simmer.tasks import task_names
+from local.emulator.deployment import Deployment
+from local.tasks.catalogue import Catalogue
+from local.trace import Trace
 
 HOW_TO_INSTALL = "no Chromium on PATH; on Debian: apt-get install chromium fonts-noto-cjk"
 
@@ -45,14 +44,20 @@ def launched(executable: str) -> Iterator[Browser]:
 def served(deployment: Deployment, model: str = "stand-in") -> Iterator[str]:
     """The front of a deployment, as `make run` has it; its URL."""
     deployment.invoke("PushFunction", {"Records": []})  # a slow start would look like no push
-    with hosted(front.application(deployment.api_url, deployment.token, model)) as url:
+    app = front.application(
+        deployment.api_url,
+        deployment.token,
+        model,
+        tasks=lambda: Catalogue.read().tasks,
+        story=Trace(deployment.emulator.functions_log).story,
+    )
+    with hosted(app) as url:
         yield url
 
 
 @contextmanager
 def hosted(app: web.Application) -> Iterator[str]:
     """The front, in a thread; its URL."""
-    app.middlewares.append(_tell_of_the_tasks)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -70,25 +75,3 @@ def hosted(app: web.Application) -> Iterator[str]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(60)
         loop.close()
-
-
-@web.middleware
-async def _tell_of_the_tasks(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """`/dev/tasks`, of the tasks that this process has."""
-    if request.path != "/dev/tasks":
-        return await handler(request)
-    return web.json_response([_description(name) for name in sorted(task_names())])
-
-
-def _description(name: str) -> dict[str, Any]:
-    task = find_task(name)
-    return {
-        "name": task.name,
-        "languages": list(task.languages),
-        "request": task.wire_model.model_json_schema(),
-        "result": task.result_model.model_json_schema(),
-        "example": dict(task.example),
-        "words": {language: dict(words) for language, words in task.words.items()},
-    }

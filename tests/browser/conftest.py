@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from local import front
 from local.emulator.stack import Emulator
 from local.model.stand_in import StandIn
+from local.tasks.catalogue import Catalogue
 from tests.browser import chromium
 from tests.browser.screen import Screen
 from tests.integration.conftest import deploy
@@ -52,7 +53,13 @@ def url(browser: Browser, model: StandIn) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def front_alone(browser: Browser) -> Iterator[str]:
     """Where the page is, with no API behind it: Playwright's routes answer in its place."""
-    app = front.application("http://127.0.0.1:9", lambda user: f"a token of {user}", "stand-in")
+    app = front.application(
+        "http://127.0.0.1:9",
+        lambda user: f"a token of {user}",
+        "stand-in",
+        tasks=lambda: Catalogue.read().tasks,
+        story=lambda _: [],
+    )
     with chromium.hosted(app) as url:
         yield url
 

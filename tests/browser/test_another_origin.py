@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
-from local.emulator.stack import Deployment, Emulator
+from local.emulator.deployment import Deployment
+from local.emulator.stack import Emulator
 from local.model.stand_in import StandIn
 from local.toolchain import REPOSITORY
 from tests.integration.conftest import deploy

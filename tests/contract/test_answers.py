@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from functions.submit import app as submit_app
-from openapi.document import CANCEL, STATUS, SUBMIT, errors_at
+from openapi.problems import CANCEL, STATUS, SUBMIT, errors_at
 from simmer import errors
 from simmer.errors import SimmerError
 from simmer.web.http import MAX_BODY_BYTES

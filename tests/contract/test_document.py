@@ -9,9 +9,11 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from openapi import document as openapi
-from openapi.document import CANCEL, PUSH, STATUS, SUBMIT
+from openapi.problems import CANCEL, PUSH, STATUS, SUBMIT, all_errors, errors_at
+from openapi.schemas import task_schemas
+from openapi.words import pascal
 from simmer.jobs.job import ErrorCode, JobStatus
-from simmer.task import find_task
+from simmer.task import AnyTask, Task, TaskRequest, TaskResult, find_task
 from simmer.tasks import task_names
 from subscription import Subscription
 from tests.contract.contract import Contract
@@ -75,7 +77,11 @@ def test_every_example_is_an_answer_the_document_allows(contract: Contract) -> N
     assert wrong == {}
 
 
-@pytest.mark.parametrize("name", ["RecipeJob", "RecipeSubmission", "Push", "Problem", "FieldError"])
+NOUNS = sorted(pascal(name) for name in task_names())
+OF_TASKS = [f"{noun}{kind}" for noun in NOUNS for kind in ("Job", "Submission")]
+
+
+@pytest.mark.parametrize("name", [*OF_TASKS, "Push", "Problem", "FieldError"])
 def test_every_documented_field_is_in_some_example(contract: Contract, name: str) -> None:
     """The examples come from the views: a field that none of them has is none."""
 
@@ -97,20 +103,65 @@ def test_every_documented_field_is_in_some_example(contract: Contract, name: str
     assert seen == set(contract.document["components"]["schemas"][name]["properties"])
 
 
-@pytest.mark.parametrize("name", task_names())
+@pytest.mark.parametrize("name", sorted(task_names()))
 def test_example_request_is_one_the_task_takes_and_its_result_fits(
     contract: Contract, name: str
 ) -> None:
     task = find_task(name)
-    submit = contract.operation(f"submit{openapi._pascal(name)}")
+    submit = contract.operation(f"submit{pascal(name)}")
     content = submit["requestBody"]["content"]["application/json"]
     cached = submit["responses"]["200"]["content"]["application/json"]["examples"]["cached"]
 
-    request = task.request_model.model_validate_json(json.dumps(content["example"]))
+    request = task.wire_model.model_validate_json(json.dumps(content["example"]))
     result = task.result_model.model_validate_json(json.dumps(cached["value"]["result"]))
 
     assert contract.complaints(content["schema"], content["example"]) == []
     assert task.check(request, result) == []
+
+
+class Item(TaskResult):
+    """What is in both."""
+
+    name: str
+
+
+class Wanted(TaskRequest):
+    """A request with a model that its result has, too."""
+
+    items: list[Item]
+
+
+class Given(TaskResult):
+    """A result."""
+
+    items: list[Item]
+
+
+def test_models_of_one_name_keep_apart() -> None:
+    """Of a request and its result, and of two tasks."""
+    task: AnyTask = Task(
+        name="list",
+        version=1,
+        request_model=Wanted,
+        result_model=Given,
+        instructions="List.",
+        example={"items": [{"name": "a"}]},
+        answer={"items": [{"name": "a"}]},
+        languages=("de", "fr"),
+    )
+    names, schemas = task_schemas(task, {"Given": {"type": "object"}})
+
+    assert (names.request, names.result) == ("Wanted", "ListGiven")
+    assert schemas["Wanted"]["properties"]["items"]["items"] == {
+        "$ref": "#/components/schemas/ListRequestItem"
+    }
+    assert schemas["ListGiven"]["properties"]["items"]["items"] == {
+        "$ref": "#/components/schemas/Item"
+    }
+    assert "additionalProperties" in schemas["ListRequestItem"]
+    assert "additionalProperties" not in schemas["Item"]
+    assert schemas["ListLocale"]["enum"] == ["de", "fr"]
+    assert schemas["ListJob"]["properties"]["result"] == {"$ref": "#/components/schemas/ListGiven"}
 
 
 # ── Nothing left out ──────────────────────────────────────────────────────────────────────────────
@@ -127,12 +178,20 @@ def _documented_codes(contract: Contract, operation_id: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("operation_id", "place"),
-    [("submitRecipe", SUBMIT), ("getRecipeStatus", STATUS), ("cancelRecipe", CANCEL)],
+    [
+        (operation.format(noun), place)
+        for noun in NOUNS
+        for operation, place in (
+            ("submit{}", SUBMIT),
+            ("get{}Status", STATUS),
+            ("cancel{}", CANCEL),
+        )
+    ],
 )
 def test_every_error_of_the_tree_stands_where_it_can_happen(
     contract: Contract, operation_id: str, place: str
 ) -> None:
-    codes = [error.code for error in openapi.errors_at(place)]
+    codes = [error.code for error in errors_at(place)]
 
     assert sorted(_documented_codes(contract, operation_id)) == sorted(codes)
 
@@ -140,7 +199,7 @@ def test_every_error_of_the_tree_stands_where_it_can_happen(
 def test_every_error_of_push_is_named_in_words(contract: Contract) -> None:
     words = contract.document["info"]["description"]
 
-    for error in openapi.errors_at(PUSH):
+    for error in errors_at(PUSH):
         assert f"`{error.code}`" in words
 
 
@@ -157,7 +216,7 @@ def test_enums_are_those_of_the_code(contract: Contract) -> None:
 
     assert schemas["JobStatus"]["enum"] == list(JobStatus)
     assert schemas["ErrorCode"]["enum"] == list(ErrorCode)
-    assert schemas["ProblemCode"]["enum"] == [error.code for error in openapi.all_errors()]
+    assert schemas["ProblemCode"]["enum"] == [error.code for error in all_errors()]
 
 
 def test_every_object_and_enum_has_a_name_so_that_clients_need_invent_none(

@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from local.emulator.stack import Deployment
+from local.emulator.deployment import Deployment
 from local.model.stand_in import StandIn
 from tests.integration.api import Api
 

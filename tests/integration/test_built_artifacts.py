@@ -21,7 +21,8 @@ import samcli
 
 from deploy import artifacts
 from local.child import free_port
-from local.emulator.stack import REGION, Deployment
+from local.emulator.deployment import Deployment
+from local.emulator.stack import REGION
 from local.model.stand_in import StandIn
 from local.toolchain import BUILD, REPOSITORY, run_tool, uv
 from tests.integration.conftest import ARCHITECTURE
@@ -73,8 +74,7 @@ def function(
     queue = deployment.emulator.client("sqs").create_queue(QueueName="built-artifacts")
     environment = {
         "PATH": os.environ["PATH"],
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
+        **deployment.emulator.credentials,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ENDPOINT_URL": deployment.emulator.endpoint,

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from local.emulator.stack import Deployment, Emulator
+from local.emulator.deployment import Deployment
+from local.emulator.stack import Emulator
 from local.model.stand_in import StandIn
 from tests.integration.api import Api
 from tests.integration.conftest import deploy

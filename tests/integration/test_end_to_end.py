@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from local.emulator.stack import Deployment
+from local.emulator.deployment import Deployment
 from local.model.stand_in import StandIn
 from tests.integration.api import Api
 

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from local.emulator.stack import Deployment, Emulator
+from local.emulator.deployment import Deployment
+from local.emulator.stack import Emulator
 from local.model.stand_in import StandIn
 from tests.integration.api import Api
 from tests.integration.conftest import changed_template, deploy

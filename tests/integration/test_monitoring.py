@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from local.emulator.stack import Deployment
+from local.emulator.deployment import Deployment
 
 
 def test_alarms_and_filters_look_at_this_stacks_own_queue_api_and_logs(

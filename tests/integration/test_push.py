@@ -11,7 +11,8 @@ from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
-from local.emulator.stack import Deployment, Emulator
+from local.emulator.deployment import Deployment
+from local.emulator.stack import Emulator
 from local.model.stand_in import StandIn
 from tests.integration.api import TERMINAL, Api
 from tests.integration.conftest import changed_template, deploy

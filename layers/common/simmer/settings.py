@@ -35,6 +35,10 @@ def _number[N: (int, float)](kind: Callable[[str], N], *, at_least: N, default: 
     return number
 
 
+def _flag(text: str) -> bool:
+    return {"true": True, "false": False}[text]
+
+
 def _cache_scope(text: str) -> str:
     if text not in ("user", "shared"):
         raise ValueError
@@ -70,7 +74,7 @@ def _values(
             continue
         try:
             values[field.name] = field.metadata.get("convert", str)(environment[variable])
-        except (ValueError, TypeError):
+        except (LookupError, ValueError, TypeError):
             wrong.append(variable)
     if wrong:
         raise SettingsError(f"missing or unusable: {', '.join(sorted(wrong))}")
@@ -120,3 +124,4 @@ class WorkerSettings(_Settings):
     heartbeat_seconds: float = _number(float, at_least=1.0, default=6.0)
     retention_seconds: int = _number(int, at_least=60, default=24 * 3600)
     daily_budget_usd: float = _number(float, at_least=0.0, default=0.0)  # 0 is no limit
+    log_complaints: bool = _read(_flag, default=False)  # they may quote users: for development

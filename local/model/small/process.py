@@ -1,6 +1,6 @@
 """The small model as a child process: downloaded when it is first asked for, and only then.
 
-It answers real requests with real tokens; that its recipes are nonsense is what it is for. Good
+It answers real requests with real tokens; that what it writes is nonsense is what it is for. Good
 JSON does not come by itself, and Simmer must deliver it or say by name why not.
 """
 
@@ -42,7 +42,7 @@ class SmallModel:
         """The value for the template's `ModelLadder`: the model, and once more the model.
 
         Its JSON is well-formed when the schema's bounds end it, and it writes 20 to 40 tokens a
-        second: 350 are enough for one recipe, and leave time for all the calls there may be.
+        second: 350 are enough for one short answer, and leave time for all the calls there may be.
         """
         rung = {
             "model": MODEL,

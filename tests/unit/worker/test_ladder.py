@@ -155,3 +155,11 @@ def test_a_misspelt_field_is_never_overlooked(field: str) -> None:
 def test_a_provider_call_fits_into_the_function() -> None:
     longest = Rung.model_validate({"model": "m", "timeoutSeconds": 180}).timeout_seconds
     assert longest < 200, "the worker's Timeout in template.yaml"
+
+
+@pytest.mark.parametrize(("cap", "is_then"), [(None, 4000), (500, 500), (4000, 4000), (9000, 4000)])
+def test_a_tasks_cap_is_kept_below_the_rungs_own(cap: int | None, is_then: int) -> None:
+    rung = Rung.model_validate({"model": "m"})
+
+    assert rung.capped(cap).max_output_tokens == is_then
+    assert rung.capped(cap).model_copy(update={"max_output_tokens": 4000}) == rung

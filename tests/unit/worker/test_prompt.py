@@ -45,6 +45,20 @@ def test_what_comes_first_is_the_same_for_every_request_so_that_it_is_cached(
     assert re_ask(one, "{}", ["wrong"])[0] == one[0]
 
 
+def test_examples_are_shown_as_turns_before_the_request_the_same_for_all() -> None:
+    shown = ({"ingredients": ["<egg>"]}, {"recipes": RECIPES})
+    task = dataclasses.replace(TASK, examples=[shown])
+
+    system, question, answer, *last = first_ask(task, rung(), REQUEST_TEXT)
+
+    plain_system, *plain_last = first_ask(TASK, rung(), REQUEST_TEXT)
+    assert (system, last) == (plain_system, plain_last)
+    assert question["role"] == "user"
+    assert text(question) == '<request>\n{"ingredients":["\\u003cegg>"]}\n</request>'
+    assert answer["role"] == "assistant"
+    assert json.loads(text(answer)) == {"recipes": RECIPES}
+
+
 def test_the_request_is_data_of_the_user_between_its_marks() -> None:
     system, user = first_ask(TASK, rung(), REQUEST_TEXT)
     assert user["role"] == "user"

@@ -50,6 +50,7 @@ def answer(recipe: dict[str, Any], **changes: Any) -> Answering:
 
 CASES: dict[str, tuple[Answering, str]] = {
     "completed": (answer(RECIPE), "completed"),
+    "an invented field": (answer({**RECIPE, "zanzibarSnail": 1}), "failed"),
     "invalid": (answer({**RECIPE, "ingredients": ["snail"]}), "failed"),
     "truncated": (answer(RECIPE, finish_reason="length"), "failed"),
     "an error that quotes all": (

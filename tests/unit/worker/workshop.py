@@ -82,8 +82,15 @@ class Workshop:
             for message in received.get("Messages", [])
         ]
 
-    def worker(self, provider: Provider, ladder: Sequence[dict[str, Any]] = LADDER) -> Worker:
-        settings = WorkerSettings(**WORKER_SETTINGS, heartbeat_seconds=0.05, retention_seconds=3600)
+    def worker(
+        self,
+        provider: Provider,
+        ladder: Sequence[dict[str, Any]] = LADDER,
+        **settings_given: Any,
+    ) -> Worker:
+        settings = WorkerSettings(
+            **WORKER_SETTINGS, heartbeat_seconds=0.05, retention_seconds=3600, **settings_given
+        )
         return Worker(
             Tools(
                 leases=self.leases,
@@ -95,10 +102,16 @@ class Workshop:
             )
         )
 
-    def run(self, provider: Provider, ladder: Sequence[dict[str, Any]] = LADDER) -> None:
+    def run(
+        self,
+        provider: Provider,
+        ladder: Sequence[dict[str, Any]] = LADDER,
+        **settings_given: Any,
+    ) -> None:
         """Have the worker handle what is visible."""
         event = {"Records": self.receive()}
-        asyncio.run(app.process(event, Context(), self.worker(provider, ladder)))
+        worker = self.worker(provider, ladder, **settings_given)
+        asyncio.run(app.process(event, Context(), worker))
 
     def job(self, provider: Provider) -> dict[str, Any]:
         """A new job's item, once the worker has handled it."""

@@ -21,6 +21,7 @@ from simmer.errors import (
 )
 from simmer.jobs.item import LEASE, JobItems, JobRefused, item_of, job_of
 from simmer.jobs.job import ErrorCode, Job, JobStatus, mark_of
+from simmer.jobs.story import Event, tell
 from simmer.table import Table
 
 # Of how many users it is known that they wait for a shared job. When there are more, nobody's
@@ -210,7 +211,7 @@ class JobStore:
     def _cancel(self, job: Job, now_ms: int) -> Job:
         """Nobody wants it any more."""
         is_wanted_by_nobody_else = "#wanted_by = :wanted_by"
-        return self._update_open(
+        cancelled = self._update_open(
             job,
             f"SET #status = :cancelled, #completed_at_ms = :now_ms, {_UNSETTLED} REMOVE {LEASE}",
             is_wanted_by_nobody_else,
@@ -219,12 +220,14 @@ class JobStore:
             no_lease="",
             wanted_by=set(job.wanted_by),
         )
+        tell(Event.CANCELLED, cancelled)
+        return cancelled
 
     def _expire(self, job: Job, now_ms: int) -> Job:
         """Its deadline has passed; what it is then, which may be something else by now."""
         is_overdue = "#deadline_at_ms <= :now_ms"
         try:
-            return self._update_open(
+            expired = self._update_open(
                 job,
                 "SET #status = :failed, #error_code = :error_code,"
                 f" #completed_at_ms = #deadline_at_ms, {_UNSETTLED} REMOVE {LEASE}",
@@ -238,6 +241,8 @@ class JobStore:
             if refused.job is None:
                 raise _not_found() from None
             return refused.job
+        tell(Event.FAILED, expired, code=ErrorCode.DEADLINE_EXCEEDED)
+        return expired
 
     def _update_open(self, job: Job, expression: str, *conditions: str, **values: Any) -> Job:
         """Write to this run while it has not ended, or `JobRefused`."""

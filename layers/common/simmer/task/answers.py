@@ -7,7 +7,7 @@ then holds what pydantic lets pass: repeats in a set, a field by its Python name
 that is a number in quotes, `1.0` or `true` for a `Literal[1]`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -26,11 +26,13 @@ _EXTRA = "Extra inputs are not permitted"
 
 
 class Misfit(Exception):
-    """The answer is no result. `complaints` are worded for the model that has to mend it."""
+    """The answer is no result. `complaints` are worded for the model that has to mend it; `types`
+    are their kinds in pydantic's words, as far as pydantic complained."""
 
-    def __init__(self, *complaints: str) -> None:
+    def __init__(self, *complaints: str, types: Sequence[str] = ()) -> None:
         super().__init__("no result")
         self.complaints = complaints
+        self.types = tuple(types)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,9 @@ def read_answer(model: type[BaseModel], text: str) -> Reading:
         )
     except ValidationError as error:
         found = list(complaints(error, natural))
+        types = [each["type"] for each in error.errors(include_url=False, include_input=False)]
         found += [each for each in by_schema if each[1] == _EXTRA and each not in found]
-        raise Misfit(*map(_worded, found)) from None
+        raise Misfit(*map(_worded, found), types=types) from None
     if by_schema:
         raise Misfit(*map(_worded, by_schema))
     return Reading(text, document, result)

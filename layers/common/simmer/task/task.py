@@ -50,6 +50,9 @@ class Task[Req: TaskRequest, Res: BaseModel]:
     Raise `version` whenever answers to old requests would be wrong now: it is part of every job's
     id.
     `example` is a request as a client sends it, and `answer` a result that fits it, both as JSON.
+    `examples` are further such pairs, which every model is shown before each request (few-shot);
+    they cost input tokens in every call.
+    `max_output_tokens` is the most that an answer needs, where that is less than a rung's own cap.
     `languages` are the languages that answers can be written in, as BCP 47 tags; the first one is
     for requests that prefer none of them.
     `words` are the words for the user while a job is `analyzing` and `generating`, by language.
@@ -66,6 +69,8 @@ class Task[Req: TaskRequest, Res: BaseModel]:
     answer: Mapping[str, Any]
     identity: Callable[[Req], Mapping[str, Any]] = _as_sent
     check: Callable[[Req, Res], list[str]] = _anything_fits
+    examples: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]] = ()
+    max_output_tokens: int | None = None
     languages: Sequence[str] = ("en",)
     words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     is_shareable: bool = False

@@ -39,6 +39,7 @@ def http_endpoint(handler: Handler) -> Handler:
     """Turn a raised `SimmerError` into its problem document, and anything else into a plain 500.
 
     Logs one line a request: the route, the status, the code. Bodies, tokens and users stay out.
+    Every line that is logged meanwhile has the request's id.
     """
 
     @wraps(handler)
@@ -46,23 +47,20 @@ def http_endpoint(handler: Handler) -> Handler:
         if is_ping(event, "requestContext"):
             return PONG
         code = None
-        try:
-            response = handler(event, context)
-        except SimmerError as error:
-            response, code = _problem(error), error.code
-        except Exception as error:
-            # Only the type and the place: an exception's own text may quote the request.
-            logger.error("unexpected error", extra=whereabouts(error))
-            response, code = _problem(InternalError("Please try again.")), InternalError.code
-        logger.info(
-            "request",
-            extra={
-                "route": event.get("routeKey"),
-                "status": response["statusCode"],
-                "code": code,
-                "requestId": event.get("requestContext", {}).get("requestId"),
-            },
-        )
+        request_id = event.get("requestContext", {}).get("requestId")
+        with logger.append_context_keys(requestId=request_id):
+            try:
+                response = handler(event, context)
+            except SimmerError as error:
+                response, code = _problem(error), error.code
+            except Exception as error:
+                # Only the type and the place: an exception's own text may quote the request.
+                logger.error("unexpected error", extra=whereabouts(error))
+                response, code = _problem(InternalError("Please try again.")), InternalError.code
+            status = response["statusCode"]
+            logger.info(
+                "request", extra={"route": event.get("routeKey"), "status": status, "code": code}
+            )
         return response
 
     return endpoint

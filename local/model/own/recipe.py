@@ -6,7 +6,7 @@ A recipe here is a dict of the result's JSON fields; see `simmer.tasks.recipe` f
 import hashlib
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -220,6 +220,11 @@ def cook(request: Mapping[str, Any]) -> list[Json]:
     return [_recipe(dish, turn, request) for turn, dish in enumerate(dishes)]
 
 
+def answer(request: Mapping[str, Any]) -> Json:
+    """The whole result: what a good model would say."""
+    return {"recipes": cook(request)}
+
+
 def _recipe(dish: Dish, turn: int, request: Mapping[str, Any]) -> Json:
     given: list[str] = list(dict.fromkeys(request["ingredients"]))
     start = turn % len(given)  # each recipe of a set has another main ingredient
@@ -262,3 +267,35 @@ def _list_ko(words: list[str]) -> str:
     code = ord(last[-1]) - 0xAC00
     has_final = 0 <= code < 11172 and code % 28 != 0
     return f"{', '.join(words)}{'을' if has_final else '를'}"
+
+
+# --- Answers that are wrong ----------------------------------------------------------------------
+
+
+def _with_first(result: Json, **changes: Any) -> Json:
+    first, *others = result["recipes"]
+    return {"recipes": [{**first, **changes}, *others]}
+
+
+def _foreign_ingredient(_: Json, result: Json) -> Json:
+    given = result["recipes"][0]["ingredients"]
+    return _with_first(result, ingredients=[*given, "unicorn fillet"])
+
+
+def _duplicate_names(_: Json, result: Json) -> Json:
+    recipes = result["recipes"]
+    same = [{**recipe, "name": recipes[0]["name"]} for recipe in recipes]
+    return {"recipes": same if len(same) > 1 else same * 2}
+
+
+KINDS: Mapping[str, Callable[[Json, Json], Json]] = {
+    "foreign_ingredient": _foreign_ingredient,
+    "too_few": lambda _, result: {"recipes": result["recipes"][:-1]},
+    "duplicate_names": _duplicate_names,
+    "wrong_servings": lambda _, result: _with_first(
+        result, servings=result["recipes"][0]["servings"] + 1
+    ),
+    "too_long": lambda request, result: _with_first(
+        result, cookingTime=(request.get("maxCookingTime") or 100_000) + 1
+    ),
+}

@@ -1,0 +1,131 @@
+"""ministack as we run it: `python ministack_main.py <file for the functions' output>`.
+
+It runs in the emulator's own interpreter and imports nothing of ours. Three things are not as
+ministack has them:
+
+- what a function prints is in that file line by line, not only once its invocation has ended;
+- a function that is updated lets its busy processes finish, and gives them no further work;
+- only this machine's own are served (see `_gate`): a web page of another origin must not read the
+  model's key, nor may whoever knows ministack's default key.
+"""
+
+import os
+import re
+import sys
+import threading
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ministack import app as ministack
+from ministack.core import lambda_runtime
+from ministack.services import lambda_svc
+
+type Scope = MutableMapping[str, Any]
+type Receive = Callable[[], Awaitable[Any]]
+type Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+type App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_EXECUTE_API = "/_aws/execute-api/"  # the deployed APIs, which have an authorizer of their own
+_HEALTH = "/_ministack/health"
+_KEYS_OF_TOKENS = re.compile(r"/[\w-]+/\.well-known/[\w.-]+")  # of a user pool, for everybody
+_SIGN_IN = "AWSCognitoIdentityProviderService.InitiateAuth"  # signed by nobody, on AWS too
+_CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/")
+_ROOT_OF_MINISTACK = re.compile(r"test|\d{12}|")  # whom it takes for the account's root
+
+
+def _print_at_once(path: Path) -> None:
+    """Write each line of a function to the file as it comes."""
+    output = path.open("a", encoding="utf-8", buffering=1)
+    lock = threading.Lock()
+
+    def read_stderr(worker: Any) -> None:
+        with suppress(OSError, ValueError):  # it has ended
+            for line in worker._proc.stderr:
+                worker._stderr_queue.put(line.rstrip("\n"))
+                with lock:
+                    output.write(line)
+
+    lambda_runtime.Worker._read_stderr = read_stderr
+
+
+def _let_busy_ones_finish() -> None:
+    """ministack kills every process of a function that is updated, in the middle of its work."""
+    kill, release = lambda_runtime.invalidate_worker, lambda_runtime.release_worker
+
+    def invalidate_worker(func_name: str, *arguments: Any, **options: Any) -> None:
+        with lambda_runtime._lock:
+            for key, workers in lambda_runtime._workers.items():
+                if func_name in key.split(":"):
+                    busy = [each for each in workers if each.in_use and each._lock.locked()]
+                    for worker in busy:
+                        worker.is_retired = True
+                        workers.remove(worker)
+        kill(func_name, *arguments, **options)
+
+    def release_worker(worker: Any) -> None:
+        release(worker)
+        if getattr(worker, "is_retired", False):
+            lambda_runtime.kill_workers([worker])
+
+    lambda_svc.invalidate_worker = invalidate_worker
+    lambda_svc.release_worker = release_worker
+
+
+def _gate(app: App) -> App:
+    """Refuse foreign hosts, browsers' pages outside the deployed APIs, and well-known keys."""
+    port = os.environ["GATEWAY_PORT"]
+    hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
+
+    async def gate(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await app(scope, receive, send)
+            return
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        query = scope.get("query_string", b"").decode("latin-1")
+        if why := _refusal(scope["path"], headers, query, hosts):
+            await _refuse(scope, send, why)
+        else:
+            await app(scope, receive, send)
+
+    return gate
+
+
+def _refusal(path: str, headers: dict[str, str], query: str, hosts: set[str]) -> str:
+    """Why the request is not served, or nothing."""
+    if headers.get("host", "").lower() not in hosts:
+        return "this host is not served"
+    if path.startswith(_EXECUTE_API):
+        return ""
+    if "origin" in headers:
+        return "web pages are served by the deployed APIs only"
+    if (
+        path == _HEALTH
+        or _KEYS_OF_TOKENS.fullmatch(path)
+        or headers.get("x-amz-target") == _SIGN_IN
+    ):
+        return ""
+    found = _CREDENTIAL.search(headers.get("authorization", ""))
+    key = found[1] if found else ""
+    if _ROOT_OF_MINISTACK.fullmatch(key) or "X-Amz-Credential" in query:
+        return "sign it with a key that this emulator has given"
+    return ""
+
+
+async def _refuse(scope: Scope, send: Send, why: str) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": why})
+        return
+    headers = [(b"content-type", b"text/plain"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 403, "headers": headers})
+    await send({"type": "http.response.body", "body": why.encode()})
+
+
+if __name__ == "__main__":
+    _print_at_once(Path(sys.argv.pop(1)))
+    _let_busy_ones_finish()
+    ministack.app = _gate(ministack.app)
+    ministack.main()

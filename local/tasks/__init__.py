@@ -1,0 +1,1 @@
+"""What the task files say of themselves, read anew each time."""

@@ -1,0 +1,96 @@
+"""What the emulator on a developer's machine serves, and whom: it holds the key of the model."""
+
+import json
+from collections.abc import Mapping
+
+import httpx2
+import pytest
+
+from local.emulator.deployment import Deployment
+from local.model.stand_in import StandIn
+from tests.integration.api import Api
+
+LIST_SECRETS = {"x-amz-target": "secretsmanager.ListSecrets", "content-type": "application/json"}
+
+
+def signed_by(key: str) -> dict[str, str]:
+    """As the emulator reads it; of the account's root it does not check the signature."""
+    scope = f"{key}/20261125/us-east-1/secretsmanager/aws4_request"
+    return {
+        "authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
+    }
+
+
+def ask(deployment: Deployment, **headers: str) -> httpx2.Response:
+    return httpx2.post(
+        deployment.emulator.endpoint,
+        headers={
+            **LIST_SECRETS,
+            **{name.replace("_", "-"): text for name, text in headers.items()},
+        },
+        content="{}",
+        trust_env=False,
+    )
+
+
+def test_its_own_key_is_served_and_changes_with_each_start(deployment: Deployment) -> None:
+    key = deployment.emulator.credentials["AWS_ACCESS_KEY_ID"]
+
+    assert "SecretList" in ask(deployment, **signed_by(key)).json()
+    assert len(key) > 20
+
+
+@pytest.mark.parametrize("key", ["test", "000000000000", "123456789012", "AKIAUNKNOWN"])
+def test_no_key_that_anybody_knows_is_the_root(deployment: Deployment, key: str) -> None:
+    answer = ask(deployment, **signed_by(key))
+
+    assert answer.status_code in (400, 403)
+    assert "SecretList" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"origin": "https://attacker.example"},
+        {"origin": "null"},
+        {"host": "attacker.example"},
+        {"host": "attacker.example:80"},
+    ],
+)
+def test_neither_pages_nor_foreign_hosts_nor_the_nameless_are_served(
+    deployment: Deployment, headers: Mapping[str, str]
+) -> None:
+    key = deployment.emulator.credentials["AWS_ACCESS_KEY_ID"]
+    signature = signed_by(key) if headers else {}
+
+    answer = ask(deployment, **signature, **headers)
+
+    assert answer.status_code == 403
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_a_job_tells_its_story_while_it_runs(
+    alice: Api, deployment: Deployment, model: StandIn
+) -> None:
+    """The log of an invocation that has not ended yet is there."""
+    from local.trace import Trace
+
+    ingredient = "a herb with a story"
+    model.script("prose", "slow:4", match=ingredient)
+    job_id = alice.submit(ingredient).json()["jobId"]
+    trace = Trace(deployment.emulator.functions_log)
+    while alice.status(job_id).json()["status"] in ("pending", "processing"):
+        if "answer rejected" in (told := [each["event"] for each in trace.story(job_id)]):
+            break
+    assert "result stored" not in told
+
+    assert alice.wait(job_id)["status"] == "completed"
+    story = trace.story(job_id)
+    assert [each["event"] for each in story] == [
+        *("job admitted", "job claimed", "model call", "answer rejected"),
+        *("model call", "result stored"),
+    ]
+    assert "because" not in json.dumps(story), "by default no complaint is logged in words"
+    assert len({each["runId"] for each in story}) == 1
+    assert story[0]["requestId"]
