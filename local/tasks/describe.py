@@ -27,7 +27,8 @@ def main() -> None:
         try:
             tasks.append(_description(name))
         except BaseException as error:  # whatever a module may raise, SystemExit too
-            problems.append({"task": name, **_problem(name, error)})
+            # A task that cannot be loaded is told by what happened in its file.
+            problems.append({"task": name, **_problem(name, error.__cause__ or error)})
     json.dump({"tasks": tasks, "problems": problems}, answer)
 
 

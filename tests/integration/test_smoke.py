@@ -9,7 +9,7 @@ import pytest
 from deploy import inside
 from deploy.inside import Stack
 from deploy.smoke import Smoke, user_of
-from local.emulator.stack import Deployment, Emulator
+from local.emulator.stack import Emulator
 from local.model.stand_in import StandIn
 from tests.integration.api import Api
 from tests.integration.conftest import ARCHITECTURE, TEMPLATE, changed_template, deploy

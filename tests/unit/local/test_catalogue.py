@@ -69,7 +69,7 @@ def test_a_new_file_is_a_task(layer: Path) -> None:
         ("def (:\n", 1, "SyntaxError: "),
         ("\nimport no_such_package\n", 2, "ModuleNotFoundError: No module named 'no_such_package'"),
         ("\n\nimport boto5\n", 3, "boto5"),
-        (GOOD.replace('"poem"', '"song"'), None, "names its task 'song'"),
+        (GOOD.replace('"poem"', '"song"'), None, "name: is 'song'"),
         ("x = 1\n", None, "has no `TASK = Task(…)`"),
         ("\nraise SystemExit\n", 2, "SystemExit"),
         ("1 / 0\n", 1, "ZeroDivisionError: division by zero"),

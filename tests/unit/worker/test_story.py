@@ -57,7 +57,7 @@ def test_a_job_that_climbs_tells_its_whole_story(
     assert told[0]["queueSeconds"] == 1.5
     assert (told[2]["model"], told[2]["complaints"]) == ("small", 2)
     assert told[2]["kinds"] == ["recipes.0.ingredients check", "recipes.0.servings check"]
-    assert told[4]["kinds"] == ["recipes.0.servings int_type", "recipes.0.* extra_forbidden"]
+    assert told[4]["kinds"] == ["recipes.0.* extra_forbidden", "recipes.0.servings int_type"]
     assert told[5]["model"] == told[6]["model"] == "large"
     assert told[7]["seconds"] == 1.5
 
