@@ -9,6 +9,7 @@ import pytest
 from deploy import inside
 from deploy.inside import Stack
 from deploy.smoke import Smoke, user_of
+from local.emulator.deployment import Deployment
 from local.emulator.stack import Emulator
 from local.model.stand_in import StandIn
 from tests.integration.api import Api
