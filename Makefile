@@ -36,10 +36,10 @@ run: setup  ## Serve everything on this machine: PORT=3000 MODEL_DELAY=4; MODEL=
 
 .PHONY: test
 test: setup  ## Every test: units, the simulation, the deployed template
-	@UV='$(UV)' $(PYTHON) -m pytest -n 2 --dist loadfile  # most of the time they wait
+	@UV='$(UV)' $(PYTHON) -m pytest -n 2 --dist loadfile $(MEASURE)  # most of the time they wait
 
 .PHONY: check
-check: setup  ## What CI runs: format, lint, types, template, lock, tests
+check: setup  ## What CI runs: format, lint, types, template, lock, tests with their coverage
 	$(UV) lock --check --quiet
 	@for group in layer worker; do $(call requirements,$$group) \
 	  | diff - $$(test $$group = layer && echo layers/common || echo functions/worker)/requirements.txt \
@@ -54,7 +54,7 @@ check: setup  ## What CI runs: format, lint, types, template, lock, tests
 	SAM_CLI_TELEMETRY=0 .venv/bin/sam validate --lint
 	SAM_CLI_TELEMETRY=0 .venv/bin/sam validate --lint --template monitoring.yaml
 	$(PYTHON) -m tests.lint_template
-	$(MAKE) test
+	$(MAKE) test MEASURE='--cov --cov-fail-under=99'
 
 .PHONY: policies
 policies: setup  ## A second reader of the templates (checkov, a hundred packages), with our reasons
@@ -91,22 +91,22 @@ screenshots: setup  ## Take README's pictures of the demo page again (needs Chro
 .PHONY: bench bench-ladder bench-tokens bench-progress bench-polling bench-push bench-slots
 bench: bench-ladder bench-tokens bench-progress bench-polling bench-slots  ## The benches that need no network and no key
 
-bench-ladder: .build/bench-venv  ## What 1,000 jobs cost: cheap model, strong model, ladder
+bench-ladder: .build/bench-venv  ## The cost of 1,000 jobs: cheap model, strong model, ladder
 	@.build/bench-venv/bin/python -m bench.ladder
 
 bench-tokens: .build/bench-venv  ## Tokens a job, from a plain prompt to the shipped one
 	@.build/bench-venv/bin/python -m bench.tokens
 
-bench-progress: setup  ## Whether the bar tells the truth: its error while it learns
+bench-progress: setup  ## The error of the bar while it learns
 	@$(PYTHON) -m bench.progress
 
-bench-polling: setup  ## Polls a job and the delay from done to seen: every 2 s, the article's way, ours
+bench-polling: setup  ## Polls a job, and the delay from stored to seen: every 2 s, in fixed steps, learned
 	@$(PYTHON) -m bench.polling
 
-bench-slots: setup  ## How long jobs wait, by jobs a day, workers and batching window
+bench-slots: setup  ## The wait of jobs, by jobs a day, workers and batching window
 	@$(PYTHON) -m bench.slots
 
-bench-push: setup  ## From done to seen by a subscribed client, on the local stack: N=100
+bench-push: setup  ## The delay from stored to seen with push, on the local stack: N=100
 	@UV='$(UV)' $(PYTHON) -m bench.push $(if $(filter-out file,$(origin N)),--n $(N))
 
 # The development tools and a tokenizer, which is too large to ask of everybody.
@@ -115,7 +115,7 @@ bench-push: setup  ## From done to seen by a subscribed client, on the local sta
 	@UV_PROJECT_ENVIRONMENT=$@ $(UV) sync --locked --quiet --only-group bench
 
 .PHONY: try-small-model
-try-small-model: setup  ## Ten generations by a real small model, each checked (downloads 120 MB)
+try-small-model: setup  ## Ten answers of a real small model, each checked (downloads 120 MB)
 	@$(PYTHON) -m bench.small_model
 
 .PHONY: try-provider
@@ -123,7 +123,7 @@ try-provider: setup  ## Ask a real endpoint ten times: RUNG='{"provider": "mistr
 	@KEY='$(KEY)' PYTHONPATH=layers/common:functions/worker $(PYTHON) -m bench.try_provider --rung '$(RUNG)'
 
 .PHONY: fuzz
-fuzz: setup  ## The long fuzzing of the validator: N=1000000 corrupted answers
+fuzz: setup  ## The long fuzzing of the validator: N=100000 corrupted answers
 	@$(PYTHON) -m tests.fuzz --n $(N) $(if $(SEED),--seed $(SEED))
 
 # --- On AWS --------------------------------------------------------------------------------
@@ -150,9 +150,17 @@ smoke: setup  ## Try a deployment, name what is wrong: ENV=dev, or URL=… TOKEN
 # --- Setting up ----------------------------------------------------------------------------
 
 .PHONY: setup
-setup: $(UV)  ## Install what development needs into .venv
-	@test -d .venv || echo "installing the development tools into .venv"
+setup: $(UV)  ## Install what development needs into .venv (with .build about 1 GB)
+	@test -x $(PYTHON) || { $(find_python) || { test -z "$$UV_PYTHON" \
+	  && echo "Python $(PYTHON_VERSION) is not here: downloading it" \
+	  && $(UV) python install --quiet $(PYTHON_VERSION) 2> /dev/null && $(find_python); }; } || { \
+	  echo "Python $(PYTHON_VERSION) is missing and uv cannot download it here:" \
+	    "install it, or name one with UV_PYTHON=/path/to/python$(PYTHON_VERSION)" >&2; exit 1; }
+	@test -d .venv || echo "installing the development tools into .venv (about 750 MB)"
 	@$(UV) sync --locked --quiet
+
+PYTHON_VERSION := $(shell cat .python-version)
+find_python = $(UV) python find --quiet --no-python-downloads "$${UV_PYTHON:-$(PYTHON_VERSION)}" > /dev/null 2>&1
 
 .build/uv-venv/bin/uv:
 	@echo "uv is not on PATH: installing it into .build/uv-venv"
@@ -161,4 +169,4 @@ setup: $(UV)  ## Install what development needs into .venv
 
 .PHONY: help
 help:
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 20

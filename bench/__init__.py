@@ -1,4 +1,4 @@
-"""Numbers about Simmer that can be printed again: each module is a command that says what it does.
+"""The numbers of docs/numbers.md: each module is a command that prints some of them.
 
 `make bench` runs those that need neither a network nor a key.
 """

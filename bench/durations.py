@@ -1,4 +1,4 @@
-"""How long jobs take, as the benches of progress and polling have it; all from a seed."""
+"""The durations of the jobs in the benches of progress and polling; all from a seed."""
 
 import math
 import random
@@ -40,7 +40,7 @@ TASK = "any"  # a bar moves by durations, whatever the task
 
 
 def learned(past_seconds: Iterable[float]) -> str:
-    """What is known after jobs that took so long, as a job carries it."""
+    """The durations learned from such jobs, as a job carries them."""
     return str(Durations(Counter(bucket(each) for each in past_seconds)))
 
 

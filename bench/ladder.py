@@ -1,4 +1,4 @@
-"""`make bench-ladder`: what valid answers cost on a cheap model, on a strong one, and on a ladder.
+"""`make bench-ladder`: the cost of valid answers on a cheap model, a strong model, a ladder.
 
 Simulated jobs go through the shipped climb, prompt, validation and price table; only the provider
 is scripted: its answer is a good one, or wrong in one of the ways of models. Two worlds are shown,
@@ -50,7 +50,7 @@ WORLDS: dict[World, str] = {
 
 
 class Fate:
-    """Which calls are wrong, for exactly that share of `jobs` jobs; the same on every ladder."""
+    """The calls that go wrong, for exactly that share of `jobs` jobs; the same on every ladder."""
 
     def __init__(
         self, wrong_rates: Mapping[str, float], world: World, *, jobs: int, seed: int
@@ -64,11 +64,11 @@ class Fate:
                 self._wrong[model, call] = {job: chance.choice(WRONG) for job in unlucky}
 
     def wrong(self, job: int, model: str, call: int) -> str | None:
-        """How that call's answer is wrong, None if it is good; jobs and calls count from 0."""
+        """The flaw of that call's answer, None if it is good; jobs and calls count from 0."""
         return self._wrong[model, call].get(job)
 
     def dooms(self, job: int, models: Iterable[str]) -> bool:
-        """Whether all that may be asked is wrong."""
+        """True if every call that may be made goes wrong."""
         return all(self.wrong(job, model, call) for model in models for call in range(CALLS_A_RUNG))
 
 
@@ -103,7 +103,7 @@ class ScriptedProvider(Provider):
 
 @dataclass(slots=True)
 class Result:
-    """What came of all jobs on one ladder."""
+    """The results of all jobs on one ladder."""
 
     valid: int = 0
     invalid: int = 0  # delivered, and the independent judge objects: must stay 0

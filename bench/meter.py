@@ -56,7 +56,7 @@ class Meter:
         response_format: Mapping[str, Any] | None,
         answer: str,
     ) -> Usage:
-        """What the call consumes."""
+        """The consumption of the call."""
         prompt = self._encode(_schema_text(response_format))
         for message in messages:
             prompt += [-1] * TOKENS_A_MESSAGE + self._encode(str(message["content"]))

@@ -1,9 +1,9 @@
-"""`make bench-polling`: how often a job is asked for, and how soon it is seen that it is done.
+"""`make bench-polling`: the polls of a job, and the delay until its client sees the end.
 
-Three ways to choose the next poll, on the same jobs: every 2 s; the article's three steps, which is
-what the server says while it has no history; and what it says once it has learned from past jobs,
-which are others than those that are then watched. The client asks at once and then as it is told.
-The way to the server and back takes no time here: it is the same for all three.
+Three ways to choose the next poll, on the same jobs: every 2 s; the article's three steps
+(docs/glossary.md), which the server uses while it has no history; and the learned interval. The
+server learns from other jobs than those that the bench watches. A client polls at once, and then
+after each pause. The network takes no time here: it is the same for all three.
 """
 
 import argparse
@@ -31,7 +31,7 @@ type NextPoll = Callable[[Job, int], int]
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What the clients of all jobs got."""
+    """The polls and the delays of all jobs."""
 
     polls: Sequence[int]
     delays_ms: Sequence[int]  # from done to seen
@@ -54,7 +54,7 @@ class Watched:
 
 
 def watch(job: Job, took_seconds: float, next_poll: NextPoll) -> tuple[int, int]:
-    """How many polls it takes to see that the job is done, and how long after."""
+    """The number of polls until the client sees that the job is done, and its delay."""
     working = replace(job, status=JobStatus.PROCESSING, started_at_ms=PICKUP_MS)
     done_ms = PICKUP_MS + round(took_seconds * 1000)
     now_ms, polls = 0, 1

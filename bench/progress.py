@@ -1,4 +1,4 @@
-"""`make bench-progress`: whether the bar tells the truth, job after job, while it learns.
+"""`make bench-progress`: the error of the bar, job after job, while it learns.
 
 Each job is measured by those before it, as a job is that carries what the ledger had when it was
 admitted. Undo the bar's shape (10 to 95), and it stands for a quantile q: a share q of the jobs
@@ -62,7 +62,7 @@ def run(draw: Draw, seed: int, jobs: int = JOBS) -> Run:
 
 
 def _bars(job: Job, took_seconds: float, chance: random.Random) -> list[int]:
-    """What is seen of it from the submit to the moment it is done."""
+    """The values of a job's bar from the submit to its end."""
     started_ms = chance.choice((0, 200, 30_000))
     done_ms = started_ms + round(took_seconds * 1000)
     working = replace(job, status=JobStatus.PROCESSING, started_at_ms=started_ms)

@@ -1,4 +1,4 @@
-"""`make bench-push`: how soon a subscribed client sees that its job is done, on the local stack.
+"""`make bench-push`: the delay until a subscribed client sees the end, on the local stack.
 
 The whole template runs on the emulator, the model is the stand-in. Each client submits, opens a
 WebSocket, subscribes and waits; it never asks for the status. Measured is the time from

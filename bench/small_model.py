@@ -1,4 +1,4 @@
-"""`make try-small-model`: real generations by a real small model, through all that is deployed.
+"""`make try-small-model`: real answers of a real small model, through the deployed application.
 
 It starts `make run MODEL=local`, sends requests like the app's one after another, and holds what
 comes back against an independent JSON-Schema validator, the fit to the request and the app's own
@@ -56,7 +56,7 @@ REQUESTS: list[Json] = [
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """How one job ended."""
+    """The end of one job."""
 
     request: Json
     status: Json  # the last status document
@@ -133,7 +133,7 @@ def _try(http: httpx2.Client, request: Json) -> Tried:
 
 
 def _calls(job_id: str) -> Counter[str]:
-    """What the worker logged of its calls for that job."""
+    """The worker's log lines about its calls for that job."""
     calls: Counter[str] = Counter()
     for log in (BUILD / "logs").glob("emulator-*.log"):
         for line in log.read_text("utf-8", "replace").splitlines():

@@ -1,4 +1,4 @@
-"""Where the benches print."""
+"""The terminal that the benches print to."""
 
 from collections.abc import Callable, Mapping, Sequence
 

@@ -1,8 +1,8 @@
 """`make bench-tokens`: tokens and dollars a job, from a plain prompt to the shipped one.
 
-The plain prompt stands for the article's design, which does not print its own: it is what one
-writes who has a chat model and wants JSON from it. Each row changes one thing more, so that its
-last column is what that saved. The last row is what the worker sends. The recipes are the same.
+The plain prompt is a yardstick, written for this bench: the first prompt that a developer would
+write who has a chat model and wants JSON from it. Each row makes one more change, and its
+last column is the saving. The last row is the worker's prompt. The recipes are the same.
 """
 
 import argparse
@@ -156,7 +156,7 @@ def _row(name: str, calls: list[Call], rung: Rung, meter: Meter) -> Row:
 
 
 def stable_tokens(raw: Json, rung: Rung, encode: Encode) -> int:
-    """How long the part is that is the same for every job."""
+    """The length of the part that is the same for every job."""
     system = prompt.first_ask(TASK, rung, admitted(raw))[:1]
     return Meter(encode, None).bill(system, _shipped_format(rung), "").input_tokens
 

@@ -51,7 +51,7 @@ def _raw_request(chance: random.Random) -> Json:
 
 
 def admitted(raw: Json) -> str:
-    """What a job keeps of a request: the validated one, as `simmer.jobs.admission` writes it."""
+    """The validated request, as `simmer.jobs.admission` writes it to a job."""
     given = {name: value for name, value in raw.items() if value is not None}
     request = TASK.wire_model.model_validate(given)
     return request.model_dump_json(by_alias=True, exclude_none=True)

@@ -34,13 +34,13 @@ _PLACES: Mapping[type[SimmerError], set[str]] = {
 # What the raising code says; the title stands in where it says many things.
 _DETAILS: Mapping[type[SimmerError], str] = {
     errors.MalformedJson: "The body is not JSON: Expecting value at character 0.",
-    errors.InvalidIdempotencyKey: "It must be 1 to 255 visible ASCII characters.",
+    errors.InvalidIdempotencyKey: "The key must have 1 to 255 visible ASCII characters.",
     errors.InvalidToken: "The token must have a `sub` of 1 to 255 characters.",
     errors.UnknownTask: "There is no task of that name here.",
-    errors.JobNotFound: "There is no job of that id here.",
-    errors.RequestTooLarge: f"The body may have {MAX_BODY_BYTES} bytes.",
+    errors.JobNotFound: "There is no job with this id.",
+    errors.RequestTooLarge: f"The body may have at most {MAX_BODY_BYTES} bytes.",
     errors.UnsupportedMediaType: "Send the body with Content-Type: application/json.",
-    errors.InvalidRequest: "Some fields are not as they must be.",
+    errors.InvalidRequest: "Some fields are invalid.",
     errors.IdempotencyKeyReused: "Use a new Idempotency-Key for another request.",
     errors.QuotaExceeded: (f"{SubmitSettings.daily_job_quota} jobs a day are allowed."),
     errors.InternalError: "Please try again.",

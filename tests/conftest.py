@@ -1,4 +1,4 @@
-"""What every test run ends with."""
+"""The summary at the end of every test run."""
 
 import pytest
 

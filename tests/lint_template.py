@@ -63,7 +63,7 @@ def translated(text: str, parameters: dict[str, str] | None = None) -> dict[str,
 
 
 def findings(text: str, parameters: dict[str, str] | None = None) -> list[str]:
-    """What SAM's translation and cfn-lint have to say against it; empty when all is well."""
+    """The complaints of SAM's translation and of cfn-lint; empty when all is well."""
     try:
         template = translated(text, parameters)
     except InvalidDocumentException as error:

@@ -1,4 +1,4 @@
-"""POST /{task}/cancel/{jobId}: the caller wants the job no more; it ends unless others do."""
+"""POST /{task}/cancel/{jobId}: the job ends, unless other users wait for it."""
 
 from functools import cache
 from typing import Any
@@ -8,7 +8,7 @@ from simmer.jobs.store import JobStore
 from simmer.settings import TableSettings
 from simmer.tasks import known_task
 from simmer.web.http import Event, Response, caller, http_endpoint, path_parameter
-from simmer.web.view import status_response
+from simmer.web.status import status_response
 
 
 @cache

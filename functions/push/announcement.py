@@ -1,4 +1,4 @@
-"""Jobs that have ended, told to those who subscribed to them."""
+"""The announcement of ended jobs to their subscribers."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +9,7 @@ from frame import job_frame
 from simmer.jobs.item import job_of
 from simmer.web.http import logger, whereabouts
 
-# A connection that hangs holds up few others.
+# Threads: a connection that hangs holds up few others.
 _THREADS = 10
 
 
@@ -18,9 +18,9 @@ def announce(
 ) -> list[str]:
     """Tell each job in these records of the table's stream to its subscribers.
 
-    The template's filter lets through only the write that ended a job somebody subscribed to.
-    Returns the sequence numbers of records that somebody could not be told of; told again, the
-    others hear it twice.
+    The template's filter passes only the write that ended a job with subscribers.
+    Returns the sequence numbers of the records that did not reach every subscriber. When such a
+    record is announced again, the other subscribers hear of it twice.
     """
 
     def tell(connection_id: str, frame: str) -> bool:

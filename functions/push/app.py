@@ -1,4 +1,4 @@
-"""Push: clients on a WebSocket subscribe to jobs, and are told how these end.
+"""Push: clients on a WebSocket subscribe to jobs and hear of their ends.
 
 API Gateway brings what the clients say, the jobs table's stream which jobs have ended. One function
 for both: whoever subscribes has it warm for the moment when the end is to be told.

@@ -1,4 +1,4 @@
-"""Who may connect; what a client says on its WebSocket, and what it is answered."""
+"""Who may connect, and the answers to a client's messages on its WebSocket."""
 
 from collections.abc import Callable
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""GET /{task}/status/{jobId}: where a job stands and, once it is done, its result."""
+"""GET /{task}/status/{jobId}: the state of a job and, when it is done, its result."""
 
 from functools import cache
 from typing import Any
@@ -8,7 +8,7 @@ from simmer.jobs.store import JobStore
 from simmer.settings import TableSettings
 from simmer.tasks import known_task
 from simmer.web.http import Event, Response, caller, http_endpoint, path_parameter
-from simmer.web.view import status_response
+from simmer.web.status import status_response
 
 
 @cache

@@ -42,7 +42,7 @@ def _history() -> History:
     return History(Ledger.connect(settings.jobs_table, is_patient=False), settings.models)
 
 
-# Made when it is first needed, which is after the job was accepted.
+# Connected at the first use, which is after the job was accepted.
 _push_tokens = cache(PushTokens.connect)
 
 

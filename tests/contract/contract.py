@@ -32,7 +32,7 @@ class Contract:
         self._components = closed(self.document["components"])
 
     def complaints(self, schema: Json, value: Any) -> list[str]:
-        """What is wrong with a value; empty when it is all that the schema says and no more."""
+        """The flaws of a value; none when it has all fields of the schema and no others."""
         validator = Draft202012Validator(
             {**schema, "components": self._components}, format_checker=FormatChecker()
         )

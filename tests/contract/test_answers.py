@@ -1,4 +1,4 @@
-"""What the handlers really answer, in every case that openapi.json names, is what it says."""
+"""In every case of openapi.json the handlers answer as the document says."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

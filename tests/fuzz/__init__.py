@@ -1,4 +1,4 @@
-"""Corrupted answers by the million: nothing that gets through may be one an app chokes on.
+"""Corrupted answers by the million: no delivered answer may break an app.
 
 `python -m tests.fuzz --n 1000000` draws them, `corrupt` makes them, `judge` judges what the worker
 let through by rules of its own.

@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz --n 1000000`: corrupt that many valid answers, judge what gets through."""
+"""`python -m tests.fuzz --n 1000000`: corrupt that many valid answers, judge the results."""
 
 # ruff: noqa: T201
 

@@ -1,4 +1,4 @@
-"""Many corruptions, one after another: what was let through, and what should not have been."""
+"""Many corruptions, one after another: the delivered answers, and those that should not be."""
 
 import json
 import random
@@ -25,7 +25,7 @@ class Violation:
 
 @dataclass(slots=True)
 class Tally:
-    """What came of a number of corruptions."""
+    """The results of a number of corruptions."""
 
     tried: int = 0
     let_through: Counter[str] = field(default_factory=Counter)  # by the corruption's names
@@ -56,7 +56,7 @@ def run(seed: int, first: int, last: int) -> Tally:
 
 
 def verdict(given: Corrupted) -> tuple[str | None, list[str]]:
-    """What was let through, if it was, and what is wrong with how the answer was handled."""
+    """The delivered result, if there is one, and the flaws of how the answer was handled."""
     request, request_json = _request(given.case)
     try:
         delivered = validated(TASK, request, given.said)

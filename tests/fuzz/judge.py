@@ -1,4 +1,4 @@
-"""What a delivered result must be, said again without a line of the worker's or the task's code.
+"""The rules of a delivered result, written again without a line of the worker's or the task's code.
 
 Three judges: a JSON Schema written by hand from the wire contract, for a validator that is not
 pydantic; the fit to the request; and the app's own recipe interface, as a typed client reads it.
@@ -65,7 +65,7 @@ _VALIDATOR = Draft202012Validator(RESULT_SCHEMA)
 
 
 def objections(request: Json, said: str, delivered: str) -> list[str]:
-    """Why `delivered`, made of what the model `said`, must not reach an app; none if it may."""
+    """The flaws of `delivered`, made from the model's `said`, that must not reach an app."""
     if not _encodes(delivered):
         return ["the text is not UTF-8"]
     if len(delivered.encode()) > MAX_BYTES:
@@ -153,7 +153,7 @@ def _misfits(request: Json, result: Json) -> list[str]:
 
 
 def _surprises(result: Json) -> list[str]:
-    """What would throw in an app that reads each field as its type, as Dart and Kotlin do."""
+    """The fields that throw in an app that reads each field as its type, as Dart and Kotlin do."""
     found = []
     for recipe in result["recipes"]:
         for name in ("name", "instructions", "difficulty"):

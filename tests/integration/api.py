@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx2
 
+from tests.patience import HANG_SECONDS
+
 TERMINAL = ("completed", "failed", "cancelled")
 
 
@@ -14,7 +16,9 @@ class Api:
 
     def __init__(self, base_url: str, token: str | None = None) -> None:
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx2.Client(base_url=base_url, headers=headers, timeout=60, trust_env=False)
+        self._http = httpx2.Client(
+            base_url=base_url, headers=headers, timeout=HANG_SECONDS, trust_env=False
+        )
 
     def submit(
         self, *ingredients: str, headers: Mapping[str, str] | None = None, **fields: Any
@@ -29,7 +33,7 @@ class Api:
     def status(self, job_id: str) -> httpx2.Response:
         return self._http.get(f"/recipe/status/{job_id}")
 
-    def wait(self, job_id: str, within_seconds: float = 120) -> dict[str, Any]:
+    def wait(self, job_id: str, within_seconds: float = HANG_SECONDS) -> dict[str, Any]:
         """Poll as the server says until the job has ended; the last status document."""
         give_up = time.monotonic() + within_seconds
         seen = -1

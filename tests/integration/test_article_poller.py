@@ -1,4 +1,4 @@
-"""The poller of the app Simmer comes from, written down as its article describes it.
+"""The poller of the Cookting app, as the article describes it (see docs/glossary.md).
 
 It knows five states, a ten-second submit, a check at once and then one every two seconds, sixty at
 the most, and of a status the fields `status`, `progress`, `result` and `error`. It knows nothing of
@@ -17,6 +17,7 @@ import pytest
 from local.emulator.deployment import Deployment
 from local.model.stand_in import StandIn
 from tests.integration.api import Api
+from tests.patience import HANG_SECONDS
 
 INTERVAL_SECONDS = 2.0
 MOST_CHECKS = 60
@@ -37,14 +38,14 @@ class ArticlePoller:
 
     def recommend(self, request: dict[str, Any]) -> None:
         self._enter("submitting")
-        answer = self.http.post("/recipe/generate", json=request, timeout=10).json()
+        answer = self.http.post("/recipe/generate", json=request, timeout=HANG_SECONDS).json()
         if answer["status"] == "completed":
             return self._completed(answer["result"])
         assert answer["status"] == "submitted"
         self._enter("polling")
         while self.checks < MOST_CHECKS:
             self.checks += 1
-            status = self.http.get(f"/recipe/status/{answer['jobId']}", timeout=10).json()
+            status = self.http.get(f"/recipe/status/{answer['jobId']}", timeout=HANG_SECONDS).json()
             self.on_progress(status["progress"])
             if status["status"] == "completed" and status.get("result") is not None:
                 return self._completed(status["result"])
@@ -68,7 +69,7 @@ class ArticlePoller:
 
 @pytest.fixture
 def bar() -> list[int]:
-    """What the app's bar was set to."""
+    """The values that the app's bar was set to."""
     return []
 
 
@@ -80,7 +81,7 @@ def poller(deployment: Deployment, alice: Api, bar: list[int]) -> ArticlePoller:
 
 
 def _is_the_apps_recipe(recipe: dict[str, Any]) -> bool:
-    """By the interface of the article."""
+    """A recipe has the fields that the article's app reads."""
     wanted: dict[str, type | tuple[type, ...]] = {
         "name": str,
         "ingredients": list,

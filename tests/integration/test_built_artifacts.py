@@ -1,4 +1,4 @@
-"""What `sam build` makes, under Lambda's real runtime interface client.
+"""The output of `sam build` runs under Lambda's real runtime interface client.
 
 The interpreter has nothing but what Lambda's own has (the client and boto3), so a dependency that
 the build forgot is missed here.
@@ -26,6 +26,7 @@ from local.emulator.stack import REGION
 from local.model.stand_in import StandIn
 from local.toolchain import BUILD, REPOSITORY, run_tool, uv
 from tests.integration.conftest import ARCHITECTURE
+from tests.patience import HANG_SECONDS
 
 RIE = Path(samcli.__file__).parent / f"local/rapid/aws-lambda-rie-{ARCHITECTURE}"
 
@@ -107,10 +108,10 @@ def function(
         url = f"http://{address}/2015-03-31/functions/function/invocations"
 
         def invoke(event: dict[str, Any]) -> dict[str, Any]:
-            give_up = time.monotonic() + 20
+            give_up = time.monotonic() + HANG_SECONDS
             while True:
                 with suppress(httpx2.ConnectError):
-                    answer = httpx2.post(url, json=event, timeout=60, trust_env=False)
+                    answer = httpx2.post(url, json=event, timeout=HANG_SECONDS, trust_env=False)
                     return dict(answer.json())
                 assert time.monotonic() < give_up, "the runtime does not listen"
                 time.sleep(0.05)
@@ -125,7 +126,7 @@ def function(
 
 
 def http_event(route: str, body: object = None, **path: str) -> dict[str, Any]:
-    """What API Gateway sends (payload format 2.0), as far as Simmer reads it."""
+    """An event of API Gateway (payload format 2.0), as far as Simmer reads it."""
     return {
         "version": "2.0",
         "routeKey": route,

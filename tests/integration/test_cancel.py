@@ -1,8 +1,7 @@
-"""Taking a job back: what it costs from then on, and whom it leaves alone."""
+"""Cancel: it stops the cost of a job, and leaves other users' jobs alone."""
 
 import time
 import uuid
-from collections.abc import Callable
 
 import pytest
 
@@ -11,6 +10,7 @@ from local.emulator.stack import Emulator
 from local.model.stand_in import StandIn
 from tests.integration.api import Api
 from tests.integration.conftest import deploy
+from tests.patience import until
 
 # A heartbeat of 6 s and what it takes to get there.
 ABORTED_WITHIN_SECONDS = 15
@@ -31,13 +31,6 @@ def _cancel(user: Api, job_id: str) -> dict[str, object]:
     assert answer.status_code == 200, answer.text
     document: dict[str, object] = answer.json()
     return document
-
-
-def _until(holds: Callable[[], object], within_seconds: float) -> None:
-    give_up = time.monotonic() + within_seconds
-    while not holds():
-        assert time.monotonic() < give_up, "it never came to that"
-        time.sleep(0.1)
 
 
 def _stored(deployment: Deployment, job_id: str) -> dict[str, str]:
@@ -70,14 +63,14 @@ def test_the_only_one_cancels_and_the_model_call_is_broken_off_and_booked(
     model.script("prose", "slow:60", match=leek)
     ann = _user(shared, "ann")
     job_id = ann.submit(leek).json()["jobId"]
-    _until(lambda: len(model.calls(leek)) == 2, 30)
+    until(lambda: len(model.calls(leek)) == 2)
 
     cancelled = _cancel(ann, job_id)
 
     assert cancelled["status"] == "cancelled"
     assert _cancel(ann, job_id) == cancelled == ann.status(job_id).json()
-    _until(lambda: model.calls(leek)[1]["closedEarly"], ABORTED_WITHIN_SECONDS)
-    _until(lambda: _stored(shared, job_id)["unreported_calls"] == "1", 10)
+    until(lambda: model.calls(leek)[1]["closedEarly"], ABORTED_WITHIN_SECONDS)
+    until(lambda: _stored(shared, job_id)["unreported_calls"] == "1")
     stored = _stored(shared, job_id)
     assert stored["calls"] == "1"
     assert int(stored["input_tokens"]) > 0
@@ -92,7 +85,7 @@ def test_a_job_that_waits_is_cancelled_and_never_reaches_the_model(
     throttled = "429:3"
     model.script(throttled, throttled, match=leek)
     job_id = alice.submit(leek).json()["jobId"]
-    _until(lambda: alice.status(job_id).json()["status"] == "pending" and model.calls(leek), 30)
+    until(lambda: alice.status(job_id).json()["status"] == "pending" and model.calls(leek))
     calls = len(model.calls(leek))
 
     assert _cancel(alice, job_id)["status"] == "cancelled"

@@ -1,4 +1,4 @@
-"""What a client of the deployed API sees, through the gateway, is what openapi.json says."""
+"""Through the gateway, the deployed API answers as openapi.json says."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A job through API Gateway, Lambda, SQS, Lambda and DynamoDB, and what may go wrong with it."""
+"""A job through API Gateway, Lambda, SQS, Lambda and DynamoDB, with its errors."""
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor

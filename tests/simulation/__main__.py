@@ -1,4 +1,4 @@
-"""`make simulate N=100000`: many schedules over all cores, what they covered, what they broke.
+"""`make simulate N=100000`: many schedules over all cores, their faults, and the broken promises.
 
 python -m tests.simulation --n 100000 --seed 0     seeds 0 to 99,999
 python -m tests.simulation --replay 4711           one again, with its trace

@@ -1,4 +1,4 @@
-"""What the stand-ins are held against: moto in this process, and the emulator over HTTP."""
+"""The references of the stand-ins: moto in this process, and the emulator over HTTP."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

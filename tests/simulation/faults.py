@@ -1,4 +1,4 @@
-"""What goes wrong, how often, and which fault was met at which call."""
+"""The faults, how often they happen, and how often each call met each fault."""
 
 import enum
 from collections import Counter, deque
@@ -8,7 +8,7 @@ from random import Random
 
 
 class Fault(enum.StrEnum):
-    """What one call to AWS or to the model meets."""
+    """The fault of one call to AWS or to the model."""
 
     OK = "ok"
     SLOW = "slow"  # some seconds more, before or after its effect
@@ -23,7 +23,7 @@ class Fault(enum.StrEnum):
 
     @property
     def is_of_process(self) -> bool:
-        """Whether it befalls the whole process, and all that it does at that time."""
+        """True if the fault befalls the whole process, with all its other work."""
         return self in _OF_PROCESS
 
 
@@ -105,7 +105,7 @@ class FaultPlan:
 
     @property
     def met(self) -> int:
-        """How many faults there were."""
+        """The number of faults."""
         return sum(count for (_, fault), count in self.coverage.items() if fault is not Fault.OK)
 
     def draw(self, call: str, *, crashable: bool, process: str = "", at: float = 0.0) -> Fault:

@@ -1,5 +1,5 @@
-"""What happened in one schedule, as clients saw it and as the table lived through it, and whether
-that is what Simmer promises.
+"""The events of one schedule, as clients saw them and as the table stored them, and the check that
+they keep Simmer's promises.
 
 Every promise has a name, which a violation carries:
 
@@ -46,7 +46,7 @@ from datetime import datetime
 from typing import Any
 
 from simmer.jobs.job import Usage
-from tests.simulation.world import Process
+from tests.simulation.virtual_loop import Process
 
 OPEN = ("pending", "processing")
 TERMINAL = ("completed", "failed", "cancelled")
@@ -170,7 +170,7 @@ class History:
     def _note(
         self, run: Run, before: Any, after: Any, writer: Process | None, now_ms: float
     ) -> None:
-        """Who has the job now."""
+        """Note which worker has the job now."""
         was, becomes = _text(before, "status"), _text(after, "status")
         if becomes == "completed":
             run.completions += 1
@@ -229,7 +229,7 @@ class History:
         self.cancelled.setdefault(job_id, set()).add(user)
 
     def cancel_answered(self, document: dict[str, Any]) -> None:
-        """What the answer to a cancel was."""
+        """Note the answer to a cancel."""
         is_shared = any(
             run.is_shared for run in self.runs.values() if run.job_id == document["jobId"]
         )
@@ -279,7 +279,7 @@ class History:
         return [seen[-1][1] for seen in self.documents.values()]
 
     def is_promised(self, document: dict[str, Any]) -> bool:
-        """Whether anybody had a 202 while that very run stood there, and nobody cancelled it. A
+        """True if a client had a 202 while this run was stored, and nobody cancelled the run. A
         request that was answered with a 503 may have begun a run that nobody waits for and no
         message speaks of; a 202 after it may be for the next one."""
         created_ms = datetime.fromisoformat(document["createdAt"]).timestamp() * 1000
@@ -311,8 +311,8 @@ class History:
         buried: int,
         is_hiccup: bool,
     ) -> None:
-        """When all is calm and every deadline has passed. `quotas` is what was counted, by user,
-        `used_calls` what is on the items, by ingredient. `is_hiccup` says that no worker was
+        """Check the end, when all is calm and every deadline has passed. `quotas` are the counts by
+        user, `used_calls` the calls on the items, by ingredient. `is_hiccup`: no worker was
         killed, stalled or cut off for longer than one call."""
         admitted = Counter(run.owner for run in self.runs.values())
         if admitted != quotas:
@@ -348,7 +348,7 @@ def _outcome(item: Any) -> Any:
 
 
 def _is_expired(item: Any) -> bool:
-    """Whether it was ended by a reader at its deadline."""
+    """True if a reader ended the job at its deadline."""
     return bool(item.get("completed_at_ms") == item["deadline_at_ms"])
 
 

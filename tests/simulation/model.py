@@ -1,4 +1,4 @@
-"""The model of a schedule: stands where the provider's SDK stands, and may answer rubbish."""
+"""The model of a schedule: it takes the place of the provider's SDK, and may answer wrongly."""
 
 import json
 from typing import Any
@@ -75,7 +75,7 @@ class Model:
         return answer
 
     def _answer(self, ingredient: str) -> tuple[Answer, bool]:
-        """What it says, and whether that is right."""
+        """The model's answer, and True if it is a good one."""
         random = self._world.random
         good = {**VALID_RECIPE, "ingredients": [ingredient]}
         text, ending = json.dumps({"recipes": [good]}), "stop"

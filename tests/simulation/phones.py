@@ -9,7 +9,7 @@ from functions.cancel import app as cancel_app
 from functions.status import app as status_app
 from functions.submit import app as submit_app
 from tests.simulation.history import TERMINAL, Violation
-from tests.simulation.world import ProcessKilled
+from tests.simulation.virtual_loop import ProcessKilled
 
 if TYPE_CHECKING:
     from tests.simulation.scenario import Schedule

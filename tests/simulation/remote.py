@@ -1,4 +1,4 @@
-"""Calls that leave a process: each takes time, and meets what the fault plan drew for it."""
+"""Calls that leave a process: each takes time, and meets the fault that the plan drew for it."""
 
 import asyncio
 from collections.abc import Callable, Generator
@@ -15,7 +15,8 @@ from botocore.exceptions import (
 from tests.simulation.faults import Fault
 from tests.simulation.services.aws_errors import client_error
 from tests.simulation.services.dynamodb import transaction_cancelled
-from tests.simulation.world import GRID_SECONDS, Vanished, World
+from tests.simulation.virtual_loop import Vanished
+from tests.simulation.world import GRID_SECONDS, World
 
 _SLOW_SECONDS = (0.5, 1.0, 2.0, 4.0)  # shorter than a time-out: else it is a lost answer
 _STALL_SECONDS = (1.0, 10.0, 30.0, 60.0, 120.0)
@@ -24,7 +25,7 @@ _LATE_SECONDS = (0.125, 0.5, 2.0, 8.0)
 
 @dataclass(frozen=True, slots=True)
 class CallErrors:
-    """What a caller sees of a fault; made anew each time."""
+    """The errors that a caller sees of a fault, new ones each time."""
 
     unreachable: Callable[[], Exception]
     timed_out: Callable[[], Exception]

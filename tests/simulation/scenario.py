@@ -36,7 +36,7 @@ from tests.simulation.history import History, Violation
 from tests.simulation.model import Model
 from tests.simulation.phones import Phone, poll
 from tests.simulation.remote import FaultyClient
-from tests.simulation.services import expressions
+from tests.simulation.services import values
 from tests.simulation.services.dynamodb import DynamoDb
 from tests.simulation.services.sqs import Sqs
 from tests.simulation.weather import Weather, weather_of
@@ -54,7 +54,7 @@ MAX_STEPS = 400_000  # of the scheduler; a sound schedule takes a tenth
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a schedule came to."""
+    """The result of a schedule."""
 
     coverage: Counter[tuple[str, Fault]]
     jobs: int
@@ -96,8 +96,8 @@ def schedule_of(seed: int) -> "Iterator[Schedule]":
             (provider, "random", world.random),
             (admission, "uuid", uuids),
             (worker, "uuid", uuids),
-            (table, "_serialize", expressions.from_python),
-            (table, "_deserialize", expressions.to_python),
+            (table, "_serialize", values.from_python),
+            (table, "_deserialize", values.to_python),
             (submit_app, "_wiring", schedule.wiring),
             (submit_app, "_history", lambda: schedule.past_durations),
             (status_app, "_store", lambda: schedule.store),
@@ -208,7 +208,7 @@ class Schedule:
         )
 
     def wiring(self) -> tuple[JobStore, job_queue.JobQueue, SubmitSettings]:
-        """What the submit handler is made of."""
+        """The parts of the submit handler."""
         return self.store, self.queue, self._settings
 
     def now_ms(self) -> float:

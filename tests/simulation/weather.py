@@ -1,4 +1,4 @@
-"""What goes wrong in the schedule of a seed, and so what may be asked of it.
+"""The faults in the schedule of a seed, and the promises that hold with such faults.
 
 A third of the schedules have exactly one fault, at a worker's call: the seeds enumerate which
 fault, at which call, the how manieth. Every second of them runs while the provider also turns
@@ -15,7 +15,7 @@ from tests.simulation.faults import FAULTS, Fault, FaultPlan, Outage, Single
 
 
 class Trouble(enum.Enum):
-    """How much goes wrong, by what may be expected even so."""
+    """The degree of trouble, by the promises that hold even so."""
 
     ONE_FAULT = "one fault costs no job"
     THROTTLES = "a throttled job is tried again"
@@ -24,7 +24,7 @@ class Trouble(enum.Enum):
 
     @property
     def is_mild(self) -> bool:
-        """Whether every accepted job must complete."""
+        """True if every accepted job must complete."""
         return self is not Trouble.ANYTHING
 
 
@@ -45,7 +45,7 @@ class Weather:
 
     @property
     def is_hiccup(self) -> bool:
-        """Whether no worker is harmed, so that nothing may be paid for twice."""
+        """True if no worker is harmed, so that no call may be paid for twice."""
         return (
             self.trouble in (Trouble.ONE_FAULT, Trouble.THROTTLES)
             and self.single is not None

@@ -1,4 +1,4 @@
-"""What Lambda does with the queue of a schedule: it polls, invokes workers and deletes."""
+"""Lambda's work on the queue of a schedule: it polls, invokes workers and deletes messages."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from simmer.settings import WorkerSettings
 from tests.simulation.faults import Fault
 from tests.simulation.history import MAX_SKEW_MS, TAKEOVER_MS
 from tests.simulation.services.sqs import lambda_event
-from tests.simulation.world import ProcessKilled
+from tests.simulation.virtual_loop import ProcessKilled
 from worker import Worker
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The time, as the tests have it."""
+"""A clock that stands still until a test moves it."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""What the functions call, in-process, with calls that fail on demand."""
+"""The AWS services of the functions, in-process, with calls that fail on demand."""
 
 import json
 from collections import defaultdict
@@ -96,7 +96,7 @@ class Sockets:
 
 
 class Cloud:
-    """What the functions are wired to; tests look at it through clients of their own."""
+    """The services that the functions use; tests look at them through clients of their own."""
 
     def __init__(self, dynamodb: Any, sqs: Any, secretsmanager: Any) -> None:
         self.calls: list[str] = []  # of the code under test, over both services
@@ -153,7 +153,7 @@ class Cloud:
         }
 
     def messages(self) -> list[dict[str, str]]:
-        """What was sent since the last look."""
+        """The messages that were sent since the last look."""
         bodies = []
         while received := self._sqs.receive_message(
             QueueUrl=self.queue_url, MaxNumberOfMessages=10, VisibilityTimeout=3600
@@ -186,7 +186,7 @@ class Cloud:
 
 
 class WorkerSide:
-    """What a worker would do to a job, through the real store."""
+    """A worker's steps on a job, through the real store."""
 
     def __init__(self, cloud: Cloud, clock: Any) -> None:
         self._cloud = cloud

@@ -1,4 +1,4 @@
-"""What every unit test stands on: no network, AWS in-process, a clock that a test moves."""
+"""The ground of every unit test: no network, AWS in-process, a clock that the test moves."""
 
 import io
 import os
@@ -98,7 +98,7 @@ def api(cloud: Cloud, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """What the HTTP side logs."""
+    """The log of the HTTP side."""
     stream = io.StringIO()
     monkeypatch.setattr(http.logger.registered_handler, "stream", stream)
     return stream

@@ -1,4 +1,4 @@
-"""What API Gateway hands a function (payload format 2.0), and what the function hands back."""
+"""Events of API Gateway (payload format 2.0), and readers of a function's answers."""
 
 import base64
 import json

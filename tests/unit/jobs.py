@@ -1,4 +1,4 @@
-"""Jobs as tests need them."""
+"""Jobs for tests."""
 
 from typing import Any
 

@@ -136,7 +136,7 @@ WITHIN = {
     "jobs": ["job", "story", "item", "queue", "leases", "store", "admission"],
     "waiting": ["durations", "polling", "progress"],
     "books": ["ledger", "history"],
-    "web": ["http", "messages", "push_tokens", "view"],
+    "web": ["http", "messages", "push_tokens", "view", "status"],
 }
 
 

@@ -1,4 +1,4 @@
-"""How much work normalisation is given, counted and not timed."""
+"""The work of normalisation, counted and not timed."""
 
 import unicodedata
 from typing import Any

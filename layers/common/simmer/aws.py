@@ -1,4 +1,4 @@
-"""How Simmer's AWS clients behave."""
+"""The time-outs, the retries and the errors of Simmer's AWS clients."""
 
 import logging
 
@@ -12,12 +12,12 @@ CLIENT_CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
 )
 
-# For what is nice to know: without it the caller goes on.
+# For reads that the caller can do without.
 IMPATIENT_CONFIG = Config(connect_timeout=0.5, read_timeout=0.5, retries={"total_max_attempts": 1})
 
-# At DEBUG, which an operator may well turn on for a function, it logs keys and every job.
+# At level DEBUG, which an operator may turn on for a function, botocore logs keys and every job.
 logging.getLogger("botocore").setLevel(logging.INFO)
 
-# What a call raises when the service refused it, was out of reach, or its answer got lost: in the
-# last case the call may well have taken effect.
+# The errors of a call that the service refused or never got, or whose answer was lost. In the last
+# case the call may have taken effect.
 AWS_ERRORS = (ClientError, BotoCoreError)

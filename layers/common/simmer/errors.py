@@ -1,4 +1,4 @@
-"""Everything that can go wrong on the way in, each with its HTTP status and stable code.
+"""The errors of a request, each with its HTTP status and its stable code.
 
 SimmerError
 ├── MalformedJson          400  malformed_json
@@ -16,7 +16,7 @@ SimmerError
 ├── InternalError          500  internal
 └── DependencyUnavailable  503  dependency_unavailable
 
-What happens to a job after it was accepted is no exception but a state of the job: see
+The failure of an accepted job is no exception but a state of the job: see
 `simmer.jobs.job.ErrorCode`. API Gateway itself answers a request without a valid token.
 """
 
@@ -55,7 +55,7 @@ class MalformedJson(SimmerError):
 
 
 class InvalidIdempotencyKey(SimmerError):
-    http_status, code, title = 400, "invalid_idempotency_key", "The Idempotency-Key is not usable"
+    http_status, code, title = 400, "invalid_idempotency_key", "The Idempotency-Key is invalid"
 
 
 class InvalidToken(SimmerError):
@@ -63,7 +63,7 @@ class InvalidToken(SimmerError):
 
 
 class InvalidPushToken(SimmerError):
-    http_status, code, title = 401, "invalid_push_token", "The push token is not valid"
+    http_status, code, title = 401, "invalid_push_token", "The push token is invalid"
 
 
 class UnknownTask(SimmerError):
@@ -83,7 +83,7 @@ class UnsupportedMediaType(SimmerError):
 
 
 class InvalidRequest(SimmerError):
-    http_status, code, title = 422, "invalid_request", "The request does not have the task's shape"
+    http_status, code, title = 422, "invalid_request", "The request is invalid"
 
 
 class IdempotencyKeyReused(SimmerError):

@@ -1,8 +1,8 @@
-"""What a function is told by its environment, and the only place that reads it.
+"""The settings of a function: the only module that reads the environment.
 
-`template.yaml` sets these variables. A missing or unusable one is an error that names it, at the
-first call that needs it and before anything else happens. (No pydantic here: a poll needs settings,
-and would load it for nothing else.)
+`template.yaml` sets these variables. A missing or unusable variable is an error that names it,
+raised at the first call that needs the variable, before anything else happens. (No pydantic here: a
+poll needs settings, and would load pydantic for nothing else.)
 """
 
 import dataclasses
@@ -57,7 +57,7 @@ def _models(ladder: str) -> tuple[str, ...]:
 class _Settings:
     @classmethod
     def from_env(cls) -> Self:
-        """Read the environment, or `SettingsError`."""
+        """Read the environment, or raise `SettingsError`."""
         return cls(**_values(dataclasses.fields(cls), os.environ))
 
 
@@ -83,14 +83,14 @@ def _values(
 
 @dataclass(frozen=True, kw_only=True)
 class TableSettings(_Settings):
-    """Of the functions that need nothing but the jobs: status and cancel."""
+    """The settings of functions that need only the jobs: status and cancel."""
 
     jobs_table: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class SubmitSettings(_Settings):
-    """Of the function that admits jobs. `models` are those that may answer, each once."""
+    """The settings of the function that admits jobs. `models`: the ladder's models, each once."""
 
     jobs_table: str
     jobs_queue_url: str
@@ -105,16 +105,16 @@ class SubmitSettings(_Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class PushSettings(_Settings):
-    """Of the function that tells subscribers."""
+    """The settings of the function that tells subscribers."""
 
     jobs_table: str
-    push_endpoint: str  # where API Gateway takes what is for them
+    push_endpoint: str  # where API Gateway takes frames for the clients
     push_key_secret: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings(_Settings):
-    """Of the function that runs jobs. `model_ladder` is read by the worker's own `ladder`."""
+    """The settings of the function that runs jobs. The worker's `ladder` reads `model_ladder`."""
 
     jobs_table: str
     jobs_queue_url: str

@@ -32,7 +32,7 @@ _deserialize = TypeDeserializer().deserialize
 
 
 class Refused(Exception):
-    """The condition of a write did not hold. `item` is what stands there, if anything does."""
+    """The condition of a write did not hold. `item` is the stored item, if there is one."""
 
     def __init__(self, item: Item | None) -> None:
         super().__init__("refused")
@@ -52,7 +52,7 @@ class Table:
 
     @classmethod
     def connect(cls, name: str, *, is_patient: bool = True) -> Self:
-        """`is_patient=False` is for readings that the caller can do without."""
+        """`is_patient=False` is for reads that the caller can do without."""
         config = CLIENT_CONFIG if is_patient else IMPATIENT_CONFIG
         return cls(boto3.client("dynamodb", config=config), name)
 
@@ -101,8 +101,8 @@ class Table:
         return {"Update": self._update(pk, expression, condition, values)}
 
     def transact(self, *parts: Item) -> list[Item | None]:
-        """Write all parts, or none. For each part whose condition refused it: the item that stands
-        there (empty when none does); `None` for the others, so for all when they are written."""
+        """Write all parts, or none. Returns for each part the stored item when the part's condition
+        refused it (empty when there is no item), else `None`; only `None` when all are written."""
         writes: Any = parts
         for _ in _tries():
             try:

@@ -18,7 +18,7 @@ def _error_class(code: str) -> type[ClientError]:
 
 
 class Exceptions:
-    """What a client has as `client.exceptions`: a ClientError class for each error's name."""
+    """`client.exceptions` of a client: a ClientError class for each error's name."""
 
     def __getattr__(self, name: str) -> type[ClientError]:
         if name.startswith("__"):

@@ -19,15 +19,12 @@ from tests.simulation.services.expressions import (
     Compiled,
     CompiledCondition,
     CompiledUpdate,
-    Invalid,
-    Item,
     compile_condition,
     compile_projection,
     compile_update,
-    copied,
-    normal,
-    projected,
 )
+from tests.simulation.services.paths import projected
+from tests.simulation.services.values import Invalid, Item, copied, normal
 
 type Key = tuple[Any, ...]
 type Answer = dict[str, Any]

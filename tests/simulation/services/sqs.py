@@ -88,7 +88,7 @@ class Sqs:
         return list(self._queues[url].messages)
 
     def next_visible_at(self, url: str) -> float | None:
-        """When a receive will next find something; None while the queue is empty."""
+        """The time from which a receive finds a message; None while the queue is empty."""
         return min((message.visible_at for message in self._queues[url].messages), default=None)
 
     def duplicate(self, url: str, message_id: str) -> None:

@@ -1,4 +1,4 @@
-"""What `make bench-polling` promises, on fewer jobs and several seeds."""
+"""The promises of `make bench-polling`, on fewer jobs and several seeds."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What `make bench-progress` promises, on a few histories."""
+"""The promises of `make bench-progress`, on a few histories."""
 
 import pytest
 

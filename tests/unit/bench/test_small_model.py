@@ -1,4 +1,4 @@
-"""What counts as a good end of a real generation. The generations themselves are not run here."""
+"""A real generation counts as good by these rules. The generations themselves are not run here."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What is billed, and that the bench's last design is the worker's own."""
+"""The bench bills calls as a provider does, and its last design is the worker's own."""
 
 import prompt
 from bench.ladder import template_ladder

@@ -1,4 +1,4 @@
-"""Taking a job back, as its client sees it."""
+"""Cancel, as the job's client sees it."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The front of `make run`, over real sockets: what it hands on, and what it says."""
+"""The front of `make run`, over real sockets: requests passed on, and its own answers."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ HERE = frozenset(("here",))
 
 
 def _exchange(request: bytes) -> tuple[bytes, bytes]:
-    """What an API behind the front hears (nothing, if it is not asked), and the answer."""
+    """The request that an API behind the front hears (None: the front answers), and the answer."""
     heard = b""
 
     async def api(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""What several processes do to one folder at the same time."""
+"""Several processes may work on one folder at the same time."""
 
 import os
 import sys

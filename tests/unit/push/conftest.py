@@ -1,4 +1,4 @@
-"""Push on the desk: submit offers it, clients speak on open connections, the stream brings ends."""
+"""Push in one process: submit offers it, clients talk on connections, the stream brings ends."""
 
 import json
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ class Push:
         return int(push_app.handler(event, None)["statusCode"])
 
     def say(self, message: object, connection_id: str = "phone") -> str:
-        """What the connection, opened if need be, is answered; text is sent as it is."""
+        """The answer to a message on the connection, opened if need be; text is sent as it is."""
         sockets = self.cloud.sockets
         if connection_id not in sockets.frames:
             sockets.open(connection_id)

@@ -1,4 +1,4 @@
-"""What a client says on its WebSocket, and what it is answered."""
+"""The answers to a client's messages on its WebSocket."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Everything that can go wrong on the way in has its own code, and stands in the drawing."""
+"""Every error of a request has its own code, and a place in the drawing."""
 
 import re
 

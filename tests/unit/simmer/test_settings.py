@@ -1,4 +1,4 @@
-"""What a function is told by its environment."""
+"""The settings that a function reads from its environment."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Where a job stands, as its client sees it."""
+"""The status document, as the job's client sees it."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -361,7 +361,7 @@ def test_job_one_may_not_see_is_404_and_looks_like_none(
         "type": "about:blank",
         "title": "No such job",
         "status": 404,
-        "detail": "There is no job of that id here.",
+        "detail": "There is no job with this id.",
         "code": "job_not_found",
     }
 

@@ -1,4 +1,4 @@
-"""A job in the queue is measured by what past jobs took, and no submit waits or fails for that."""
+"""Past durations measure a queued job; no submit waits or fails because of them."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Which requests share one job."""
+"""Equal requests share one job; other requests do not."""
 
 from dataclasses import replace
 from typing import Any

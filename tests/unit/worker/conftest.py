@@ -3,6 +3,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.unit.clock import Clock
+from tests.unit.cloud import Cloud
+from tests.unit.worker.scene import Scene
+
 
 class _Keeper(logging.Handler):
     def __init__(self, records: list[logging.LogRecord]) -> None:
@@ -25,3 +29,8 @@ def records() -> Iterator[list[logging.LogRecord]]:
     yield kept
     root.removeHandler(keeper)
     root.setLevel(level)
+
+
+@pytest.fixture
+def scene(cloud: Cloud, clock: Clock) -> Scene:
+    return Scene(cloud, clock)

@@ -1,4 +1,4 @@
-"""Stand-ins that keep state: a provider with a queue of answers, and what it was asked."""
+"""Stand-ins that keep state: a provider with a queue of answers and a list of its questions."""
 
 import asyncio
 import json
@@ -11,6 +11,7 @@ from openai.types.chat import ChatCompletionMessageParam
 from ladder import Rung
 from provider import Answer, Provider
 from simmer.jobs.job import Job, Usage
+from tests.patience import HANG_SECONDS
 
 # What one answered call of the fake provider consumes.
 USAGE = Usage(calls=1, input_tokens=100, cached_input_tokens=40, output_tokens=10)
@@ -129,7 +130,7 @@ class FakeProvider(Provider):
                 await asyncio.Event().wait()
             if self.in_flight >= self.waits_for:
                 self._all_in_flight.set()
-            await asyncio.wait_for(self._all_in_flight.wait(), 10)
+            await asyncio.wait_for(self._all_in_flight.wait(), HANG_SECONDS)
         except asyncio.CancelledError:
             self.aborted += 1
             raise

@@ -11,6 +11,7 @@ from typing import Any, Self
 from aiohttp import web
 
 from local.model.server import application
+from tests.patience import HANG_SECONDS
 
 
 class Served:
@@ -25,12 +26,12 @@ class Served:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(HANG_SECONDS)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(HANG_SECONDS)
         self._loop.close()
 
     def _serve(self) -> None:
@@ -62,7 +63,9 @@ class StandIn(Served):
 
     def _control(self, name: str, body: dict[str, Any] | None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(f"{self.url}/control/{name}", data, timeout=5) as answer:
+        with urllib.request.urlopen(
+            f"{self.url}/control/{name}", data, timeout=HANG_SECONDS
+        ) as answer:
             return json.load(answer)
 
 
@@ -144,8 +147,8 @@ def completion(**changes: Any) -> dict[str, Any]:
     }
 
 
-def eventually(holds: Callable[[], object], within_seconds: float = 30) -> None:
-    """What another thread is about to bring about."""
+def eventually(holds: Callable[[], object], within_seconds: float = HANG_SECONDS) -> None:
+    """Wait for something that another thread is about to bring about."""
     ends_at = time.monotonic() + within_seconds
     while not holds():
         assert time.monotonic() < ends_at, "it did not happen"

@@ -1,4 +1,4 @@
-"""What a model may say, and what of it is delivered."""
+"""The answers that a model may give, and the results that are delivered."""
 
 import dataclasses
 import json

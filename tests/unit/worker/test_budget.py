@@ -1,4 +1,4 @@
-"""A day's budget: once it is spent no model is called, by any worker, until the day is over."""
+"""A day's budget: when it is spent, no worker calls a model until the day is over."""
 
 import asyncio
 import json
@@ -257,7 +257,7 @@ def test_midnight_does_not_make_a_blind_budget_see(clock: Clock) -> None:
 def handled(
     scene: Workshop, monkeypatch: pytest.MonkeyPatch, ladder: list[dict[str, Any]], budget: str
 ) -> tuple[FakeProvider, Exception | None]:
-    """What a new worker does that is woken by a job: its provider, and what it raised."""
+    """The provider of a new worker that a job wakes, and the error that the worker raised."""
     environment = {
         "JOBS_TABLE": TABLE,
         "JOBS_QUEUE_URL": scene.cloud.queue_url,

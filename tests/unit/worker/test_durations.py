@@ -1,4 +1,4 @@
-"""What past jobs took reaches the bar of the next, and stays with it whatever is learned after."""
+"""The durations of past jobs reach the next job's bar, which later durations do not move."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""The template's `ModelLadder`: what it may say, and what is said of a wrong one."""
+"""The template's `ModelLadder`: its fields, and the errors of a wrong one."""
 
 from decimal import Decimal
 from typing import Any

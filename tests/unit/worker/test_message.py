@@ -25,7 +25,7 @@ def _handle(shop: Workshop, provider: FakeProvider, record: dict[str, Any]) -> b
 
 
 def _left(cloud: Cloud) -> int:
-    """How many messages the queue still has, hidden ones too."""
+    """The number of messages in the queue, hidden messages included."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     answer = cloud.sqs.get_queue_attributes(QueueUrl=cloud.queue_url, AttributeNames=names)
     return sum(int(answer["Attributes"][name]) for name in names)

@@ -1,4 +1,4 @@
-"""What a model is shown, and how it is told the shape of its answer."""
+"""The prompt that a model is shown, and the shape of the answer that it is told."""
 
 import dataclasses
 import json

@@ -19,6 +19,7 @@ from simmer.jobs.leases import LeaseStore
 from simmer.jobs.queue import JobQueue
 from simmer.jobs.store import JobStore
 from simmer.settings import WorkerSettings
+from tests.patience import HANG_SECONDS
 from tests.unit.clock import Clock
 from tests.unit.cloud import Cloud, table_of
 from tests.unit.jobs import a_job
@@ -144,7 +145,7 @@ class Context:
         return 200_000
 
 
-async def until(holds: Callable[[], object], within_seconds: float = 30) -> None:
+async def until(holds: Callable[[], object], within_seconds: float = HANG_SECONDS) -> None:
     async with asyncio.timeout(within_seconds):
         while not holds():
             await asyncio.sleep(0.01)

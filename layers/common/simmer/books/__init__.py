@@ -1,1 +1,1 @@
-"""What was spent, and how long jobs took, by day, task and model."""
+"""The money spent and the durations of jobs, by day, task and model."""

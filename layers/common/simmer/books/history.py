@@ -1,4 +1,4 @@
-"""How long jobs took lately, for whoever cannot wait for it."""
+"""The durations of recent jobs, for callers that must not wait for the table."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,9 +14,9 @@ logger = Logger(service="simmer", child=True)
 
 
 class History:
-    """What the ledger has on the models of the ladder, read once a minute.
+    """The ledger's entries for the models of the ladder, read once a minute.
 
-    A reading that fails is the last one once more, and is not tried again within that minute.
+    When a reading fails, the last one stays in use, and the next try comes a minute later.
     """
 
     def __init__(self, ledger: Ledger, models: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""What models were used for, and how long jobs took: an item a day (UTC), task and model.
+"""The use of models and the durations of jobs: one item for each day (UTC), task and model.
 
 The items stand in the jobs table, under the key `ledger#<task>#<model>#<day>`:
 - what the calls consumed, whatever came of them: `Usage`'s fields
@@ -25,7 +25,7 @@ _TOOK = "took_"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What one model did for one task on one day. `took` counts durations, by bucket."""
+    """The work of one model for one task on one day. `took` counts durations, by bucket."""
 
     usage: Usage
     jobs: int
@@ -67,7 +67,7 @@ class Ledger:
         )
 
     def read(self, task: str, model: str, day: date) -> Entry:
-        """What stands there, which may lag behind the last additions by a moment."""
+        """Read an entry. It may lag behind the last additions by a moment."""
         item = self._table.get(_key(task, model, day)) or {}
         numbers = {name: int(value["N"]) for name, value in item.items() if "N" in value}
         return Entry(
@@ -81,7 +81,7 @@ class Ledger:
         )
 
     def durations(self, task: str, models: Sequence[str], day: date) -> str:
-        """How long the task's jobs took on that day and the one before, on these models, as
+        """The durations of the task's jobs on that day and the day before, on these models, as
         `simmer.waiting.durations` writes it."""
         took: Counter[int] = Counter()
         for model in models:

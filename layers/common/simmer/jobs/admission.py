@@ -1,4 +1,4 @@
-"""The use case behind `POST /{task}/generate`: from a request to the job that stands for it."""
+"""The use case behind `POST /{task}/generate`: from a request to its job."""
 
 import re
 import uuid
@@ -26,7 +26,7 @@ MAX_FIELD_ERRORS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """What a client sent."""
+    """A request as the client sent it."""
 
     task: str
     user: str
@@ -43,7 +43,7 @@ def submit(
     now_ms: int,
     durations_of: Callable[[str], Mapping[str, str]],
 ) -> Admission:
-    """Admit the request as a new run, or join it to the job that stands for it already.
+    """Admit the request as a new run, or join it to the job of an equal request.
 
     `durations_of` a task's name is how long jobs take; a new run is measured by it to its end. It
     may have to be read, so a request that is refused anyway does not ask for it.
@@ -57,8 +57,8 @@ def submit(
     if durations := durations_of(task.name):  # else the first claim may know
         job = replace(job, durations=durations)
     admission = store.admit(job, daily_quota=settings.daily_job_quota, now_ms=now_ms)
-    # A job that no worker has claimed yet may be one whose first message was never sent: whoever
-    # meets it sends again. A message too many is dropped by the worker, one too few loses the job.
+    # The first message of an unclaimed job may never have been sent, so every joiner sends another.
+    # A worker drops a message too many; a message too few would lose the job.
     standing = admission.job
     if standing.status is JobStatus.PENDING and standing.started_at_ms is None:
         try:
@@ -80,7 +80,7 @@ def _parse(task: AnyTask, submission: Submission) -> TaskRequest:
         errors = [
             FieldError(field=field[:200], message=message) for field, message in misread.errors
         ][:MAX_FIELD_ERRORS]
-        raise InvalidRequest("Some fields are not as they must be.", errors=errors) from None
+        raise InvalidRequest("Some fields are invalid.", errors=errors) from None
     return asked
 
 
@@ -93,7 +93,7 @@ def _key(header: str | None) -> str | None:
     quoted = re.fullmatch(r'"((?:[^"\\]|\\["\\])*)"', header.strip(" "))
     key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else header
     if not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
-        raise InvalidIdempotencyKey("It must be 1 to 255 visible ASCII characters.")
+        raise InvalidIdempotencyKey("The key must have 1 to 255 visible ASCII characters.")
     return key
 
 

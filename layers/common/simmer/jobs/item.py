@@ -1,7 +1,7 @@
 """A job as the table stores it, under the key `job#<job id>`.
 
-The attributes of the item are the fields of `Job`. Those of the lease begin with `lease_`; those of
-the usage stand beside them. What is absent is not stored.
+The attributes of the item are the fields of `Job`. The lease's attributes begin with `lease_`; the
+usage has one attribute for each of its fields. An absent value has no attribute.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Any
 from simmer.jobs.job import ErrorCode, Job, JobStatus, Lease, Usage
 from simmer.table import Item, Refused, Table, deserialized, serialized
 
-# Ours have 32. DynamoDB refuses a key of more than 2,048 bytes, which is no failure of DynamoDB.
+# Simmer's ids have 32. DynamoDB refuses a key of more than 2,048 bytes; that is not its failure.
 MAX_JOB_ID_CHARACTERS = 100
 
 # The parts of update expressions that several transitions share.
@@ -20,7 +20,7 @@ USAGE = ", ".join(f"#{name} :{name}" for name in asdict(Usage()))
 
 
 class JobRefused(Exception):
-    """The condition of a write did not hold. `job` is what stands there, if anything does."""
+    """The condition of a write did not hold. `job` is the stored job, if there is one."""
 
     def __init__(self, job: Job | None) -> None:
         super().__init__("refused")

@@ -10,8 +10,8 @@
 A terminal state is final. An identical request after `failed`, `cancelled`, the deadline or the
 retention time is admitted as a new *run* under the same id, told apart by `run_id`.
 
-The writes that make these arrows stand in `simmer.jobs.store`. Past its deadline an open job *is*
-failed for every reader: whoever meets it first writes that down, and tells it then.
+`simmer.jobs.store` and `simmer.jobs.leases` write these arrows. Past its deadline an open job *is*
+failed for every reader: the first reader writes the failure, and returns the job after that.
 """
 
 import hashlib
@@ -24,20 +24,20 @@ from typing import Any
 # By how much the clocks of two functions may differ.
 CLOCK_SKEW_MS = 2000
 
-# Readers go by the deadline to the millisecond. A worker's last word on a job must have been sent
-# this long before, for its clock may be off and the write may arrive late: it should not have
-# asked a model for what a reader has called failed by then.
+# Readers go by the deadline to the millisecond. A worker must send its last write this long before
+# the deadline, because its clock may be off and the write may arrive late: else it has paid a model
+# for a job that a reader has called failed by then.
 LAST_WRITE_MS = 15_000
 
 
 class JobStatus(StrEnum):
-    """Where a job stands; the wire's own words."""
+    """The states of a job; the values are the words of the wire."""
 
     PENDING = "pending"  # accepted, and no worker has it
-    PROCESSING = "processing"  # a worker holds its lease
+    PROCESSING = "processing"  # a worker holds the job's lease
     COMPLETED = "completed"  # a validated result is stored
-    FAILED = "failed"  # it ended without one, and `error_code` says why
-    CANCELLED = "cancelled"  # nobody wants it any more
+    FAILED = "failed"  # the job ended without a result, and `error_code` says why
+    CANCELLED = "cancelled"  # nobody waits for the job any more
 
     @property
     def is_terminal(self) -> bool:
@@ -45,10 +45,10 @@ class JobStatus(StrEnum):
 
 
 class ErrorCode(StrEnum):
-    """Why a job failed; the wire's own words."""
+    """The reasons of a failure; the values are the words of the wire."""
 
-    INVALID_OUTPUT = "invalid_output"  # every model on the ladder answered rubbish
-    REFUSED = "refused"  # the models would not answer this request
+    INVALID_OUTPUT = "invalid_output"  # no model on the ladder gave a valid answer
+    REFUSED = "refused"  # the models refused this request
     MODEL_UNAVAILABLE = "model_unavailable"  # no model could be reached
     DEADLINE_EXCEEDED = "deadline_exceeded"  # time ran out
     BUDGET_EXCEEDED = "budget_exceeded"  # today's money is spent
@@ -56,7 +56,7 @@ class ErrorCode(StrEnum):
 
     @property
     def is_retryable(self) -> bool:
-        """Whether the same request may well succeed when it is sent again."""
+        """True if the same request may succeed when the client sends it again."""
         return self in (
             ErrorCode.INVALID_OUTPUT,
             ErrorCode.MODEL_UNAVAILABLE,
@@ -71,12 +71,12 @@ class Lease:
 
     token: str
     expires_at_ms: int
-    message_id: str  # the SQS message the holder was woken by
+    message_id: str  # the SQS message that woke the holder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What the model calls of a job consumed, all of them, the failed ones too."""
+    """The consumption of all model calls of a job, failed calls included."""
 
     calls: int = 0  # that were answered
     unreported_calls: int = 0  # of which nobody said what they took: broken off, uncounted
@@ -104,16 +104,18 @@ class Job:
     run_id: str
     task: str
     owner: str  # the `sub` of the user whose request admitted it
-    is_shared: bool  # whether whoever holds the id may read it
+    is_shared: bool  # anyone who holds the id may read the job
     request: str  # the validated request as JSON text
     request_hash: str
     locale: str  # the language of the answer and of the words for the user, a BCP 47 tag
     created_at_ms: int
     deadline_at_ms: int
-    expires_at_seconds: int  # from here on it does not exist (DynamoDB's TTL, so seconds)
+    expires_at_seconds: int  # the job is gone from then on (DynamoDB's TTL, so seconds)
     words: Mapping[str, str] | None = None  # the task's own, by stage
     wanted_by: frozenset[str] = frozenset()  # `mark_of` each user who waits for it
-    subscribers: frozenset[str] = frozenset()  # the WebSocket connections to tell of its end
+    subscribers: frozenset[str] = (
+        frozenset()
+    )  # the WebSocket connections that hear of the job's end
     status: JobStatus = JobStatus.PENDING
     started_at_ms: int | None = None  # the first claim of this run
     completed_at_ms: int | None = None  # when it became terminal
@@ -140,7 +142,7 @@ class Job:
 
 
 def mark_of(user: str) -> str:
-    """What stands for a user in `Job.wanted_by`: of one length, however long ids are."""
+    """The mark of a user in `Job.wanted_by`: 16 hex digits, however long the user's id is."""
     return fingerprint(user)[:16]
 
 

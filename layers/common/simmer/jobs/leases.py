@@ -1,4 +1,4 @@
-"""What workers do to jobs: take the lease, keep it, and write the end under it.
+"""The workers' side of the store: take a lease, keep it, and write the end under it.
 
 Each method is one arrow of the drawing in `simmer.jobs.job`, as one conditional write. A condition
 names what must still be true at the moment of the write, so that of two workers only one goes on:
@@ -30,8 +30,8 @@ from simmer.table import Table
 
 
 class NotClaimed(Exception):
-    """A message woke a worker, and there is nothing to run. `job` is what stands there, if anything
-    does."""
+    """A message woke a worker, and there is nothing to run. `job` is the stored job, if there is
+    one."""
 
     def __init__(self, job: Job | None) -> None:
         super().__init__("not claimed")
@@ -39,8 +39,7 @@ class NotClaimed(Exception):
 
 
 class LeaseLost(Exception):
-    """Another worker has the job, or the job has ended. `job` is what stands there, if anything
-    does."""
+    """Another worker has the job, or the job has ended. `job` is the stored one, if any."""
 
     def __init__(self, job: Job | None) -> None:
         super().__init__("lease lost")
@@ -48,7 +47,7 @@ class LeaseLost(Exception):
 
 
 class LeaseStore:
-    """The jobs in a table, for those who run them.
+    """The jobs in a table, for the workers that run them.
 
     Every method raises `DependencyUnavailable` when DynamoDB fails. The write may have taken effect
     even then, and it is safe to send the write again.
@@ -69,7 +68,7 @@ class LeaseStore:
         now_ms: int,
         durations: Mapping[str, str] | None = None,
     ) -> Job:
-        """Take the lease, or `NotClaimed`. Here a job is taken over from a worker that died.
+        """Take the lease, or raise `NotClaimed`. This is where a dead worker's job is taken over.
 
         `durations` is how long jobs take, by task. The job keeps the durations that were known
         first, at the admission or else at the first claim: later ones would move its progress back.
@@ -102,7 +101,7 @@ class LeaseStore:
             raise NotClaimed(refused.job) from None
 
     def heartbeat(self, job: Job, lease_expires_at_ms: int) -> Job:
-        """Keep the lease until then, or `LeaseLost`."""
+        """Keep the lease until `lease_expires_at_ms`, or raise `LeaseLost`."""
         return self._update_held(
             job,
             "SET #lease_expires_at_ms = :lease_expires_at_ms",
@@ -112,7 +111,7 @@ class LeaseStore:
     def complete(
         self, job: Job, result: str, usage: Usage, *, retention_seconds: int, now_ms: int
     ) -> Job:
-        """Store the validated text, in time and under the lease, or `LeaseLost`."""
+        """Store the validated text, in time and under the lease, or raise `LeaseLost`."""
         return self._end(
             job,
             "#result = :result",
@@ -126,7 +125,7 @@ class LeaseStore:
     def fail(
         self, job: Job, error_code: ErrorCode, usage: Usage, *, retention_seconds: int, now_ms: int
     ) -> Job:
-        """Store why there will be no result, in time and under the lease, or `LeaseLost`."""
+        """Store the reason of the failure, in time and under the lease, or raise `LeaseLost`."""
         return self._end(
             job,
             "#error_code = :error_code",
@@ -138,7 +137,7 @@ class LeaseStore:
         )
 
     def release(self, job: Job, usage: Usage, *, first_rung: int, awaits_capacity: bool) -> Job:
-        """Give the lease back so that another worker may claim the job, or `LeaseLost`."""
+        """Give the lease back so that another worker may claim the job, or raise `LeaseLost`."""
         return self._update_held(
             job,
             "SET #status = :pending, #first_rung = :first_rung,"

@@ -1,4 +1,4 @@
-"""The queue that wakes workers. A message says which run of which job; the truth is the store's."""
+"""The queue that wakes workers. A message names a run of a job; only the store knows its state."""
 
 import hashlib
 import json
@@ -18,12 +18,12 @@ MAX_DELAY_SECONDS = 900  # SQS allows no more
 
 
 class UnreadableMessage(ValueError):
-    """The message is none of ours."""
+    """The message was not written by Simmer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wakeup:
-    """What a message says. `task` is None in a message of a release that did not write it."""
+    """The content of a message. `task` is None in messages of releases that did not write it."""
 
     job_id: str
     run_id: str

@@ -1,11 +1,11 @@
-"""What clients do to jobs: ask for one, look at it, wait for it, cancel it.
+"""The clients' side of the store: admit a job, read it, subscribe to it, cancel it.
 
 Each write is one arrow of the drawing in `simmer.jobs.job`, and a condition decides every race: two
-submits of one request, a cancel and a join. What a method has read before is only what it then
-makes a condition of. What workers do stands in `simmer.jobs.leases`.
+submits of one request, a cancel and a join. A method that reads first makes the values that it has
+read a condition of its write. The workers' side is in `simmer.jobs.leases`.
 
-The table has, beside the jobs, an item `quota#<user>#<day>` for each user and day (UTC): how many
-jobs the user has had admitted on that day.
+Beside the jobs the table has an item `quota#<user>#<day>` for each user and day (UTC): the number
+of the user's jobs that were admitted on that day.
 """
 
 from dataclasses import dataclass
@@ -24,21 +24,21 @@ from simmer.jobs.job import ErrorCode, Job, JobStatus, mark_of
 from simmer.jobs.story import Event, tell
 from simmer.table import Table
 
-# Of how many users it is known that they wait for a shared job. When there are more, nobody's
-# cancel ends it: a mark stays that is no user's.
+# The most users that a shared job remembers as waiting. When more users join, a mark that is no
+# user's stays on the job, and no cancel ends it.
 MAX_WANTED_BY = 100
 _MANY = "many"
 
-# Connections told of one job's end. A client has one; whoever comes in vain polls.
+# The most connections that hear of one job's end. A client has one; a refused client polls.
 MAX_SUBSCRIBERS = 20
 
-# How often to look again when a job changed between the look and the write.
+# The tries when a job changes between the read and the write.
 LOOKS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The job that stands for a request: a new run, or what was there already."""
+    """The job of a request: a new run, or the job that was there already."""
 
     job: Job
     is_new: bool
@@ -60,7 +60,7 @@ class JobStore:
         return cls(Table.connect(table))
 
     def get(self, job_id: str, *, task: str, user: str, now_ms: int) -> Job:
-        """The job, or `JobNotFound`: an unknown, an expired and a foreign one look the same.
+        """The job, or `JobNotFound`: unknown, expired and other users' jobs look the same.
 
         An overdue one has failed, which is written down before it is told: no worker, however
         late, can complete then what a client has seen as failed.
@@ -88,12 +88,14 @@ class JobStore:
             try:
                 return Admission(self._join(standing, job.wanted_by), is_new=False)
             except JobRefused:
-                continue  # it has just ended: what stands there now?
+                continue  # the job has just ended: read it again
         raise _unavailable()
 
     def _look(self, job: Job, now_ms: int) -> Admission | None:
-        """What stands there, unless the transaction would replace it. It decides in any case, but
-        refused it costs as much as if it had written all, and many of one item refuse each other.
+        """The stored job, unless the transaction would replace it.
+
+        The transaction decides in any case. This read saves a refused transaction, which costs as
+        much as one that writes; and transactions on one item refuse each other.
         """
         try:
             existing = self._read(job.job_id, now_ms)
@@ -138,8 +140,8 @@ class JobStore:
         return Admission(job, is_new=True)
 
     def cancel(self, job_id: str, *, task: str, user: str, now_ms: int) -> Job:
-        """Take the user off the job; when nobody else wants it, it ends. What it is then, or
-        `JobNotFound` as in `get`."""
+        """Take the user off the job; the job ends when no other user waits for it. Returns the job
+        as it is then; raises `JobNotFound` as `get` does."""
         mine = frozenset({mark_of(user)})
         for _ in range(LOOKS):
             job = self.get(job_id, task=task, user=user, now_ms=now_ms)
@@ -150,11 +152,11 @@ class JobStore:
                     return self._cancel(job, now_ms)
                 return self._leave(job, mine)
             except JobRefused:
-                continue  # it has just ended, or somebody came or went
+                continue  # the job has just ended, or a user came or went
         raise _unavailable()
 
     def subscribe(self, job_id: str, *, run_id: str, connection_id: str, now_ms: int) -> Job:
-        """Have that connection told when this run ends, and the job as it stands.
+        """Let the connection hear of this run's end; returns the job as it is now.
 
         One that is open then has the connection among those that its end is told to; one that has
         ended tells nobody any more. Raises `JobNotFound`, also when another run stands there, and
@@ -186,7 +188,9 @@ class JobStore:
                 raise _not_found() from None
             if refused.job.status.is_terminal:
                 return refused.job
-            raise TooManySubscribers(f"{MAX_SUBSCRIBERS} may wait for one job.") from None
+            raise TooManySubscribers(
+                f"At most {MAX_SUBSCRIBERS} connections may wait for one job."
+            ) from None
 
     def _read(self, job_id: str, now_ms: int) -> Job:
         job = self._items.read(job_id)
@@ -195,21 +199,21 @@ class JobStore:
         return job
 
     def _join(self, job: Job, users: frozenset[str]) -> Job:
-        """They want it, too."""
+        """Add users who wait for the job."""
         is_full = len(job.wanted_by) >= MAX_WANTED_BY
         return self._update_open(
             job, "ADD #wanted_by :users", users={_MANY} if is_full else set(users)
         )
 
     def _leave(self, job: Job, users: frozenset[str]) -> Job:
-        """They do not want it any more, but others do."""
+        """Remove users from a job for which others wait."""
         is_wanted_by_others = "size(#wanted_by) > :one"
         return self._update_open(
             job, "DELETE #wanted_by :users", is_wanted_by_others, users=set(users), one=1
         )
 
     def _cancel(self, job: Job, now_ms: int) -> Job:
-        """Nobody wants it any more."""
+        """End a job for which no other user waits."""
         is_wanted_by_nobody_else = "#wanted_by = :wanted_by"
         cancelled = self._update_open(
             job,
@@ -224,7 +228,7 @@ class JobStore:
         return cancelled
 
     def _expire(self, job: Job, now_ms: int) -> Job:
-        """Its deadline has passed; what it is then, which may be something else by now."""
+        """Fail an overdue job; returns the job, which may have ended otherwise by now."""
         is_overdue = "#deadline_at_ms <= :now_ms"
         try:
             expired = self._update_open(
@@ -270,8 +274,8 @@ def _unavailable() -> DependencyUnavailable:
 
 
 def _not_found() -> JobNotFound:
-    return JobNotFound("There is no job of that id here.")
+    return JobNotFound("There is no job with this id.")
 
 
-# Whoever ends a job under a worker's hands leaves it a way to say what it has spent.
+# A write that ends a job during a worker's attempt leaves the lease's token, for `settle`.
 _UNSETTLED = "#unsettled_lease_token = if_not_exists(#lease_token, :no_lease)"

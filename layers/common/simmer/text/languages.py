@@ -1,4 +1,4 @@
-"""Which language a user reads."""
+"""The choice of a user's language."""
 
 from collections.abc import Sequence
 

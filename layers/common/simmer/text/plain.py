@@ -1,7 +1,8 @@
-"""Which texts a phone may be given, and which two texts are the same.
+"""Rules for texts: a phone may show them; two spellings are the same text.
 
-Shared by requests and answers, for an answer may copy what was asked with: what it must not hold is
-refused before it has cost anything. Nothing here takes more than linear time, however odd the text.
+Requests and answers share the rules, because an answer may copy words of its request. A text that
+no answer may hold is refused in the request, before it costs anything. Every rule takes linear
+time.
 """
 
 import re
@@ -40,7 +41,7 @@ _FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\
 
 
 def flaws(text: str) -> Iterator[str]:
-    """What is wrong with it, as a message. The empty text is left to who asks for a length."""
+    """The flaw of a text, as a message. The empty text has none: lengths are checked elsewhere."""
     if text and all(_is_invisible(char) for char in text):
         yield "must not be empty"
     unprintable = next(filter(None, map(_unprintable, _FLAG.sub("", text))), None)
@@ -55,7 +56,7 @@ def has_markup(text: str) -> bool:
 
 
 def has_too_many_marks(text: str) -> bool:
-    """Whether it is too dear to normalise: no language puts so many marks on one letter."""
+    """True if a text is too dear to normalise: no language puts so many marks on one letter."""
     in_a_row = 0
     for char in "" if text.isascii() else text:
         if _is_mark(char):
@@ -80,7 +81,7 @@ def tidied(text: str, max_length: int) -> str:
 
 
 def _unprintable(char: str) -> str | None:
-    """What to call it, if no phone should be given it; tabs and line ends are good."""
+    """The name of a character that no phone should show; none for tabs and line ends."""
     name = f"U+{ord(char):04X}"
     if char in _DIRECTING:
         return f"{name}, an invisible mark that directs text; leave it out"
@@ -132,7 +133,7 @@ _JAMO = re.compile("[\u3131-\u318e\uffa1-\uffdc]")
 
 
 def folded(text: str) -> str:
-    """What the spellings of one text have in common: equal for texts that a reader takes for one.
+    """The common form of a text's spellings: equal for texts that a reader takes for one.
 
     Letter case, blanks around and repeated, kinds of blanks, quotes and dashes, full width,
     ligatures and invisible marks do not count. Accents, `+` and `-`, and the digits do: `1½` is

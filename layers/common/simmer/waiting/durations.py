@@ -1,4 +1,4 @@
-"""How long jobs take: a histogram of past durations, read as a distribution.
+"""The durations of past jobs: a histogram, read as a distribution.
 
 The buckets grow by a tenth each, from a tenth of a second to an hour, so that a duration is
 known to a few per cent wherever it lies; within a bucket every duration is as likely as another.
@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Self
 
-# Any duration up to 90 s is as likely as another, which is a mean of 45 s and a bar that climbs
-# about one point a second, as the article's does.
+# The prior: all durations up to 90 s are equally likely. So the mean is 45 s and the bar climbs
+# about one point a second, as the bar of the article does (docs/glossary.md).
 PRIOR_LONGEST_SECONDS = 90.0
 PRIOR_JOBS = 10.0
 PRIOR_GONE_AFTER_JOBS = 100
 
-# Stored counts are by a bucket's index: whoever changes these edges must rename what is stored.
+# Stored counts are by a bucket's index: a change of these edges needs new names of the counts.
 BUCKETS = 110
 _RATIO = 1.1
 _PRIOR_BUCKETS = 71  # so that the prior ends on an edge
@@ -51,21 +51,21 @@ class Durations:
         return cls({int(i): int(count) for i, count in pairs})
 
     def __str__(self) -> str:
-        """As short as it can be stored: a few hundred bytes at the most."""
+        """The shortest text to store: a few hundred bytes at most."""
         return " ".join(f"{i}:{count}" for i, count in self._counts.items() if count)
 
     @property
     def are_known(self) -> bool:
-        """Whether past jobs weigh more than the prior."""
+        """True if past jobs weigh more than the prior."""
         return self._past > self._prior
 
     def histogram(self) -> tuple[Sequence[float], Sequence[float]]:
-        """The edges of the buckets, in seconds, and how many jobs weigh in each bucket."""
+        """The edges of the buckets, in seconds, and the weight of the jobs in each bucket."""
         return _EDGES, self._weights
 
     def share_done(self, elapsed_seconds: float) -> float:
-        """The share of jobs that are done after that long, 0 to 1; it never falls as time passes,
-        down to the last bit."""
+        """The share of jobs, 0 to 1, that are done after so many seconds. It never falls as time
+        passes, down to the last bit."""
         if elapsed_seconds <= 0:
             return 0.0
         i = bisect_right(_EDGES, elapsed_seconds) - 1
@@ -76,7 +76,7 @@ class Durations:
         return min(above, below + (above - below) * part) / self._done[-1]
 
     def seconds_until(self, share: float) -> float:
-        """After how long that share of jobs, 0 to 1, is done."""
+        """The number of seconds after which that share of jobs, 0 to 1, is done."""
         wanted = share * self._done[-1]
         i = 0
         while self._done[i + 1] < wanted:
@@ -86,7 +86,7 @@ class Durations:
         return _EDGES[i] + part * (_EDGES[i + 1] - _EDGES[i])
 
     def median_remaining_seconds(self, elapsed_seconds: float) -> float:
-        """How much longer half of the jobs take that have taken so long already; not above 0 when
-        none ever took so long."""
+        """The median of the time left to jobs that have taken so long; not above 0 when no job ever
+        took so long."""
         share = self.share_done(elapsed_seconds)
         return self.seconds_until((1 + share) / 2) - elapsed_seconds

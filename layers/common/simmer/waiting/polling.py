@@ -1,9 +1,9 @@
-"""When to ask for a job again: seldom while it can hardly be done, often where that is likely.
+"""The times of the polls: few while the job can hardly be done, many where its end is likely.
 
-The likelier a job is to be done in the next moment, given that it is not yet, the denser are its
-polls: they go with that hazard to the power of 2/3. (1/2 would make the mean delay between done and
-seen as small as so many polls can; 2/3 gives a little of it away for a smaller median.) How dense
-they are on the whole is held against the yardstick of every poller, a fixed interval of 2 s.
+The hazard of a job is the chance that it ends in the next moment, given that it has not ended yet.
+The density of the polls goes with the hazard to the power of 2/3. (With 1/2 the mean delay from
+stored to seen would be the smallest for this number of polls; 2/3 gives a little of the mean away
+for a smaller median.) The number of polls is a share of those of a poller that asks every 2 s.
 """
 
 from bisect import bisect_left, bisect_right
@@ -15,32 +15,32 @@ from typing import NamedTuple
 from simmer.waiting.durations import Durations
 
 FIXED_SECONDS = 2.0
-# So many of the polls that the fixed interval takes: a bit less than half, for the next jobs are
-# not quite like the past ones.
+# The share of the fixed interval's polls: a bit less than half, because the next jobs are not
+# quite like the past jobs.
 POLLS_RATIO = 0.47
-# Where durations scatter so much that people would wait longer than so many times as with the fixed
-# interval, on average, there are as many polls as it takes to spare them that.
+# Where durations scatter widely, the mean delay would grow. It may be so many times the delay of
+# the fixed interval; the schedule adds the polls that this takes.
 DELAY_RATIO = 1.25
 
 SHORTEST_SECONDS = 0.25
-LONGEST_SECONDS = 15.0  # a job may end in other ways than past ones did
+LONGEST_SECONDS = 15.0  # a job may end in other ways than past jobs did
 
 _HAZARD_POWER = 2 / 3
-_DENSITIES = (0.05, 50.0)  # wider than the bounds above let through
+_DENSITIES = (0.05, 50.0)  # wider than the bounds above allow
 _HALVINGS = 10
 
 
 class Expected(NamedTuple):
-    """What a job may expect on average."""
+    """The averages that a schedule gives a job."""
 
     polls: float
     delay_seconds: float  # between done and seen
 
 
 class PollSchedule:
-    """When to ask for a job that takes as long as past ones did.
+    """The times of the polls of a job that takes as long as past jobs did.
 
-    It keeps nothing of a job: whoever asks early or late is told the next good moment from there.
+    It keeps nothing of a job: a client that asks early or late is told the next good moment.
     """
 
     def __init__(self, durations: Durations) -> None:
@@ -54,7 +54,7 @@ class PollSchedule:
             end for end, weight in zip(self._edges[1:], weights, strict=True) if weight
         )
         pieces = zip(weights, pairwise(self._edges), pairwise(self._open), strict=True)
-        # One job more than there were, longer than any, keeps the hazard from being endless.
+        # One job is added that is longer than all others: it keeps the hazard finite.
         self._densities = [
             (weight / (end - start) / (total * (before + after) / 2 + 1)) ** _HAZARD_POWER
             for weight, (start, end), (before, after) in pieces
@@ -69,7 +69,7 @@ class PollSchedule:
         self._choose_density()
 
     def gap_seconds(self, elapsed_seconds: float) -> float:
-        """How long to wait with a job that has taken so long and is not done."""
+        """The pause before the next poll of a job that has taken so long and is not done."""
         if elapsed_seconds >= self._end_seconds:
             return FIXED_SECONDS  # longer than any: it may be done any moment, or never
         i = bisect_right(self._moments, elapsed_seconds) - 1
@@ -79,7 +79,7 @@ class PollSchedule:
         return min(LONGEST_SECONDS, max(SHORTEST_SECONDS, gap))
 
     def _choose_density(self) -> None:
-        """The lowest one that is worth its polls, by halving."""
+        """The lowest density that is worth its polls, found by halving."""
         fixed = self._expect(lambda _: FIXED_SECONDS)
         low, high = _DENSITIES
         for _ in range(_HALVINGS):
@@ -95,8 +95,8 @@ class PollSchedule:
         self._lay(low)
 
     def _lay(self, density: float) -> None:
-        """How many polls there are up to each moment: between two moments they grow evenly. Where
-        jobs stop being likely one more is due at once, for those just done."""
+        """The number of polls up to each moment; it grows evenly in between. Where jobs stop being
+        likely, one more poll is due at once, for the jobs that have just ended."""
         self._moments, self._polls = [0.0], [0.0]
         for i, (start, end) in enumerate(pairwise(self._edges)):
             self._moments.append(end)
@@ -107,7 +107,7 @@ class PollSchedule:
                 self._polls.append(self._polls[-1] + 1)
 
     def _expect(self, gap_seconds: Callable[[float], float]) -> Expected:
-        """What polls at such gaps are to a job, on average."""
+        """The averages of polls at such gaps."""
         at, polls, seen_seconds = 0.0, 1.0, 0.0
         while at < self._end_seconds:
             i = bisect_right(self._edges, at) - 1
@@ -126,12 +126,12 @@ def poll_schedule(text: str) -> PollSchedule:
 
 
 def _smoothed(weights: Sequence[float]) -> list[float]:
-    """A few jobs leave holes in a histogram, and ends that the next job passes: a quarter of each
-    bucket goes to either neighbour."""
+    """A smoother histogram: a quarter of each bucket goes to either neighbour. With few jobs a
+    histogram has holes, and ends that the next job passes."""
     padded = [0.0, *weights, 0.0]
     return [(padded[i - 1] + 2 * padded[i] + padded[i + 1]) / 4 for i in range(1, len(padded) - 1)]
 
 
 def _between(xs: Sequence[float], ys: Sequence[float], i: int, x: float) -> float:
-    """Where `x` leads between the points `i` and `i + 1`."""
+    """The value at `x` on the line between the points `i` and `i + 1`."""
     return ys[i] + (ys[i + 1] - ys[i]) * (x - xs[i]) / (xs[i + 1] - xs[i])

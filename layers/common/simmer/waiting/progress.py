@@ -1,9 +1,10 @@
-"""How far a job seems to be: computed when it is asked, never stored.
+"""The progress of a job: computed at each request, never stored.
 
-The bar follows the article: under 10 while queued, 10 to 50 `analyzing`, 50 to 95 `generating`,
+The bar has the shape of Cookting's, the app that Simmer was first made for ("the article" in
+docs/glossary.md): under 10 while queued, 10 to 50 `analyzing`, 50 to 95 `generating`,
 100 only when the result is stored. Between 10 and 95 it stands for a quantile: at
 `10 + 85 q` a share q of jobs is done after the time this one has taken so far. A job's clock starts
-with its first claim and never again, so a takeover or a re-ask does not move the bar back.
+with its first claim, and only then: a takeover or a re-ask does not move the bar back.
 Which share that is, past jobs tell (`simmer.waiting.durations`).
 """
 
@@ -14,7 +15,7 @@ from simmer.jobs.job import Job, JobStatus
 from simmer.waiting.durations import Durations
 from simmer.waiting.polling import SHORTEST_SECONDS, poll_schedule
 
-# Past this share of all jobs one is told that it takes longer than usual.
+# Past this share of all jobs, the client is told that its job takes longer than usual.
 USUAL_SHARE = 0.99
 
 # A poll meant for the deadline must not come before it.
@@ -36,7 +37,7 @@ def progress(job: Job, now_ms: int) -> int:
 
 
 def estimated_seconds_remaining(job: Job, now_ms: int) -> int:
-    """The median of what remains, given how long the job has taken; at least 1 while it is open."""
+    """The median of the time left, given the time so far; at least 1 while the job is open."""
     if job.status.is_terminal:
         return 0
     median = _durations(job).median_remaining_seconds(_elapsed_seconds(job, now_ms))
@@ -45,14 +46,14 @@ def estimated_seconds_remaining(job: Job, now_ms: int) -> int:
 
 
 def takes_longer_than_usual(job: Job, now_ms: int) -> bool:
-    """Whether 99 of 100 jobs would be done by now."""
+    """True if 99 of 100 jobs would be done by now."""
     if job.status.is_terminal:
         return False
     return _elapsed_seconds(job, now_ms) > _durations(job).seconds_until(USUAL_SHARE)
 
 
 def poll_after_ms(job: Job, now_ms: int) -> int:
-    """When asking again is worth it, and right after the deadline at the latest."""
+    """The pause until the next useful poll; it ends right after the deadline at the latest."""
     after_deadline_ms = job.deadline_at_ms - now_ms + AFTER_DEADLINE_MS
     shortest_ms = round(SHORTEST_SECONDS * 1000)
     return max(shortest_ms, min(_poll_after_ms(job, now_ms), after_deadline_ms))
@@ -60,10 +61,10 @@ def poll_after_ms(job: Job, now_ms: int) -> int:
 
 def _poll_after_ms(job: Job, now_ms: int) -> int:
     if _durations(job).are_known:
-        # One that waits for its first worker may find it the next moment.
+        # A job that waits for its first worker may find one the next moment.
         schedule = poll_schedule(_history(job))
         return math.ceil(schedule.gap_seconds(_elapsed_seconds(job, now_ms)) * 1000)
-    # What the article wishes for: 1 s at first, then 2 s, 0.5 s once the bar is at its end.
+    # The article's steps: 1 s at first, then 2 s, and 0.5 s once the bar is at its end.
     if progress(job, now_ms) >= 95:
         return 500
     return 1000 if now_ms - job.created_at_ms < 10_000 else 2000
@@ -80,6 +81,6 @@ def _durations(job: Job) -> Durations:
 
 
 def _history(job: Job) -> str:
-    """What was known when the run was admitted, or else at its first claim: what was learned since
-    must not move its bar."""
+    """The durations that were known at the run's admission, or else at its first claim. Durations
+    learned later must not move the run's bar."""
     return (job.durations or {}).get(job.task, "")

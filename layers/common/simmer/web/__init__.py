@@ -1,1 +1,1 @@
-"""What a client sees: HTTP in and out, the status document, the words, the right to be pushed."""
+"""The client's view: HTTP, the status document, its words, the tokens for push."""

@@ -27,11 +27,11 @@ type Handler = Callable[[Event, Any], Response]
 MAX_BODY_BYTES = 16 * 1024
 MAX_SUBJECT_CHARACTERS = 255  # OpenID Connect Core 1.0, section 2, allows no more
 
-# For whoever calls a function to keep it warm.
+# The answer to a call that keeps a function warm.
 PONG: Response = {"statusCode": 204}
 
-# The parent of all our loggers. CloudWatch takes the level of a line whose time it cannot read for
-# INFO, and with a log level above that would drop our errors, and with them the alarms.
+# The parent of all our loggers. CloudWatch takes a line whose time it cannot read for level INFO.
+# With a higher log level it would drop our errors, and the alarms would miss them.
 logger = Logger(service="simmer", use_rfc3339=True)
 
 
@@ -67,8 +67,8 @@ def http_endpoint(handler: Handler) -> Handler:
 
 
 def is_ping(event: Any, *parts: str) -> bool:
-    """Whether a call is none of our triggers': it lacks their parts. Schedules that keep functions
-    warm send such calls, each in a form of its own."""
+    """True if a call lacks the parts that our triggers send. Schedules that keep functions warm
+    make such calls, each in its own form."""
     if not isinstance(event, Mapping):
         return True
     return not any(isinstance(event.get(part), Mapping | list) for part in parts)
@@ -117,7 +117,7 @@ def caller(event: Event) -> str:
 
 
 def json_body(event: Event) -> str:
-    """The body as text, once its media type, size and encoding are found good."""
+    """The body as text, after checks of its media type, size and encoding."""
     media_type = (header(event, "content-type") or "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedMediaType("Send the body with Content-Type: application/json.")
@@ -128,7 +128,7 @@ def json_body(event: Event) -> str:
     is_base64 = event.get("isBase64Encoded")
     raw = base64.b64decode(body) if is_base64 else body.encode(errors="surrogatepass")
     if len(raw) > MAX_BODY_BYTES:
-        raise RequestTooLarge(f"The body may have {MAX_BODY_BYTES} bytes.")
+        raise RequestTooLarge(f"The body may have at most {MAX_BODY_BYTES} bytes.")
     text = raw.decode(errors="replace")
     # API Gateway, too, hands on bytes that are not UTF-8 as U+FFFD.
     if "\ufffd" in text:
@@ -137,7 +137,7 @@ def json_body(event: Event) -> str:
 
 
 def problem_document(error: SimmerError) -> str:
-    """RFC 9457, as JSON text."""
+    """The problem document of RFC 9457, as JSON text."""
     document: dict[str, str | int | list[FieldError]] = {
         "type": "about:blank",
         "title": error.title,
@@ -161,7 +161,7 @@ def _problem(error: SimmerError) -> Response:
 
 
 def whereabouts(error: BaseException) -> dict[str, object]:
-    """What may be logged of an unexpected error: its own text may quote what nobody should read."""
+    """The parts of an unexpected error for the log. Its text may quote a user's request."""
     trace = error.__traceback__
     places = []
     while trace is not None:

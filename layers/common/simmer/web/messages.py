@@ -1,4 +1,4 @@
-"""What the user reads, in the language of the job: a file a language in `words/`.
+"""The texts that a user reads, in the job's language: one file for each language in `words/`.
 
 A language without a file, and a text that its file lacks, fall back to English.
 """

@@ -1,9 +1,9 @@
-"""The right to be told how one run of a job ends: submit hands a token out, push takes it back.
+"""Push tokens: the right to hear of the end of one run. `submit` issues a token, `push` checks it.
 
-A token names the job, the run and a time, and is signed with a key from Secrets Manager. It is no
-secret of the job's: whoever was answered 202 may read the result anyway. The address that goes with
-it has a ticket, which names a time alone: it opens a connection, on which nothing is told without a
-token, and so may stand in an address, where others may log it.
+A token names the job, the run and a time, and is signed with a key from Secrets Manager. It gives
+no more than its owner has: a client with a 202 may read the result anyway. The address that goes
+with it has a ticket, which names a time alone: it opens a connection, on which nothing is told
+without a token, and so may stand in an address, where others may log it.
 """
 
 import hashlib
@@ -23,10 +23,10 @@ from simmer.settings import SubmitSettings
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-# A key that was changed is used within this time. Until then its tokens are refused, and the
-# clients poll.
+# A changed key is in use after this time at the latest. Until then the new key's tokens are
+# refused, and their clients poll.
 KEY_MAX_AGE_MS = 5 * 60_000
-# After a failed look: not every submit should wait for what is broken.
+# The pause after a failed read: not every submit should wait for a broken service.
 KEY_RETRY_MS = 30_000
 
 # A client that asks just after the deadline still gets the document that says so.
@@ -37,7 +37,7 @@ _TOKEN_SALT, _TICKET_SALT = "simmer.push", "simmer.push.ticket"
 # The ticket's parameter in the address.
 TICKET = "ticket"
 
-# A submit waits for it after its job was accepted, so for less than for the job itself.
+# A submit reads the key after its job was accepted: it waits less for the key than for the job.
 _CONFIG = CLIENT_CONFIG.merge(
     Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
 )
@@ -85,7 +85,7 @@ class PushTokens:
         try:
             of_job_id, run_id, valid_until_ms = self._signer(now_ms).loads(token)
         except BadData:
-            raise InvalidPushToken("This is no token of ours.") from None
+            raise InvalidPushToken("This token was not issued here.") from None
         if of_job_id != job_id:
             raise InvalidPushToken("The token is for another job.")
         if now_ms >= valid_until_ms:
@@ -104,7 +104,7 @@ class PushTokens:
         )
 
     def _read_key(self) -> int:
-        """After how many milliseconds to look again. A key that was read before stays in use."""
+        """Read the key; returns the milliseconds until the next read. An older key stays in use."""
         try:
             self._key = self._secrets.get_secret_value(SecretId=self._secret_id)["SecretString"]
         except (*AWS_ERRORS, KeyError) as error:
@@ -116,8 +116,8 @@ class PushTokens:
 def push_offer(
     connect: Callable[[str], PushTokens], settings: SubmitSettings, job: Job, now_ms: int
 ) -> dict[str, str] | None:
-    """What a 202 says of push: where, and with which token. When push is off, or its key cannot be
-    read, nothing: the job is accepted all the same, and the client polls."""
+    """The `push` of a 202: address and token. None when push is off or its key cannot be read: the
+    job is accepted all the same, and the client polls."""
     if not settings.push_url:
         return None
     try:

@@ -12,7 +12,6 @@ from simmer.waiting.progress import (
     progress,
     takes_longer_than_usual,
 )
-from simmer.web.http import Response, json_response, retry_after
 from simmer.web.messages import message
 
 
@@ -42,13 +41,6 @@ def job_view(job: Job, now_ms: int) -> str:
     return _with_result(document, job)
 
 
-def status_response(job: Job, now_ms: int) -> Response:
-    """The status document as an answer, which says when to ask again while the job is open."""
-    is_open = not job.status.is_terminal
-    headers = retry_after(poll_after_ms(job, now_ms)) if is_open else {}
-    return json_response(200, job_view(job, now_ms), headers)
-
-
 def submitted_view(job: Job, push: Mapping[str, str] | None = None) -> str:
     """The answer to a submit that is accepted or joined; `push` is as `push_offer` gives it."""
     document: dict[str, Any] = {
@@ -64,7 +56,7 @@ def submitted_view(job: Job, push: Mapping[str, str] | None = None) -> str:
 
 
 def cached_view(job: Job) -> str:
-    """What a submit answers when the same request was answered before."""
+    """The answer to a submit whose request was answered before."""
     document = {
         "jobId": job.job_id,
         "status": job.status,
@@ -76,8 +68,8 @@ def cached_view(job: Job) -> str:
 
 
 def relative_status_path(job: Job) -> str:
-    """Where the job's status is, relative to the address that the request was posted to: behind
-    `/prod` or `/v1`, too, which a function cannot know."""
+    """The address of the status, relative to that of the submit. So it is right behind `/prod` or
+    `/v1`, too, which a function cannot know."""
     return f"status/{job.job_id}"
 
 

@@ -1,4 +1,4 @@
-"""The ledger: what adds up, where, and what becomes of it when DynamoDB fails."""
+"""The ledger: its sums, its items, and its errors when DynamoDB fails."""
 
 from collections.abc import Callable
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""What a job says of itself."""
+"""The properties that a job computes from its fields."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which texts are one text, which may be shown, and that none of them costs time."""
+"""Two spellings may be one text, some texts may not be shown, and none of them costs much time."""
 
 import unicodedata
 

@@ -1,4 +1,4 @@
-"""How long jobs take, as a distribution: its prior, its learning, and that it never goes back."""
+"""The distribution of durations: its prior, its learning, and that it never goes back."""
 
 import math
 import random

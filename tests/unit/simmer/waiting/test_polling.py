@@ -1,4 +1,4 @@
-"""When to ask for a job again, whatever was learned of past ones."""
+"""The times of the polls, with every kind of past jobs."""
 
 import random
 from collections import Counter
@@ -33,7 +33,7 @@ def schedule(counts: dict[int, int]) -> PollSchedule:
 
 
 def polls(asked: PollSchedule, until_seconds: float) -> list[float]:
-    """When a job is asked for that never ends."""
+    """The times of the polls of a job that never ends."""
     at = [0.0]
     while at[-1] < until_seconds:
         at.append(at[-1] + asked.gap_seconds(at[-1]))

@@ -1,4 +1,4 @@
-"""How far a job seems to be."""
+"""The progress of a job, and the time left."""
 
 from dataclasses import replace
 from typing import Any

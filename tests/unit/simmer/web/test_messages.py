@@ -1,4 +1,4 @@
-"""What the user reads."""
+"""The texts that a user reads."""
 
 import pytest
 

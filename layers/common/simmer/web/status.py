@@ -1,0 +1,13 @@
+"""The answer that `status` and `cancel` share: the status document over HTTP."""
+
+from simmer.jobs.job import Job
+from simmer.waiting.progress import poll_after_ms
+from simmer.web.http import Response, json_response, retry_after
+from simmer.web.view import job_view
+
+
+def status_response(job: Job, now_ms: int) -> Response:
+    """The status document as an answer, which says when to ask again while the job is open."""
+    is_open = not job.status.is_terminal
+    headers = retry_after(poll_after_ms(job, now_ms)) if is_open else {}
+    return json_response(200, job_view(job, now_ms), headers)
