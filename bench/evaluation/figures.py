@@ -49,7 +49,8 @@ def figures(trials: Sequence[Trial]) -> dict[str, float]:
 
 
 def share_valid(trials: Sequence[Trial]) -> float:
-    return sum(trial["end"] == "valid" for trial in trials) / len(trials)
+    valid = [trial for trial in trials if trial["end"] == "valid"]
+    return len(valid) / len(trials)
 
 
 def verdict(name: str, now: float, before: float | None) -> str:

@@ -51,7 +51,7 @@ class _Key(SecretsProvider):
     def __init__(self, key: str, names: set[str]) -> None:
         self._secret = json.dumps(dict.fromkeys(names, key))
 
-    def get(self, *_: Any, **__: Any) -> str:  # type: ignore[override]
+    def get(self, *_: Any, **__: Any) -> str:
         return self._secret
 
 
