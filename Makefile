@@ -122,6 +122,16 @@ try-small-model: setup  ## Ten answers of a real small model, each checked (down
 try-provider: setup  ## Ask a real endpoint ten times: RUNG='{"provider": "mistral", "model": "…"}' KEY=…
 	@KEY='$(KEY)' PYTHONPATH=layers/common:functions/worker $(PYTHON) -m bench.try_provider --rung '$(RUNG)'
 
+TASK ?= recipe
+BUDGET ?= 1.00
+FLOOR ?= 0
+
+.PHONY: eval
+eval: setup  ## Judge a task's prompt: TASK=recipe MODEL=local or MODEL_LADDER=… BUDGET=1.00 FLOOR=0.9
+	@PYTHONPATH=.:layers/common:functions/worker $(PYTHON) -m bench.evaluation '$(TASK)' \
+	  $(if $(MODEL),--model '$(MODEL)') $(if $(MODEL_LADDER),--ladder '$(MODEL_LADDER)') \
+	  --budget '$(BUDGET)' --floor '$(FLOOR)'
+
 .PHONY: fuzz
 fuzz: setup  ## The long fuzzing of the validator: N=100000 corrupted answers
 	@$(PYTHON) -m tests.fuzz --n $(N) $(if $(SEED),--seed $(SEED))

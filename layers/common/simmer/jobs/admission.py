@@ -116,7 +116,8 @@ def _new_job(
     is_shared = settings.cache_scope == "shared" and task.is_shareable and key is None
     audience = "everyone" if is_shared else f"user {submission.user}"
     if key is not None:
-        job_id = fingerprint(audience, task.name, "key", key)
+        # With the version: an answer of the old one is wrong now, for whoever asks.
+        job_id = fingerprint(audience, task.name, task.version, "key", key)
     else:
         job_id = fingerprint(audience, request_hash)
     deadline_at_ms = now_ms + settings.job_deadline_seconds * 1000

@@ -1,0 +1,184 @@
+"""One golden request on one ladder, through the worker's own climb, prompt, provider and checks."""
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aws_lambda_powertools.utilities.parameters import SecretsProvider
+from openai.types.chat import ChatCompletionMessageParam
+
+import prompt
+from answer import InvalidAnswer, validated
+from climb import Climb, Completed, Failed
+from ladder import Ladder, Rung
+from prices import priced
+from provider import Answer, Provider
+from simmer.jobs.job import Job, Usage
+from simmer.task import AnyTask, find_task
+from simmer.task.reading import as_stored, read_request
+
+SECONDS_A_CALL = 180.0
+
+
+class BudgetReached(Exception):
+    """The next call could exceed the budget, so it was not made."""
+
+
+@dataclass
+class Purse:
+    """What may be spent in all, None for no limit; what calls under way could cost is set aside."""
+
+    limit_usd: float | None
+    spent_usd: float = 0
+    reserved_usd: float = 0
+
+    def reserve(self, usd: float) -> None:
+        if self.limit_usd is not None and self.spent_usd + self.reserved_usd + usd > self.limit_usd:
+            raise BudgetReached
+        self.reserved_usd += usd
+
+    def settle(self, reserved_usd: float, spent_usd: float) -> None:
+        self.reserved_usd -= reserved_usd
+        self.spent_usd += spent_usd
+
+
+class _Key(SecretsProvider):
+    """The keys secret, with one key under every name."""
+
+    def __init__(self, key: str, names: set[str]) -> None:
+        self._secret = json.dumps(dict.fromkeys(names, key))
+
+    def get(self, *_: Any, **__: Any) -> str:
+        return self._secret
+
+
+@dataclass
+class _Watched(Provider):
+    """The real provider; keeps what was answered, and makes no call that the purse forbids."""
+
+    inner: Provider
+    purse: Purse
+    task: AnyTask
+    request: Any
+    calls: int = 0
+    complaints: list[str] = field(default_factory=list)
+
+    async def ask(
+        self,
+        rung: Rung,
+        messages: list[ChatCompletionMessageParam],
+        response_format: Mapping[str, Any] | None,
+        *,
+        max_output_tokens: int,
+        timeout_seconds: float,
+    ) -> Answer:
+        schema = json.dumps(response_format or {})
+        most = Usage(  # a token is a byte at least
+            input_tokens=sum(len(str(each).encode()) for each in (*messages, schema)),
+            output_tokens=max_output_tokens,
+        )
+        most_usd = _usd(most, rung)
+        self.purse.reserve(most_usd)
+        spent_usd = most_usd  # of a call that fails nobody knows
+        self.calls += 1
+        try:
+            answer = await self.inner.ask(
+                rung,
+                messages,
+                response_format,
+                max_output_tokens=max_output_tokens,
+                timeout_seconds=timeout_seconds,
+            )
+            spent_usd = _usd(answer.usage, rung)
+        finally:
+            self.purse.settle(most_usd, spent_usd)
+        if answer.ending != "stop":
+            self.complaints.append(answer.ending)
+            return answer
+        try:
+            await asyncio.to_thread(validated, self.task, self.request, answer.text)
+        except InvalidAnswer as invalid:
+            self.complaints += sorted({_place(self.task, each) for each in invalid.complaints})
+        return answer
+
+
+def _usd(usage: Usage, rung: Rung) -> float:
+    return priced(usage, rung.model, rung.price).cost_microusd / 1e6
+
+
+def _place(task: AnyTask, complaint: str) -> str:
+    """Where the complaint is, without a word of the answer: a path of names that the schema has."""
+    path, colon, _ = complaint.partition(":")
+    if not colon or " " in path:
+        return "the answer"
+    known = json.dumps(prompt.answer_schema(task.name, False))
+    return ".".join(
+        "*" if part.isdecimal() or f'"{part}"' not in known else part for part in path.split(".")
+    )
+
+
+async def run(
+    task_name: str, golden: Mapping[str, Any], rungs: list[Rung], key: str, purse: Purse
+) -> dict[str, Any]:
+    """The trial as it is kept: JSON, with no word of request or answer. Or `BudgetReached`."""
+    task = find_task(task_name)
+    request = read_request(task.wire_model, golden["request"])
+    names = {rung.key for rung in rungs if rung.key}
+    watched = _Watched(Provider("", _Key(key, names)), purse, task, request)
+    climbing = Climb(
+        ladder=Ladder(rungs),
+        provider=watched,
+        job=_job(task_name, as_stored(request), request.locale),
+        seconds_for_a_call=lambda: SECONDS_A_CALL,
+    )
+    started = time.monotonic()
+    outcome = await climbing.run()
+    seconds = time.monotonic() - started
+    is_valid = isinstance(outcome, Completed)
+    expected = golden.get("expect", {})
+    result = json.loads(outcome.result) if isinstance(outcome, Completed) else None
+    end = outcome.error_code if isinstance(outcome, Failed) else "no_capacity"
+    return {
+        "end": "valid" if is_valid else str(end),
+        "calls": watched.calls,
+        "complaints": watched.complaints,
+        "seconds": round(seconds, 3),
+        "tokens": climbing.usage.input_tokens + climbing.usage.output_tokens,
+        "usd": climbing.usage.cost_microusd / 1e6,
+        "expected": len(expected),
+        "met": sum(is_valid and at(result, path) == want for path, want in expected.items()),
+    }
+
+
+_NOTHING = object()
+
+
+def at(document: Any, pointer: str) -> Any:
+    """What stands in a document at a JSON pointer (RFC 6901); something equal to nothing if none
+    does."""
+    for part in pointer.split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        try:
+            document = document[int(name)] if isinstance(document, list) else document[name]
+        except (KeyError, IndexError, ValueError, TypeError):
+            return _NOTHING
+    return document
+
+
+def _job(task: str, request: str, locale: str) -> Job:
+    return Job(
+        job_id="0" * 32,
+        run_id="eval",
+        task=task,
+        owner="eval",
+        is_shared=False,
+        request=request,
+        request_hash="",
+        locale=locale,
+        created_at_ms=0,
+        deadline_at_ms=300_000,
+        expires_at_seconds=100_000,
+    )

@@ -1,0 +1,102 @@
+"""`make eval`: its figures, its purse, and what it keeps of an answer."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bench.evaluation import figures, trial
+from ladder import Ladder, Rung
+from local.model.stand_in import StandIn
+
+GOLDEN = {
+    "request": {"ingredients": ["tofu"], "count": 1, "locale": "en"},
+    "expect": {"/recipes/0/servings": 2, "/recipes/0/name": "no such name"},
+}
+
+# One for all: the provider's connections belong to it.
+_LOOP = asyncio.new_event_loop()
+
+pytestmark = pytest.mark.enable_socket
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[StandIn]:
+    stand_in = StandIn(delay_seconds=0)
+    yield stand_in
+    stand_in.stop()
+
+
+def _run(model: StandIn, purse: trial.Purse | None = None, **changes: Any) -> dict[str, Any]:
+    rungs: list[Rung] = list(Ladder.parse(json.dumps([{**model.ladder[0], **changes}])))
+    trying = trial.run("recipe", GOLDEN, rungs, "none", purse or trial.Purse(None))
+    return _LOOP.run_until_complete(trying)
+
+
+def test_a_good_answer_is_valid_at_once_and_held_against_its_expectations(model: StandIn) -> None:
+    done = _run(model)
+
+    assert (done["end"], done["calls"], done["complaints"]) == ("valid", 1, [])
+    assert (done["expected"], done["met"]) == (2, 1)
+
+
+def test_what_was_wrong_is_kept_by_place_alone(model: StandIn) -> None:
+    model.script("wrong_servings", "ok")
+
+    done = _run(model)
+
+    assert (done["end"], done["calls"]) == ("valid", 2)
+    assert done["complaints"] == ["recipes.*.servings"]
+
+
+def test_an_answer_that_is_never_valid(model: StandIn) -> None:
+    model.script("prose", "prose")
+
+    assert _run(model)["end"] == "invalid_output"
+
+
+def test_no_call_is_made_that_could_exceed_the_budget(model: StandIn) -> None:
+    price = {"input": 0, "cachedInput": 0, "output": 1}
+    cap_usd = 1000 / 1e6
+    before = len(model.calls())
+
+    with pytest.raises(trial.BudgetReached):
+        _run(model, trial.Purse(cap_usd * 0.9), price=price, maxOutputTokens=1000)
+    assert len(model.calls()) == before
+
+    purse = trial.Purse(cap_usd * 1.1)
+    assert _run(model, purse, price=price, maxOutputTokens=1000)["end"] == "valid"
+    assert (purse.reserved_usd, 0 < purse.spent_usd < cap_usd) == (0, True)
+
+
+def _trial(end: str = "valid", calls: int = 1, seconds: float = 1) -> dict[str, Any]:
+    empty = {"complaints": [], "tokens": 10, "usd": 0.001, "expected": 0, "met": 0}
+    return {"end": end, "calls": calls, "seconds": seconds, **empty}
+
+
+def test_figures_of_four_trials() -> None:
+    found = figures.figures(
+        [_trial(), _trial(calls=2, seconds=2), _trial("refused", seconds=9), _trial(seconds=3)]
+    )
+
+    assert (found["valid at once"], found["never valid"]) == (0.5, 0.25)
+    assert (found["seconds, median"], found["seconds, p95"]) == (2, 9)
+    assert found["USD per 1,000"] == pytest.approx(1)
+    assert "expectations met" not in found
+
+
+@pytest.mark.parametrize(
+    ("name", "now", "before", "shown"),
+    [
+        ("valid at once", 0.9, 0.8, "90% (better, was 80%)"),
+        ("never valid", 0.2, 0.1, "20% (worse, was 10%)"),
+        ("seconds, median", 2.0, None, "2.0"),
+        ("seconds, median", 2.01, 2.0, "2.0"),
+    ],
+)
+def test_a_figure_beside_the_last_one(
+    name: str, now: float, before: float | None, shown: str
+) -> None:
+    assert figures.verdict(name, now, before) == shown
