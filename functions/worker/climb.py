@@ -58,6 +58,9 @@ from simmer.task import AnyTask, TaskRequest, find_task
 # What a model writes while nobody counts, to estimate a call that was broken off.
 OUTPUT_TOKENS_A_SECOND = 50
 
+# How long a job waits for a worker with its own version of the task.
+OLD_FILE_SECONDS = 5
+
 logger = Logger(service="simmer", child=True)
 
 
@@ -131,7 +134,14 @@ class Climb:
 
     async def run(self) -> Outcome:
         task = find_task(self.job.task)
+        if (self.job.task_version or 0) > task.version:
+            # A deployment is under way, and this worker has the old file: its answer would be kept
+            # as one of the new version.
+            return NoCapacity(OLD_FILE_SECONDS)
         request = task.wire_model.model_validate_json(self.job.request)
+        return await self._climb(task, request)
+
+    async def _climb(self, task: AnyTask, request: TaskRequest) -> Outcome:
         self.rung = self.job.first_rung
         failures: list[ErrorCode] = []
         open_again: dict[int, int] = {}  # the rungs that may still answer, and in how many seconds

@@ -74,6 +74,21 @@ def test_a_job_of_a_task_that_is_gone_fails_by_name_at_once(
     _assert_failed(workshop, job.job_id, provider)
 
 
+def test_a_worker_with_the_old_file_leaves_a_new_job_to_another(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = workshop.admit(task_version=2)
+    old = FakeProvider([VALID])
+
+    workshop.run(old)
+
+    assert (old.asked, workshop.cloud.job(job.job_id)["status"]) == ([], "pending")
+    _deploy(monkeypatch)
+    workshop.queue.send(job)  # moto's delay is in real time, so a message without one
+    workshop.run(FakeProvider([VALID]))
+    assert workshop.cloud.job(job.job_id)["status"] == "completed"
+
+
 def _assert_failed(workshop: Workshop, job_id: str, provider: FakeProvider) -> None:
     """For good: no model was asked, and no message brings the job back."""
     stored = workshop.cloud.job(job_id)

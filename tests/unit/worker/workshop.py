@@ -58,12 +58,13 @@ class Workshop:
         self.ledger = Ledger(table_of(cloud.dynamodb))
         self.books = Books(self.ledger, ["small", "large"], daily_budget_usd)
 
-    def admit(self) -> Job:
+    def admit(self, **fields: Any) -> Job:
         """A new job and its message."""
         job = a_job(
             self.clock,
             job_id=f"job-{next(_numbers)}",
             request=json.dumps(REQUEST, ensure_ascii=False),
+            **fields,
         )
         admitted = self.store.admit(job, daily_quota=10_000, now_ms=self.clock.now_ms).job
         self.queue.send(admitted)

@@ -130,6 +130,7 @@ def _new_job(
         request=as_stored(request),
         request_hash=request_hash,
         locale=request.locale,
+        task_version=task.version,
         words=task.words.get(request.locale),
         created_at_ms=now_ms,
         deadline_at_ms=deadline_at_ms,

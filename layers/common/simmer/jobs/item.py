@@ -86,7 +86,7 @@ def job_of(item: Mapping[str, Any]) -> Job:
     )
 
 
-_NUMBERS = ("_ms", "_seconds", "_tokens", "calls", "_microusd", "_rung")
+_NUMBERS = ("_ms", "_seconds", "_tokens", "calls", "_microusd", "_rung", "_version")
 _SAME = frozenset(Job.__dataclass_fields__) - {"lease", "usage", "status", "error_code"}
 
 

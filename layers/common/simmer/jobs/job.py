@@ -111,6 +111,7 @@ class Job:
     created_at_ms: int
     deadline_at_ms: int
     expires_at_seconds: int  # the job is gone from then on (DynamoDB's TTL, so seconds)
+    task_version: int | None = None  # None in a job of a release that did not write it
     words: Mapping[str, str] | None = None  # the task's own, by stage
     wanted_by: frozenset[str] = frozenset()  # `mark_of` each user who waits for it
     subscribers: frozenset[str] = (
