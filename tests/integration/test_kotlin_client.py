@@ -1,0 +1,85 @@
+"""The Kotlin client, compiled by the real compiler, against the vectors that all clients share.
+
+The compiler comes from npm, as clients/kotlin/tools/package-lock.json has it, into .build. Without
+npm's registry or Java these tests are skipped, but not where `TEST_EVERYTHING` is set.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from local.toolchain import BUILD, REPOSITORY
+from tests.integration.test_web_package import NPM, run
+
+CLIENT = REPOSITORY / "clients" / "kotlin"
+VECTORS = REPOSITORY / "clients" / "vectors"
+NAMES = [
+    vector["name"]
+    for file in sorted(VECTORS.glob("*.json"))
+    for vector in json.loads(file.read_text("utf-8"))["vectors"]
+]
+
+
+def missing(what: str) -> NoReturn:
+    if os.environ.get("TEST_EVERYTHING"):
+        pytest.fail(f"{what}, and TEST_EVERYTHING is set")
+    pytest.skip(f"{what}: the Kotlin client is not compiled")
+
+
+@pytest.fixture(scope="module")
+def compiler() -> Path:
+    if not shutil.which("java"):
+        missing("there is no Java here")
+    folder = BUILD / "kotlin-tools"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = CLIENT / "tools" / "package-lock.json"
+    installed = folder / "installed-lock.json"
+    if not installed.exists() or installed.read_bytes() != lock.read_bytes():
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(CLIENT / "tools" / name, folder)
+        made = run(
+            *NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=folder, seconds=300
+        )
+        if made.returncode:
+            missing(f"npm cannot install the Kotlin compiler ({made.stderr[-500:]})")
+        shutil.copy(lock, installed)
+    return folder / "node_modules" / "kotlin-compiler"
+
+
+@pytest.fixture(scope="module")
+def complaints(compiler: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What is wrong, by the name of the vector; empty where nothing is."""
+    jar = tmp_path_factory.mktemp("kotlin") / "simmer.jar"
+    libraries = [compiler / "lib" / f"{name}.jar" for name in LIBRARIES]
+    # Not `bin/kotlinc`: npm does not make it executable on every machine.
+    compile_ = ("java", "-Xmx768m", "-cp", compiler / "lib" / "kotlin-preloader.jar")
+    main = "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"
+    made = run(
+        *(*compile_, "org.jetbrains.kotlin.preloading.Preloader"),
+        *("-cp", compiler / "lib" / "kotlin-compiler.jar", main),
+        *("-Werror", "-cp", joined(*libraries), "-d", jar, CLIENT / "src"),
+        cwd=CLIENT,
+        seconds=600,
+    )
+    assert made.returncode == 0, made.stderr[-8000:]
+    command = ("java", "-cp", joined(jar, *libraries), "VectorsKt", VECTORS)
+    told = run(*command, cwd=CLIENT, seconds=300)
+    assert told.returncode == 0, told.stderr[-4000:]
+    lines = [json.loads(line) for line in told.stdout.splitlines()]
+    return {line["name"]: line["wrong"] for line in lines}
+
+
+LIBRARIES = ("kotlin-stdlib", "kotlinx-coroutines-core-jvm")
+
+
+def joined(*jars: Path) -> str:
+    return os.pathsep.join(str(jar) for jar in jars)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_vector(complaints: dict[str, str], name: str) -> None:
+    assert complaints[name] == ""
