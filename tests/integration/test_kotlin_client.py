@@ -7,12 +7,15 @@ npm's registry or Java these tests are skipped, but not where `TEST_EVERYTHING` 
 import json
 import os
 import shutil
+import uuid
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
+from local.emulator.stack import Deployment
 from local.toolchain import BUILD, REPOSITORY
+from simmer_client import Client
 from tests.integration.test_web_package import NPM, run
 
 CLIENT = REPOSITORY / "clients" / "kotlin"
@@ -50,36 +53,57 @@ def compiler() -> Path:
     return folder / "node_modules" / "kotlin-compiler"
 
 
+LIBRARIES = ("kotlin-stdlib", "kotlinx-coroutines-core-jvm")
+
+
 @pytest.fixture(scope="module")
-def complaints(compiler: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What is wrong, by the name of the vector; empty where nothing is."""
+def class_path(compiler: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The client and its tests, compiled, and what they need."""
     jar = tmp_path_factory.mktemp("kotlin") / "simmer.jar"
     libraries = [compiler / "lib" / f"{name}.jar" for name in LIBRARIES]
     # Not `bin/kotlinc`: npm does not make it executable on every machine.
-    compile_ = ("java", "-Xmx768m", "-cp", compiler / "lib" / "kotlin-preloader.jar")
-    main = "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"
     made = run(
-        *(*compile_, "org.jetbrains.kotlin.preloading.Preloader"),
-        *("-cp", compiler / "lib" / "kotlin-compiler.jar", main),
+        *("java", "-Xmx768m", "-cp", compiler / "lib" / "kotlin-preloader.jar"),
+        "org.jetbrains.kotlin.preloading.Preloader",
+        *("-cp", compiler / "lib" / "kotlin-compiler.jar"),
+        "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler",
         *("-Werror", "-cp", joined(*libraries), "-d", jar, CLIENT / "src"),
         cwd=CLIENT,
         seconds=600,
     )
     assert made.returncode == 0, made.stderr[-8000:]
-    command = ("java", "-cp", joined(jar, *libraries), "VectorsKt", VECTORS)
-    told = run(*command, cwd=CLIENT, seconds=300)
-    assert told.returncode == 0, told.stderr[-4000:]
-    lines = [json.loads(line) for line in told.stdout.splitlines()]
-    return {line["name"]: line["wrong"] for line in lines}
-
-
-LIBRARIES = ("kotlin-stdlib", "kotlinx-coroutines-core-jvm")
+    return joined(jar, *libraries)
 
 
 def joined(*jars: Path) -> str:
     return os.pathsep.join(str(jar) for jar in jars)
 
 
+def told(class_path: str, *program: str | Path) -> list[dict[str, Any]]:
+    """The lines of JSON that a program of the client's tests prints."""
+    made = run("java", "-cp", class_path, *program, cwd=CLIENT, seconds=300)
+    assert made.returncode == 0, made.stderr[-4000:]
+    return [json.loads(line) for line in made.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def complaints(class_path: str) -> dict[str, str]:
+    """What is wrong, by the name of the vector; empty where nothing is."""
+    return {line["name"]: line["wrong"] for line in told(class_path, "VectorsKt", VECTORS)}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_vector(complaints: dict[str, str], name: str) -> None:
     assert complaints[name] == ""
+
+
+def test_a_job_over_the_platforms_own_http(class_path: str, deployment: Deployment) -> None:
+    body = {"ingredients": [f"kohlrabi {uuid.uuid4().hex[:8]}"], "count": 1, "locale": "en"}
+    arguments = (deployment.api_url, deployment.token("alice"), json.dumps(body))
+
+    [ended] = told(class_path, "Live", *arguments)
+    [refused] = told(class_path, "Live", deployment.api_url, "no-token", json.dumps(body))
+
+    with Client(deployment.api_url, deployment.token("alice")) as client:
+        assert client.get("recipe", ended["jobId"]).result == ended["result"]
+    assert refused["code"] == "unauthorized"

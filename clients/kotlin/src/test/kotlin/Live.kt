@@ -1,0 +1,21 @@
+/** One job over the real network: the API's URL, a token, a body; prints how it ended, as JSON. */
+
+import kotlinx.coroutines.runBlocking
+import simmer.Json
+import simmer.SimmerClient
+import simmer.SimmerException
+
+object Live {
+    @JvmStatic
+    fun main(arguments: Array<String>) = runBlocking {
+        val (url, token, body) = arguments
+        val client = SimmerClient(url) { renew -> token.takeUnless { renew } }
+        val end = try {
+            val ended = client.job("recipe", Json.parse(body)).await()
+            mapOf("jobId" to ended.jobId, "result" to ended.result)
+        } catch (error: SimmerException) {
+            mapOf("code" to error.code, "message" to error.message)
+        }
+        println(Json.write(end))
+    }
+}
