@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from local.emulator.stack import Deployment
+from local.emulator.deployment import Deployment
 from local.toolchain import BUILD, REPOSITORY
 from simmer_client import Client
 from tests.integration.test_web_package import NPM, run

@@ -40,9 +40,7 @@ internal class Call(
 
 internal sealed interface Frame {
     class Text(val text: String) : Frame
-
     object Silence : Frame
-
     object Lost : Frame
 }
 
@@ -175,10 +173,8 @@ internal class Following(
         val before = update
         take(before.copy(state = State.SUBMITTING))
         showOpen(show)
-        val headers = buildMap {
-            put("Content-Type", "application/json")
-            idempotencyKey?.let { put("Idempotency-Key", it) }
-        }
+        val headers = mapOf("Content-Type" to "application/json") +
+            listOfNotNull(idempotencyKey?.let { "Idempotency-Key" to it })
         val submitted = try {
             request("POST", "generate", wait, TRIES, headers, body) { readSubmitted(it, before.task) }
         } catch (error: SimmerException) {
@@ -192,10 +188,8 @@ internal class Following(
             update = update.copy(jobId = submitted.update.jobId)
             try {
                 cancel(wait, tries = 1)
-            } catch (error: SimmerException) {
-                // Nobody waits for it.
-            } catch (ended: Ended) {
-                // It is left already.
+            } catch (error: Exception) { // nobody waits for it
+                if (error !is SimmerException && error !is Ended) throw error
             }
         }
         if (usesPush) offer = submitted.offer?.takeIf { isSafe(it.url) }
