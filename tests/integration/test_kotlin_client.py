@@ -7,8 +7,11 @@ npm's registry or Java these tests are skipped, but not where `TEST_EVERYTHING` 
 import json
 import os
 import shutil
+import socket
 import uuid
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any, NoReturn
 
 import pytest
@@ -107,3 +110,39 @@ def test_a_job_over_the_platforms_own_http(class_path: str, deployment: Deployme
     with Client(deployment.api_url, deployment.token("alice")) as client:
         assert client.get("recipe", ended["jobId"]).result == ended["result"]
     assert refused["code"] == "unauthorized"
+
+
+def test_a_connection_that_says_nothing_ends_with_a_name(class_path: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connected to, and never read
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        [ended] = told(class_path, "Live", url, "token", "{}", "2")
+
+    assert ended["code"] == "unreachable"
+
+
+def test_a_redirect_is_not_followed(class_path: str) -> None:
+    asked = []
+
+    class Portal(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.answer()
+
+        def do_GET(self) -> None:
+            self.answer()
+
+        def answer(self) -> None:
+            asked.append(self.path)
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(302)
+            self.send_header("Location", "/login")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    with HTTPServer(("127.0.0.1", 0), Portal) as portal:
+        Thread(target=portal.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{portal.server_port}"
+        [ended] = told(class_path, "Live", url, "token", "{}", "2")
+        portal.shutdown()
+
+    assert ended["code"] == "malformed_answer"
+    assert set(asked) == {"/recipe/generate"}

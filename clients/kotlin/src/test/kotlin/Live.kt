@@ -1,4 +1,4 @@
-/** One job over the real network: the API's URL, a token, a body; prints how it ended, as JSON. */
+/** One job over the real network: the API's URL, a token, a body, and seconds for it; prints how it ended, as JSON. */
 
 import kotlinx.coroutines.runBlocking
 import simmer.Json
@@ -9,7 +9,7 @@ object Live {
     @JvmStatic
     fun main(arguments: Array<String>) = runBlocking {
         val (url, token, body) = arguments
-        val client = SimmerClient(url) { renew -> token.takeUnless { renew } }
+        val client = SimmerClient(url, deadlineSeconds = arguments.getOrNull(3)?.toDouble()) { renew -> token.takeUnless { renew } }
         val end = try {
             val ended = client.job("recipe", Json.parse(body)).await()
             mapOf("jobId" to ended.jobId, "result" to ended.result)
