@@ -163,6 +163,11 @@ def _plain(node: Any) -> Any:
                 **{key: node[key] for key in ("required", "additionalProperties") if key in node},
                 "properties": {name: _plain(child) for name, child in properties.items()},
             }
+        case {"discriminator": {"mapping": dict(targets), **rest}, **others}:
+            here = {
+                value: ref(target.rpartition("/")[2])["$ref"] for value, target in targets.items()
+            }
+            return _plain(others) | {"discriminator": {**rest, "mapping": here}}
         case dict():
             return {
                 key: _plain(child)

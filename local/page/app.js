@@ -61,6 +61,7 @@ function resume(id) {
 
 /** The job's id and task stand in the address, so that a reload finds it again. */
 function follow() {
+  if (!chosenTask()) return; // the tasks are still to come, and then this is called again
   const address = new URLSearchParams(location.hash.slice(1));
   const id = address.get("job");
   if (id && id === job?.id && !following.signal.aborted && screen !== "form") return;

@@ -2,7 +2,7 @@
 
 import { byId, element } from "./dom.js";
 import { languageOf, nameOf, speak, wishFor } from "./texts.js";
-import { viewOf, wordsOf } from "./views.js";
+import { hasOwnView, viewOf, wordsOf } from "./views.js";
 
 const TASK = "simmer.task";
 
@@ -16,11 +16,12 @@ export const view = () => viewOf(task);
 export const words = () => wordsOf(view());
 export const language = () => byId("language").value;
 
-/** Offer these tasks; `changed()` is called after each choice of a task or a language. */
+/** Offer these tasks, the last one chosen or else one with a view of its own; `changed()` is called after each choice of a task or a language. */
 export function offer(all, changed) {
   tasks = all;
   onChange = changed;
-  choose(taskNamed(sessionStorage.getItem(TASK)) ? sessionStorage.getItem(TASK) : tasks[0].name);
+  const last = taskNamed(sessionStorage.getItem(TASK));
+  choose((last ?? tasks.find(hasOwnView) ?? tasks[0]).name);
 }
 
 /** Whether there is a task of that name: then it is the one on the screen. */

@@ -11,6 +11,9 @@ import { texts } from "./texts.js";
 const OWN = { recipe: recipeView };
 const LONGEST_SUMMARY = 160; // characters
 
+/** Whether the page has a view made for this task. */
+export const hasOwnView = ({ name }) => name in OWN;
+
 /** The view of a task as `/dev/tasks` describes it; made once, so that a form keeps what was typed. */
 const known = new Map();
 export function viewOf(task) {

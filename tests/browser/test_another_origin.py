@@ -119,7 +119,7 @@ def test_page_of_an_allowed_origin_runs_a_job_and_reads_the_headers_it_needs(
     assert (job["state"], job["transport"], refused) == ("completed", "polling", []), job
     statuses, locations, pauses = zip(*job["answers"], strict=True)
     assert statuses == (202, *[200] * (len(statuses) - 1))
-    assert locations[0] == f"/recipe/status/{job['id']}"
+    assert locations[0] == f"status/{job['id']}"
     assert None not in pauses[:-1], "every answer but the last says when to ask again"
 
 

@@ -233,7 +233,7 @@ def test_with_a_socket_that_closes_it_polls(screen: Screen, page: Page) -> None:
     def hang_up(socket: WebSocketRoute) -> None:
         socket.on_message(lambda _: socket.close())
 
-    page.route_web_socket("**/push", hang_up)
+    page.route_web_socket("**/push?*", hang_up)
     page.reload()
 
     screen.ask_for(unique("egg"))

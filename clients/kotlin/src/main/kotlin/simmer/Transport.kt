@@ -30,7 +30,7 @@ fun interface HttpTransport {
 }
 
 /**
- * Sockets, for an app that has a library for them; README.md shows OkHttp's. Whatever goes wrong may
+ * Sockets, for an app that has a library for them, such as OkHttp. Whatever goes wrong may
  * be thrown: the job is polled then.
  */
 fun interface PushTransport {
