@@ -17,7 +17,7 @@ from local.toolchain import REPOSITORY
 from openapi.headers import HEADERS
 from openapi.paths import task_paths
 from openapi.problems import PUSH, errors_at
-from openapi.schemas import COMMON_SCHEMAS, hoist_enums, task_schemas
+from openapi.schemas import COMMON_SCHEMAS, hoist_enums, hoist_unions, task_schemas
 from openapi.words import pascal
 from simmer.task import find_task
 from simmer.tasks import task_names
@@ -88,6 +88,7 @@ def document() -> Json:
         },
     }
     hoist_enums(made)
+    hoist_unions(made)
     made["components"]["schemas"] = dict(sorted(made["components"]["schemas"].items()))
     return made
 

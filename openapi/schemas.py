@@ -205,6 +205,30 @@ def hoist_enums(made: Json) -> None:
             }
 
 
+def hoist_unions(made: Json) -> None:
+    """Give each union of models a name, that of its property: else generators make one up."""
+    schemas = made["components"]["schemas"]
+    for owner, schema in list(schemas.items()):
+        for name, child in schema.get("properties", {}).items():
+            if _is_union(child):
+                schema["properties"][name] = _hoisted(schemas, owner + pascal(name), child)
+            elif _is_union(child.get("items", {})):
+                one = owner + pascal(
+                    name.removesuffix("s") if name.endswith("s") else f"{name}_item"
+                )
+                child["items"] = _hoisted(schemas, one, child["items"])
+
+
+def _is_union(schema: Json) -> bool:
+    kinds: list[Json] = schema.get("oneOf") or schema.get("anyOf") or []
+    return len(kinds) > 1
+
+
+def _hoisted(schemas: Json, name: str, union: Json) -> Json:
+    schemas[name] = union
+    return ref(name)
+
+
 COMMON_SCHEMAS: Json = {
     "SubmissionStatus": enum("How far a submit got.", ("submitted", "completed")),
     "JobStatus": enum(
