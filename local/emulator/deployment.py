@@ -141,7 +141,8 @@ class Deployment:
         changed = set()
         for name, path in zips.items():
             stored = self.emulator.store(path)
-            if self.resources[name][0] == "AWS::Lambda::Function":
+            # (The logical id of a layer has a hash behind it once it is deployed.)
+            if self.resources.get(name, ("", ""))[0] == "AWS::Lambda::Function":
                 client.update_function_code(FunctionName=self.physical_id(name), **stored)
                 changed.add(self.physical_id(name))
                 continue

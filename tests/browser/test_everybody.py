@@ -19,6 +19,8 @@ def test_it_works_by_keyboard_alone(screen: Screen, page: Page, model: StandIn) 
         for _ in range(60):
             keyboard.press("Tab")
             focused = page.locator(":focus")
+            if not focused.count():
+                continue  # behind the last control comes the browser's own frame
             label = focused.evaluate(
                 "(it) => it.ariaLabel ?? it.labels?.[0]?.innerText ?? it.innerText"
             )
@@ -49,7 +51,7 @@ def test_it_works_by_keyboard_alone(screen: Screen, page: Page, model: StandIn) 
 
 
 NAMELESS = re.compile(
-    r"^\s*- (?:button|link|textbox|combobox|checkbox|radio|spinbutton|progressbar|region|group)"
+    r"^\s*- (?:button|link|textbox|combobox|checkbox|radio|spinbutton|progressbar|region|group)\b"
     r"(?! \")",
     re.MULTILINE,
 )

@@ -70,7 +70,7 @@ TASK = Task(
 
 
 def copy_of_repository(folder: Path) -> Path:
-    """A copy without the recipe task, and with poems in its place."""
+    """A copy without the tasks that ship, and with poems in their place."""
     copy = folder / "repository"
     shutil.copytree(REPOSITORY, copy, ignore=shutil.ignore_patterns(*_NOT_COPIED))
     emulator_python()  # so that it is there to be shared
@@ -78,7 +78,8 @@ def copy_of_repository(folder: Path) -> Path:
     for name in _SHARED:
         if (BUILD / name).exists():
             (copy / ".build" / name).symlink_to(BUILD / name)
-    tasks(copy, "recipe").unlink()
+    for file in tasks(copy, "any").parent.glob("[!_]*.py"):
+        file.unlink()
     tasks(copy, "poem").write_text(POEM, "utf-8")
     return copy
 

@@ -7,7 +7,8 @@ from typing import Self
 
 from aiohttp import ClientSession, DummyCookieJar, web
 
-HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
+# `host` too: the emulator answers to its own alone.
+HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host"}
 
 
 class RefusingProxy:

@@ -85,7 +85,7 @@ def test_a_job_that_waits_is_cancelled_and_never_reaches_the_model(
     throttled = "429:3"
     model.script(throttled, throttled, match=leek)
     job_id = alice.submit(leek).json()["jobId"]
-    until(lambda: alice.status(job_id).json()["status"] == "pending" and model.calls(leek))
+    until(lambda: model.calls(leek) and alice.status(job_id).json()["status"] == "pending")
     calls = len(model.calls(leek))
 
     assert _cancel(alice, job_id)["status"] == "cancelled"

@@ -54,7 +54,10 @@ def token(user: str) -> str:
 
 def test_make_smoke_finds_that_it_works(running: subprocess.Popen[str]) -> None:
     said = subprocess.run(
-        ["make", "smoke", f"URL={URL}"], cwd=REPOSITORY, capture_output=True, text=True
+        ["make", "--no-print-directory", "smoke", f"URL={URL}"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
     )
 
     assert said.returncode == 0, said.stdout + said.stderr

@@ -11,7 +11,8 @@ def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
     return subprocess.run(
         ["make", "--no-print-directory", *arguments],
         cwd=REPOSITORY,
-        env={**os.environ, **environment},
+        # Not as a part of the make that runs the tests.
+        env={name: value for name, value in os.environ.items() if "MAKE" not in name} | environment,
         capture_output=True,
         text=True,
     )
