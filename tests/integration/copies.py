@@ -17,7 +17,7 @@ import httpx2
 from local.child import free_port
 from local.toolchain import BUILD, REPOSITORY, emulator_python
 
-_NOT_COPIED = (".git", ".venv", ".build", "__pycache__", "node_modules", ".*_cache", "*.pyc")
+NOT_COPIED = (".git", ".venv", ".build", "__pycache__", "node_modules", ".*_cache", "*.pyc")
 # What is built there is built here once, for it takes long: the emulator, the packages.
 _SHARED = ("emulator-venv", "artifacts", "uv-venv")
 _WITHIN_SECONDS = 120  # only a hang takes so long
@@ -72,7 +72,7 @@ TASK = Task(
 def copy_of_repository(folder: Path) -> Path:
     """A copy without the recipe task, and with poems in its place."""
     copy = folder / "repository"
-    shutil.copytree(REPOSITORY, copy, ignore=shutil.ignore_patterns(*_NOT_COPIED))
+    shutil.copytree(REPOSITORY, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
     emulator_python()  # so that it is there to be shared
     (copy / ".build").mkdir()
     for name in _SHARED:
