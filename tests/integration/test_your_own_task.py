@@ -10,7 +10,9 @@ from local.toolchain import REPOSITORY
 from tests.integration.copies import NOT_COPIED, tasks
 
 _PAGE = (REPOSITORY / "docs" / "your-own-task.md").read_text("utf-8")
-_BLOCK = re.compile(r"((?:^[^\n]+\n)*)\n^```(console|sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(
+    r"((?:^[^\n]+\n)*)\n^```(console|sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
 _NOT_RUN = "No test runs this"
 # What serves until it is stopped, asks what is served, downloads a model, or needs AWS.
 _MAY_NOT_BE_RUN = re.compile(r"make (run|deploy|smoke)\b|.* MODEL=local|.*SIMMER_|.*simmer run")
@@ -43,6 +45,9 @@ def test_only_what_cannot_run_here_is_not_run() -> None:
     for text in left_out:
         for command, _ in _commands(text):
             assert _MAY_NOT_BE_RUN.match(command), command
+    for _, text in _steps():
+        for line in text.splitlines():
+            assert not _MAY_NOT_BE_RUN.match(line.removeprefix("$ ")), line
 
 
 def test_the_file_that_the_page_shows_is_the_one_in_the_repository() -> None:
