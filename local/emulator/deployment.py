@@ -141,7 +141,7 @@ class Deployment:
         changed = set()
         for name, path in zips.items():
             stored = self.emulator.store(path)
-            if self.resources[name][0] == "AWS::Lambda::Function":
+            if name in self.functions():  # SAM gives a layer an id of its own making
                 client.update_function_code(FunctionName=self.physical_id(name), **stored)
                 changed.add(self.physical_id(name))
                 continue

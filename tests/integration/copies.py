@@ -16,6 +16,7 @@ import httpx2
 
 from local.child import free_port
 from local.toolchain import BUILD, REPOSITORY, emulator_python
+from simmer.tasks import task_names
 
 NOT_COPIED = (".git", ".venv", ".build", "__pycache__", "node_modules", ".*_cache", "*.pyc")
 # What is built there is built here once, for it takes long: the emulator, the packages.
@@ -70,7 +71,7 @@ TASK = Task(
 
 
 def copy_of_repository(folder: Path) -> Path:
-    """A copy without the recipe task, and with poems in its place."""
+    """A copy without the tasks that ship, and with poems in their place."""
     copy = folder / "repository"
     shutil.copytree(REPOSITORY, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
     emulator_python()  # so that it is there to be shared
@@ -78,7 +79,8 @@ def copy_of_repository(folder: Path) -> Path:
     for name in _SHARED:
         if (BUILD / name).exists():
             (copy / ".build" / name).symlink_to(BUILD / name)
-    tasks(copy, "recipe").unlink()
+    for shipped in task_names():
+        tasks(copy, shipped).unlink()
     tasks(copy, "poem").write_text(POEM, "utf-8")
     return copy
 
