@@ -141,8 +141,7 @@ class Deployment:
         changed = set()
         for name, path in zips.items():
             stored = self.emulator.store(path)
-            # (The logical id of a layer has a hash behind it once it is deployed.)
-            if self.resources.get(name, ("", ""))[0] == "AWS::Lambda::Function":
+            if name in self.functions():  # SAM gives a layer an id of its own making
                 client.update_function_code(FunctionName=self.physical_id(name), **stored)
                 changed.add(self.physical_id(name))
                 continue

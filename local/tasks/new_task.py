@@ -64,8 +64,8 @@ def main() -> int:
     for file in files:
         print(file.relative_to(REPOSITORY))
     print(
-        f"\nNow: make run (it serves {name} as soon as the file is saved), "
-        f"pytest tests/tasks/test_{name}.py, make openapi"
+        f"\nNow: make run (it serves {name} as soon as the file is saved),\n"
+        f".venv/bin/python -m pytest tests/tasks/test_{name}.py, make openapi"
     )
     return 0
 

@@ -16,8 +16,9 @@ import httpx2
 
 from local.child import free_port
 from local.toolchain import BUILD, REPOSITORY, emulator_python
+from simmer.tasks import task_names
 
-_NOT_COPIED = (".git", ".venv", ".build", "__pycache__", "node_modules", ".*_cache", "*.pyc")
+NOT_COPIED = (".git", ".venv", ".build", "__pycache__", "node_modules", ".*_cache", "*.pyc")
 # What is built there is built here once, for it takes long: the emulator, the packages.
 _SHARED = ("emulator-venv", "artifacts", "uv-venv")
 _WITHIN_SECONDS = 120  # only a hang takes so long
@@ -72,14 +73,14 @@ TASK = Task(
 def copy_of_repository(folder: Path) -> Path:
     """A copy without the tasks that ship, and with poems in their place."""
     copy = folder / "repository"
-    shutil.copytree(REPOSITORY, copy, ignore=shutil.ignore_patterns(*_NOT_COPIED))
+    shutil.copytree(REPOSITORY, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
     emulator_python()  # so that it is there to be shared
     (copy / ".build").mkdir()
     for name in _SHARED:
         if (BUILD / name).exists():
             (copy / ".build" / name).symlink_to(BUILD / name)
-    for file in tasks(copy, "any").parent.glob("[!_]*.py"):
-        file.unlink()
+    for shipped in task_names():
+        tasks(copy, shipped).unlink()
     tasks(copy, "poem").write_text(POEM, "utf-8")
     return copy
 
