@@ -7,8 +7,7 @@ from typing import Self
 
 from aiohttp import ClientSession, DummyCookieJar, web
 
-# `host` too: the emulator answers to its own alone.
-HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host"}
+HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
 class RefusingProxy:
