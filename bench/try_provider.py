@@ -27,7 +27,7 @@ from bench.terminal import console
 from ladder import Ladder, Rung, UnusableLadder
 from prompt import first_ask, response_format
 from provider import Provider, ProviderFailure
-from providers import refusals, replies
+from providers import error_bodies, replies
 from providers.unwrap import without_reasoning
 from simmer.task import find_task
 
@@ -53,7 +53,7 @@ class Dialect:
         for fact in _facts(body):
             self.seen[fact] += 1
 
-    def error(self, said: refusals.Said) -> None:
+    def error(self, said: error_bodies.Said) -> None:
         """What an error comes to is in the calls; here is its form."""
         self.seen[f"an error of status {said.status}"] += 1
         if said.parameter:
@@ -99,7 +99,7 @@ def _usage_facts(used: Any) -> Iterator[str]:
 @contextmanager
 def listening(dialect: Dialect) -> Iterator[None]:
     """Whatever is read meanwhile is looked at, too."""
-    read_reply, read_error = replies.read, refusals.read
+    read_reply, read_error = replies.read, error_bodies.read
 
     def reply(body: Any, *rest: Any) -> Any:
         dialect.reply(body)
@@ -110,7 +110,7 @@ def listening(dialect: Dialect) -> Iterator[None]:
         dialect.error(read)
         return read
 
-    with patch.object(replies, "read", reply), patch.object(refusals, "read", error):
+    with patch.object(replies, "read", reply), patch.object(error_bodies, "read", error):
         yield
 
 

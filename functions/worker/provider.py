@@ -18,7 +18,8 @@ from aws_lambda_powertools.utilities import parameters
 from openai.types.chat import ChatCompletionMessageParam
 
 from ladder import Rung, SecretEntry
-from providers import refusals, replies, waits
+from providers import error_bodies, replies, waits
+from providers.error_bodies import Said
 from providers.kinds import Kind, kind_of
 from providers.outcomes import (
     UNREPORTED,
@@ -31,7 +32,6 @@ from providers.outcomes import (
     ProviderFailure,
     Throttled,
 )
-from providers.refusals import Said
 from simmer import clock
 from simmer.aws import CLIENT_CONFIG
 from simmer.jobs.job import Usage, fingerprint
@@ -179,7 +179,7 @@ async def _complete(
         return replies.read(body, fields, rung.stop_reasons)
     except openai.APIStatusError as error:
         body = _document(error.response.text)
-        said = refusals.read(error.status_code, body, fields)
+        said = error_bodies.read(error.status_code, body, fields)
         return _told_apart(said, error.response.headers, body, Usage())
     except replies.ErrorInside as error:
         return _told_apart(error.said, response.headers, body, error.usage)

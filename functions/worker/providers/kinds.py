@@ -13,8 +13,8 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from providers.error_bodies import Said
 from providers.outcomes import Ending
-from providers.refusals import Said
 
 
 class Kind(StrEnum):

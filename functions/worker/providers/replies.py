@@ -11,10 +11,10 @@ import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from providers import refusals
+from providers import error_bodies
+from providers.error_bodies import Said
 from providers.kinds import ENDINGS
 from providers.outcomes import Answer, Down, Ending
-from providers.refusals import Said
 from providers.unwrap import unwrapped, without_reasoning
 from simmer.jobs.job import Usage
 from simmer.text import strict_json
@@ -49,7 +49,7 @@ def read(body: Any, sent: Iterable[str] = (), stop_reasons: Iterable[str] = ()) 
     if not error and (body.get("error") or (choice is None and _is_error(body))):
         error = body
     if error:
-        raise ErrorInside(refusals.read(200, error, sent), _usage_or_none(body))
+        raise ErrorInside(error_bodies.read(200, error, sent), _usage_or_none(body))
     try:
         usage = _usage(body)
     except (TypeError, ValueError, OverflowError):

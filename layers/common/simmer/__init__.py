@@ -1,1 +1,1 @@
-"""Simmer's common layer: the job, its transitions, and what the functions share."""
+"""All that the functions share: jobs, tasks, the wait, the ledger, HTTP and texts."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from providers import refusals
+from providers import error_bodies
 from providers.kinds import ROWS, Kind, kind_of
 from tests.unit.clock import Clock
 from tests.unit.cloud import Cloud
@@ -378,7 +378,7 @@ SAID: dict[str, tuple[Kind, int, Any]] = {
 
 
 def wrong_kinds(
-    read: Callable[..., Any] = refusals.read, tell: Callable[..., Kind] = kind_of
+    read: Callable[..., Any] = error_bodies.read, tell: Callable[..., Kind] = kind_of
 ) -> list[str]:
     """The situations that are taken for another kind."""
     return [name for name, (kind, status, body) in SAID.items() if tell(read(status, body)) != kind]
@@ -386,12 +386,12 @@ def wrong_kinds(
 
 @pytest.mark.parametrize(("kind", "status", "body"), SAID.values(), ids=SAID.keys())
 def test_what_an_endpoint_says_is_told_apart(kind: Kind, status: int, body: Any) -> None:
-    assert kind_of(refusals.read(status, body)) is kind
+    assert kind_of(error_bodies.read(status, body)) is kind
 
 
 def test_every_row_of_the_table_is_needed_and_names_its_source() -> None:
     bodies = [(status, body) for _, status, body in SAID.values()] + [(402, None), (401, None)]
-    said = [refusals.read(status, body) for status, body in bodies]
+    said = [error_bodies.read(status, body) for status, body in bodies]
     used = [id(next(row for row in ROWS if row.matches(each))) for each in said]
     assert [row for row in ROWS if id(row) not in used or not row.source] == []
 
@@ -400,7 +400,7 @@ def test_every_row_of_the_table_is_needed_and_names_its_source() -> None:
 def test_there_is_a_kind_for_every_status_and_a_body_of_any_form(status: int) -> None:
     bodies: list[Any] = [None, [], {}, "text", [[[[]]]], {"error": None}, {"error": [1, True]}, 5]
     for body in bodies:
-        kind = kind_of(refusals.read(status, body))
+        kind = kind_of(error_bodies.read(status, body))
         assert (kind is Kind.DOWN) == (
             status not in (402, 401, 413, 429, 451, 498, 529)
             and (status not in range(400, 500) or status in (408, 409, 424, 425, 499))
@@ -416,7 +416,7 @@ def test_what_a_body_quotes_of_the_request_or_the_answer_says_nothing() -> None:
         "prompt": words,
         "messages": [{"role": "user", "content": words}],
     }
-    assert kind_of(refusals.read(400, quoting)) is Kind.MISCONFIGURED
+    assert kind_of(error_bodies.read(400, quoting)) is Kind.MISCONFIGURED
 
 
 @pytest.mark.parametrize(
@@ -437,15 +437,18 @@ def test_what_a_body_quotes_of_the_request_or_the_answer_says_nothing() -> None:
     ],
 )
 def test_a_refused_parameter_has_its_name_only_if_it_is_one_of_ours(body: Any, name: str) -> None:
-    assert refusals.read(400, body, ["my_own", "random_seed"]).parameter == name
+    assert error_bodies.read(400, body, ["my_own", "random_seed"]).parameter == name
 
 
 def test_a_body_without_end_is_read_to_a_certain_depth() -> None:
     body: Any = {"message": "deep"}
     for _ in range(500):
         body = {"error": body}
-    assert refusals.read(400, body).text == ""
-    assert len(refusals.read(400, openai("x" * 10**6)).text) <= refusals.MAX_TEXT_CHARACTERS + 20
+    assert error_bodies.read(400, body).text == ""
+    assert (
+        len(error_bodies.read(400, openai("x" * 10**6)).text)
+        <= error_bodies.MAX_TEXT_CHARACTERS + 20
+    )
 
 
 # --- What becomes of a job ------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from providers import kinds, refusals, replies
+from providers import error_bodies, kinds, replies
 from tests.unit.worker.test_kinds import SAID, wrong_kinds
 from tests.unit.worker.test_replies import unknown_ends
 
@@ -76,21 +76,21 @@ BUGS = (
     ),
     Bug(
         "an error inside a 200 that has no status",
-        refusals,
+        error_bodies,
         "if status == 200:",
         "if status == 201:",
         _readings,
     ),
     Bug(
         "only a code is looked for, not a type",
-        refusals,
+        error_bodies,
         '_CODES = (\n    *("code", "type",',
         '_CODES = (\n    *("code",',
         _readings,
     ),
     Bug(
         "a list is no body",
-        refusals,
+        error_bodies,
         "        case list():\n",
         "        case tuple():\n",
         _readings,

@@ -1,1 +1,1 @@
-"""Text that comes from outside: what may stand in it, and strict JSON."""
+"""Texts from outside: what may stand in them, strict JSON, and the language that a user prefers."""
