@@ -130,8 +130,20 @@ class Provider:
             return json.loads(str(stored))
         except ValueError:
             raise Misconfigured("key not in the secret") from None
-        except parameters.exceptions.GetParameterError:
+        except parameters.exceptions.GetParameterError as error:
+            if _code(error.__context__) in _NOT_PASSING:
+                raise Misconfigured("secret not readable") from None
             raise Down("secret out of reach") from None
+
+
+# What Secrets Manager says where no later try can succeed.
+_NOT_PASSING = {"AccessDeniedException", "DecryptionFailure"}
+
+
+def _code(error: BaseException | None) -> str:
+    """AWS's own word for what went wrong, if AWS answered."""
+    response: Mapping[str, Any] = getattr(error, "response", {})
+    return str(response.get("Error", {}).get("Code", ""))
 
 
 @cache

@@ -30,6 +30,7 @@ def made_up(model: type[BaseModel], chance: random.Random) -> Iterator[Json]:
         try:
             with _LOCK:
                 _Words.__random__ = chance
+                _Words.__faker__.seed_instance(chance.getrandbits(32))  # it has a chance of its own
                 result = _Words.create_factory(model).build()
         except (ValidationError, FactoryException, ValueError, TypeError):
             continue

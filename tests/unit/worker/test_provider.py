@@ -33,6 +33,7 @@ from provider import (
 from providers.outcomes import Barred, Misfit
 from simmer.jobs.job import Usage
 from simmer.task import find_task
+from tests.unit.cloud import refused
 from tests.unit.worker.fakes import REQUEST
 from tests.unit.worker.servers import (
     Answering,
@@ -485,6 +486,29 @@ def test_a_secret_out_of_reach_is_a_failure_that_may_pass(
 ) -> None:
     elsewhere = Provider(f"{secret.id}-gone", SecretsProvider(boto3_client=secret.client))
     assert type(Run(runner, elsewhere).failure(crude)) is Down
+    assert crude.bodies == []
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("AccessDeniedException", Misconfigured),
+        ("DecryptionFailure", Misconfigured),
+        ("InternalServiceError", Down),
+        ("ThrottlingException", Down),
+    ],
+)
+def test_a_secret_that_may_not_be_read_is_the_operators_to_mend(
+    runner: asyncio.Runner, crude: Crude, code: str, kind: type[ProviderFailure]
+) -> None:
+    class Refusing:
+        def get_secret_value(self, **_: Any) -> dict[str, Any]:
+            raise refused(code)
+
+    refusing: Any = Refusing()
+    provider = Provider("secret", SecretsProvider(boto3_client=refusing))
+
+    assert type(Run(runner, provider).failure(crude)) is kind
     assert crude.bodies == []
 
 
