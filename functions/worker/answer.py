@@ -64,7 +64,7 @@ def _refuse_long(text: str) -> None:
 
 
 def _text_complaints(node: Any, own: Set[str], place: str = "") -> Iterator[str]:
-    """What a phone must not be made to render."""
+    """The texts that a phone must not be made to render."""
     match node:
         case dict():
             for key, child in node.items():

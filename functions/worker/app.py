@@ -57,7 +57,7 @@ def tools_of(
     provider: Provider,
     ledger: Ledger,
 ) -> Tools:
-    """What these settings make of it, or a `ValueError` that says what is wrong with the ladder."""
+    """The tools by these settings, or a `ValueError` that says what is wrong with the ladder."""
     ladder = Ladder.parse(settings.model_ladder)
     require_prices([(rung.model, rung.price) for rung in ladder], settings.daily_budget_usd)
     return Tools(

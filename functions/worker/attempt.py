@@ -43,7 +43,7 @@ logger = Logger(service="simmer", child=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tools:
-    """What every attempt of one worker process shares."""
+    """The tools that all attempts of one worker process share."""
 
     leases: LeaseStore
     queue: JobQueue
@@ -58,7 +58,7 @@ class Tools:
         return self.settings.lease_seconds + math.ceil(CLOCK_SKEW_MS / 1000)
 
     def lease_end_ms(self) -> int:
-        """When a lease ends that is taken or kept now."""
+        """The end of a lease that is taken or kept now."""
         return clock.now_ms() + self.settings.lease_seconds * 1000
 
 
@@ -111,7 +111,7 @@ class Attempt:
         )
 
     async def run(self) -> bool:
-        """Whether the message is done. The job is ours for as long as the heartbeat says so."""
+        """Run the job; True if its message is done. The job is ours while the heartbeat says so."""
         climbing = asyncio.create_task(self.climb.run())
         beating = asyncio.create_task(self._beat())
         try:
@@ -157,7 +157,7 @@ class Attempt:
                 logger.warning("job slow", extra={"jobId": self.job.job_id})
 
     def _outcome(self, climbing: "asyncio.Task[Outcome]") -> Outcome:
-        """What the climb came to, and what its exceptions mean for the job."""
+        """The outcome of the climb; its exceptions are turned into outcomes."""
         try:
             outcome = climbing.result()
         except OutOfTime:
@@ -249,7 +249,7 @@ class Attempt:
         logger.warning("usage not settled", extra={"jobId": self.job.job_id})
 
     def _seconds_for_a_call(self) -> float:
-        """How long the next call may take, or `OutOfTime`."""
+        """The seconds that the next call may take, or `OutOfTime`."""
         to_function_end = self.function_ends_at - asyncio.get_running_loop().time()
         seconds = min(to_function_end - WRITE_MARGIN_SECONDS, _seconds_to_deadline(self.job))
         if seconds < MIN_CALL_SECONDS:

@@ -37,7 +37,7 @@ logger = Logger(service="simmer", child=True)
 
 
 class Reading[T]:
-    """What was read for today, and again once it is too old; `nothing` while it cannot be read.
+    """A reading of today's ledger, renewed when it is too old; `nothing` while it cannot be read.
 
     `is_blind` says that it has not been read for `blind_seconds`, counted from the last reading, or
     from the first try if there was none.
@@ -84,7 +84,7 @@ class Reading[T]:
 
 
 class Budget:
-    """How much may be spent in a day (UTC); `limit_usd` 0 is no limit.
+    """The spending limit of a day (UTC); `limit_usd` 0 is no limit.
 
     `read_spent` reads what the ledger has for a day, in microdollars. What this process spends
     counts at once, in the ledger or not. Nothing may be spent while `is_blind`.
@@ -103,7 +103,7 @@ class Budget:
         self._told_on: date | None = None  # that it is nearly spent
 
     async def is_spent(self) -> bool:
-        """Whether today's budget is used up, or may be for all that anybody could read."""
+        """True if today's budget is used up, or if nobody could read for long how much is left."""
         if not self._limit_microusd:
             return False
         elsewhere = await self._elsewhere.today()
@@ -117,7 +117,7 @@ class Budget:
 
     @property
     def is_blind(self) -> bool:
-        """Whether the ledger could not be read for too long to go on by what was read last."""
+        """True if the last reading is too old to go on by."""
         return self._elsewhere.is_blind
 
     def spend(self, microusd: int) -> None:

@@ -85,7 +85,7 @@ type Outcome = Completed | Failed | NoCapacity
 
 
 class OutOfTime(Exception):
-    """What is left of the time is too short for another call."""
+    """The time that is left is too short for another call."""
 
 
 class BudgetSpent(Exception):
@@ -168,7 +168,7 @@ class Climb:
         return self._at_the_top(failures, open_again)
 
     def _at_the_top(self, failures: list[ErrorCode], open_again: dict[int, int]) -> Outcome:
-        """What it comes to when no rung had a result."""
+        """The outcome when no rung had a result."""
         delays = [delay for index, delay in open_again.items() if index >= self.rung]
         if delays:
             return NoCapacity(min(delays))
@@ -178,7 +178,7 @@ class Climb:
 
     @property
     def _waited_seconds(self) -> float:
-        """How long the job has been under way."""
+        """The seconds for which the job has been under way."""
         started_at_ms = self.job.started_at_ms
         return 0 if started_at_ms is None else (clock.now_ms() - started_at_ms) / 1000
 
@@ -273,7 +273,7 @@ class Climb:
     def _log(
         self, call: "_Call", ending: str, usage: Usage, failure: ProviderFailure | None = None
     ) -> None:
-        """What was asked and answered stays out: it is the user's."""
+        """Log the call; question and answer stay out, for they are the user's."""
         parameter = failure.parameter if failure is not None else None
         tell(
             Event.MODEL_CALL,

@@ -1,4 +1,4 @@
-"""What may be logged of complaints: where they are and of which kind, without a word of the answer.
+"""The part of complaints that may be logged: place and kind, without a word of the answer.
 
 A complaint's own text may quote the answer, and so may its path: a model can invent a field, and
 the keys of a mapping are content. Only names that the result's schema has are told.

@@ -146,14 +146,14 @@ class Rung(BaseModel):
 
     @property
     def larger_cap(self) -> int | None:
-        """What a second call may write where the first was cut short."""
+        """The cap of a second call, after the first was cut short."""
         larger = 2 * self.max_output_tokens
         larger = min(larger, self.max_output_tokens_limit or larger)
         return larger if larger > self.max_output_tokens else None
 
     @property
     def own_fields(self) -> dict[str, Any]:
-        """What this rung says in the body of a call, besides what every rung does."""
+        """The fields of the body that only this rung sends."""
         said = {
             "reasoning_effort": self.reasoning_effort,
             "temperature": self.temperature,

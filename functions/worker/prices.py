@@ -1,4 +1,4 @@
-"""What calls cost: prices in USD per million tokens, which is microdollars per token.
+"""The prices of calls, in USD per million tokens, which is microdollars per token.
 
 They stand in `prices.json`, dated; a rung's own price comes first. A model without any counts as
 costing nothing, which is logged once and rouses an alarm; together with a budget it is refused.

@@ -1,4 +1,4 @@
-"""What a model is shown: the task's instructions, then the request as data, then its own errors.
+"""The messages for a model: the task's instructions, the request as data, then its own errors.
 
 What is the same for every job comes first and never changes by a byte, so that providers that
 cache prompts by prefix do.
@@ -89,7 +89,7 @@ def estimated_tokens(messages: Sequence[ChatCompletionMessageParam]) -> int:
 
 
 def response_format(task: AnyTask, rung: Rung) -> Mapping[str, Any] | None:
-    """How the endpoint is told the answer's shape, if it can be."""
+    """The shape of the answer as the endpoint takes it, or `None` if it takes none."""
     match rung.structured:
         case "json_schema":
             schema = answer_schema(task.name, rung.bounds)

@@ -157,7 +157,7 @@ def _fields(
     response_format: Mapping[str, Any] | None,
     max_output_tokens: int,
 ) -> dict[str, Any]:
-    """What the body says besides model and messages."""
+    """The fields of the body besides model and messages."""
     fields: dict[str, Any] = {rung.cap_field: max_output_tokens, **rung.own_fields}
     if response_format is not None:
         fields["response_format"] = response_format
@@ -227,7 +227,7 @@ def _document(text: str) -> Any:
 
 
 def _told_apart(said: Said, headers: Mapping[str, str], body: Any, usage: Usage) -> Answer:
-    """What an error comes to."""
+    """The outcome that an error stands for."""
     kind = kind_of(said)
     wait_seconds = waits.wait_seconds(headers, body, said.text)
     if kind is Kind.DOWN and said.status == 503 and wait_seconds is not None:

@@ -98,7 +98,7 @@ def _tell_claimed(job: Job, claimed_at_ms: int, receive_count: int) -> None:
 
 
 async def _not_claimed(job: Job | None, wakeup: Wakeup, message: Message) -> bool:
-    """What to do with the message of a job that this worker may not run."""
+    """Handle the message of a job that this worker may not run; True if the message is done."""
     if job is None or job.run_id != wakeup.run_id or is_over(job):
         return DONE
     if job.lease is not None and job.lease.message_id != message.message_id:

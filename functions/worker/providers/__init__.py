@@ -1,4 +1,4 @@
-"""What differs between endpoints that call themselves OpenAI-compatible, a room each.
+"""The differences between endpoints that call themselves OpenAI-compatible, one module each.
 
 - `presets`: what a vendor's endpoint is asked with
 - `replies`: what a 200 holds, and how the model came to stop

@@ -1,4 +1,4 @@
-"""What an error says, out of the many forms of its body.
+"""Reads the body of an error, in its many forms.
 
 An error may quote the prompt, the answer or the key. So what is read here is only looked at, never
 kept: what leaves is a status, codes that the table of kinds knows, and a parameter's name if it is

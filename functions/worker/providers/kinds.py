@@ -18,7 +18,7 @@ from providers.outcomes import Ending
 
 
 class Kind(StrEnum):
-    """What an error is a case of; the words of the log."""
+    """The kinds of errors, in the words of the log."""
 
     REFUSED = "refused"  # this prompt, by a filter or a policy
     MALFORMED = "malformed"  # this answer: the same call may succeed
@@ -189,7 +189,7 @@ ROWS = (
 
 
 def kind_of(said: Said) -> Kind:
-    """What the error is a case of."""
+    """The kind of the error."""
     return next(row.kind for row in ROWS if row.matches(said))
 
 

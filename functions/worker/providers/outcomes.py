@@ -1,4 +1,4 @@
-"""What a call comes to: an `Answer`, or a failure of one of these kinds.
+"""The outcome of a call: an `Answer`, or a failure of one of these kinds.
 
 ProviderFailure
 ├── Throttled       the provider has no room now
@@ -29,7 +29,7 @@ UNREPORTED = Usage(unreported_calls=1)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model said, out of its wrapper and not yet looked at, and how it came to stop."""
+    """The text of a model, out of its wrapper and not yet checked, and the way it ended."""
 
     text: str
     ending: Ending

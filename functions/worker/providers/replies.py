@@ -1,4 +1,4 @@
-"""What the body of a 200 holds: the answer, how it ended, and what is billed for it.
+"""Reads the body of a 200: the answer, the way it ended, and the usage that is billed.
 
 Bodies are read as they may really be, for nothing checks their types on the way. The forms and who
 sends them: content in parts (Mistral), reasoning before the text or the text in the reasoning
@@ -78,7 +78,7 @@ def _answer(
 
 
 def _is_error(body: Mapping[str, Any]) -> bool:
-    """Whether a body without choices says so itself (MiniMax's `base_resp`; a bare `code`)."""
+    """True if a body without choices says so itself (MiniMax's `base_resp`; a bare `code`)."""
     return bool(body.get("base_resp") or body.get("code"))
 
 
@@ -143,7 +143,7 @@ def _cut(text: str, body: Mapping[str, Any], usage: Usage) -> Ending:
 
 
 def _usage_or_none(body: Mapping[str, Any]) -> Usage:
-    """What a body with an error says it took; nothing said is nothing taken."""
+    """The usage that a body with an error names; none named is none."""
     try:
         usage = _usage(body)
     except (TypeError, ValueError, OverflowError):

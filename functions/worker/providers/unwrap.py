@@ -35,7 +35,7 @@ def without_reasoning(text: str) -> str:
 
 
 def unwrapped(text: str) -> str:
-    """What is left when reasoning, white space and a fence are taken off."""
+    """The text without reasoning, white space and a fence around it."""
     text = without_reasoning(text).strip()
     fenced = _FENCE.match(text)
     return fenced.group(1).strip() if fenced else text

@@ -1,4 +1,4 @@
-"""When to come back, in every form in which endpoints say it.
+"""Reads the time to come back, in every form in which endpoints say it.
 
 In this order: `retry-after-ms` (OpenAI, Azure), `Retry-After` in seconds or as an HTTP date
 (RFC 9110), `retryDelay` and its like in the body (Google), "try again in 20s" in its words (OpenAI,
@@ -38,7 +38,7 @@ _BODY_KEYS = {
 
 
 def wait_seconds(headers: Mapping[str, str], body: Any = None, text: str = "") -> float | None:
-    """How long to wait from now, or `None` where nothing says so."""
+    """The seconds to wait from now, or `None` where nothing says so."""
     named = {name.lower(): value for name, value in headers.items()}
     now = _epoch(named.get("date", "")) or time.time()
     for name, unit in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001)):
@@ -120,7 +120,7 @@ def _of_words(text: str) -> float | None:
 
 
 def _used_up(headers: Mapping[str, str], now: float) -> Iterator[float | None]:
-    """When the limits begin anew of which nothing is said to be left."""
+    """The seconds until the used-up limits begin anew."""
     for name, value in headers.items():
         if "ratelimit" in name and "reset" in name:
             left = headers.get(name.replace("reset", "remaining"))

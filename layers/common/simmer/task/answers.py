@@ -37,7 +37,7 @@ class Misfit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read: the text that may be delivered, as a document, and as a result."""
+    """An answer that was read: the text that may be delivered, as a document, and as a result."""
 
     text: str
     document: Any

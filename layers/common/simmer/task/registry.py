@@ -59,7 +59,7 @@ def _first_line(error: Exception) -> str:
 
 
 def flaws(task: AnyTask, name: str) -> Iterator[str]:
-    """What is wrong with a task in a file of that name, as far as its fields and types show it."""
+    """The flaws of a task in a file of that name, as far as its fields and types show them."""
     if task.name != name:
         yield f"name: is {task.name!r}: give the task and its file the same name"
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):

@@ -167,7 +167,7 @@ def _clean(node: Any) -> Any:
 
 
 def unfit(model: type[BaseModel], *, is_answer: bool) -> Iterator[tuple[str, str]]:
-    """What of the model cannot go over the wire: the field, and a sentence with the cure."""
+    """The fields that cannot go over the wire, each with a sentence that has the cure."""
     try:
         schema = _raw(model)
     except PydanticUserError as error:

@@ -55,7 +55,7 @@ class NotEncoded(ValueError):
 
 
 def is_whole(schema: Json) -> bool:
-    """Whether a schema describes an object, so that it can stand at the root."""
+    """True if a schema describes an object, so that it can stand at the root."""
     return "properties" in target(schema, schema.get("$defs", {}))
 
 
