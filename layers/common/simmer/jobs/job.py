@@ -138,9 +138,6 @@ class Job:
     def is_visible_to(self, user: str) -> bool:
         return self.is_shared or self.owner == user
 
-    def is_wanted_by(self, user: str) -> bool:
-        return mark_of(user) in self.wanted_by
-
 
 def mark_of(user: str) -> str:
     """The mark of a user in `Job.wanted_by`: 16 hex digits, however long the user's id is."""
