@@ -248,7 +248,7 @@ MUTATIONS = (
     Mutation(
         "join without a word",
         STORE,
-        "if standing.status.is_terminal or job.wanted_by <= standing.wanted_by:",
+        "if standing.status.is_terminal or is_known:",
         "if True:",
     ),
     Mutation(

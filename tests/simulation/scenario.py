@@ -78,14 +78,16 @@ def run_schedule(seed: int) -> Finished:
 
 
 @contextmanager
-def schedule_of(seed: int) -> "Iterator[Schedule]":
+def schedule_of(
+    seed: int, weather: Weather | None = None, max_steps: int = MAX_STEPS
+) -> "Iterator[Schedule]":
     """The schedule, with the shipped modules living by its world's time and chance."""
-    weather = weather_of(seed)
+    weather = weather or weather_of(seed)
     # The world is closed first: what is unwound then must not find the real things again.
     with (
         _silence(),
         pytest.MonkeyPatch.context() as patch,
-        World(seed, faults=weather.plan, max_steps=MAX_STEPS) as world,
+        World(seed, faults=weather.plan, max_steps=max_steps) as world,
     ):
         schedule = Schedule(world, weather)
         uuids = SimpleNamespace(uuid4=lambda: UUID(int=world.random.getrandbits(128)))

@@ -28,9 +28,10 @@ class EventSourceMapping:
 
     def __init__(self, schedule: "Schedule", *, max_workers: int, duplicates: float) -> None:
         self.stopped_from: float | None = None  # no worker runs from then on
+        self.batch: int | None = None  # at most so many at once, and not any number up to ten
         self._schedule = schedule
         self._world = schedule.world
-        self._max_workers = max_workers
+        self.max_workers = max_workers
         self._duplicates = duplicates
         self._idle: list[WorkerProcess] = []
         self._busy = 0
@@ -50,7 +51,7 @@ class EventSourceMapping:
             self._woken = world.loop.create_future()
             is_stopped = self.stopped_from is not None and world.loop.time() >= self.stopped_from
             next_at = schedule.sqs.next_visible_at(schedule.queue_url)
-            if is_stopped or self._busy >= self._max_workers or next_at is None:
+            if is_stopped or self._busy >= self.max_workers or next_at is None:
                 await self._woken
             elif (wait_seconds := next_at - world.clock()) > 0:
                 timer = world.loop.call_later(wait_seconds, self.wake)
@@ -63,7 +64,8 @@ class EventSourceMapping:
     def _receive(self) -> None:
         random, schedule = self._world.random, self._schedule
         received = schedule.sqs.receive_message(
-            QueueUrl=schedule.queue_url, MaxNumberOfMessages=random.randint(1, 10)
+            QueueUrl=schedule.queue_url,
+            MaxNumberOfMessages=self.batch or random.randint(1, 10),
         )
         messages = received.get("Messages")
         if not messages:

@@ -3,7 +3,8 @@
 It has the interface of `boto3.client("sqs")` for the calls that Simmer and its event source
 mapping make. It delivers at least once and in no order: with a `random` given, a receive picks
 among the visible messages, and `duplicate` makes a second copy of one, which must be received
-and deleted by itself, as a server of SQS's may hold one.
+and deleted by itself, as a server of SQS's may hold one. Messages with a group id are received
+fairly (`fair_queues`), which the emulator and moto leave out.
 
     sqs = Sqs(now=world.clock, random=world.random)
     dead = sqs.create_queue("dead")
@@ -19,6 +20,7 @@ from random import Random
 from typing import Any
 
 from tests.simulation.services.aws_errors import Exceptions, client_error
+from tests.simulation.services.fair_queues import NoisyGroups
 
 _MAX_BYTES = 1_048_576
 _MAX_VISIBILITY_SECONDS = 43_200
@@ -49,6 +51,7 @@ class _Queue:
     dead_letter_url: str | None
     max_receives: int
     messages: list[Message] = field(default_factory=list)
+    noisy: NoisyGroups = field(default_factory=NoisyGroups)
 
 
 class Sqs:
@@ -58,7 +61,8 @@ class Sqs:
         """Take the time from `now` in seconds; without `random` the oldest is received first."""
         self.exceptions = Exceptions()
         self._now = now
-        self._random = random
+        self.is_oldest_first = random is None
+        self._random = random or Random(0)
         self._queues: dict[str, _Queue] = {}
         self._by_receipt: dict[str, tuple[_Queue, Message]] = {}
         self._count = 0
@@ -166,8 +170,9 @@ class Sqs:
             )
         now = self._now()
         visible = [message for message in queue.messages if message.visible_at <= now]
-        if self._random and len(visible) > 1:
+        if len(visible) > 1 and not self.is_oldest_first:
             self._random.shuffle(visible)
+        visible = queue.noisy.last(visible, now)
         hide_seconds = queue.visibility_seconds if VisibilityTimeout is None else VisibilityTimeout
         received: list[Answer] = []
         for message in visible:
@@ -182,6 +187,7 @@ class Sqs:
             message.receipt = f"receipt-{self._next()}"
             self._by_receipt[message.receipt] = (queue, message)
             received.append(_as_received(message))
+        queue.noisy.look(queue.messages, now)
         return {"Messages": received} if received else {}
 
     def delete_message(self, *, QueueUrl: str, ReceiptHandle: str) -> Answer:
@@ -254,6 +260,7 @@ class Sqs:
         now = self._now()
         message = Message(f"message-{self._next()}", body, now, now + delay, group_id)
         queue.messages.append(message)
+        queue.noisy.sent(group_id, now)
         self.on_change()
         return message
 

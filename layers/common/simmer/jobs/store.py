@@ -25,7 +25,8 @@ from simmer.jobs.story import Event, tell
 from simmer.table import Table
 
 # The most users that a shared job remembers as waiting. When more users join, a mark that is no
-# user's stays on the job, and no cancel ends it.
+# user's stays on the job: no cancel ends it, and who joins then writes nothing (an item takes 1,000
+# written units a second, and this one costs some for each write).
 MAX_WANTED_BY = 100
 _MANY = "many"
 
@@ -83,7 +84,8 @@ class JobStore:
             if standing.is_overdue(now_ms):
                 self._expire(standing, now_ms)  # who waits for that run is told how it ended
                 continue
-            if standing.status.is_terminal or job.wanted_by <= standing.wanted_by:
+            is_known = job.wanted_by <= standing.wanted_by or _MANY in standing.wanted_by
+            if standing.status.is_terminal or is_known:
                 return admission
             try:
                 return Admission(self._join(standing, job.wanted_by), is_new=False)

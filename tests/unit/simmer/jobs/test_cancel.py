@@ -123,6 +123,19 @@ def test_job_that_more_want_than_can_be_told_apart_is_ended_by_nobody(walk: Walk
     assert len(stored["wanted_by"]) == 1
 
 
+def test_who_joins_a_job_that_many_wait_for_writes_nothing(walk: Walk, cloud: Cloud) -> None:
+    shared(walk, *(f"user {i}" for i in range(MAX_WANTED_BY + 1)))
+    before = walk.stored()
+    cloud.calls.clear()
+    walk.job = replace(walk.job, owner="late", wanted_by=frozenset({mark_of("late")}))
+
+    walk.admit()
+
+    assert set(cloud.calls) == {"get_item"}
+    assert walk.stored() == before
+    assert walk.cancel("late").status is JobStatus.PROCESSING
+
+
 @pytest.mark.parametrize("moment", ["cancel", "leave"])
 def test_join_in_the_moment_of_a_cancel_keeps_the_job(
     walk: Walk, cloud: Cloud, moment: str

@@ -1,0 +1,33 @@
+"""Behind one user's five hundred jobs another's single one is among the next that are taken."""
+
+import pytest
+
+from tests.simulation.campaign import ROOT
+from tests.simulation.crowd import SEEDED, fate_of_one_behind_a_crowd, fate_with
+from tests.simulation.mutations import Mutation
+
+LONGEST_CALL_SECONDS = 60  # of the simulated model
+NEXT = 10  # a batch, in which it is the first
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_single_job_behind_a_crowd_is_the_next_to_be_taken(seed: int) -> None:
+    fate = fate_of_one_behind_a_crowd(seed)
+
+    assert fate.taken_before < NEXT
+    assert fate.waited_seconds < LONGEST_CALL_SECONDS
+
+
+def test_two_workers_are_too_few_for_the_queue_to_see_a_crowd() -> None:
+    """Not a promise: what to know before `WorkerMaximumConcurrency` is set below 3."""
+    assert fate_of_one_behind_a_crowd(workers=3).taken_before < NEXT
+    assert fate_of_one_behind_a_crowd(workers=2).taken_before > 400
+
+
+@pytest.mark.parametrize("bug", SEEDED, ids=lambda bug: bug.name)
+def test_seeded_bug_makes_the_single_job_the_last(bug: Mutation) -> None:
+    assert (ROOT / bug.path).read_text().count(bug.old) == 1
+
+    fate = fate_with(bug)
+
+    assert fate.taken_before > 400
