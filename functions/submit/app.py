@@ -1,11 +1,13 @@
 """POST /{task}/generate: a request becomes a job, or is answered at once."""
 
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
 from simmer import clock
 from simmer.books.history import History
 from simmer.books.ledger import Ledger
+from simmer.errors import DependencyUnavailable
 from simmer.jobs.admission import Submission, submit
 from simmer.jobs.job import JobStatus
 from simmer.jobs.queue import JobQueue
@@ -42,22 +44,32 @@ def _history() -> History:
     return History(Ledger.connect(settings.jobs_table, is_patient=False), settings.models)
 
 
-# Connected at the first use, which is after the job was accepted.
+# Connected at the first use, which is after the job was accepted, unless users share jobs.
 _push_tokens = cache(PushTokens.connect)
+
+
+def _shared_audience(settings: SubmitSettings, now_ms: int) -> str | None:
+    """None, too, while the key cannot be read: then everybody's job is their own."""
+    if settings.cache_scope != "shared":
+        return None
+    with suppress(DependencyUnavailable):
+        return _push_tokens(settings.push_key_secret).shared_audience(now_ms)
+    return None
 
 
 @http_endpoint
 def handler(event: http.Event, context: Any) -> Response:
     task = known_task(path_parameter(event, "task"))  # before the body: a wrong path says so
     now_ms = clock.now_ms()
+    store, queue, settings = _wiring()
     submission = Submission(
         task=task,
         user=caller(event),
         body=json_body(event),
         accept_language=header(event, "accept-language"),
         idempotency_key=header(event, "idempotency-key"),
+        shared_audience=_shared_audience(settings, now_ms),
     )
-    store, queue, settings = _wiring()
     admission = submit(submission, store, queue, settings, now_ms, _history().durations)
     job = admission.job
     if job.status is JobStatus.COMPLETED:

@@ -107,7 +107,7 @@ MUTATIONS = (
     Mutation(
         "do not send for a job that is there already",
         ADMISSION,
-        "if standing.status is JobStatus.PENDING and standing.started_at_ms is None:",
+        "if admission.is_new or _may_lack_a_message(admission.job, now_ms):",
         "if admission.is_new:",
     ),
     Mutation(
@@ -268,6 +268,12 @@ MUTATIONS = (
         PRICES,
         "if (own or known_price(model)) is None:",
         "if model is None:",
+    ),
+    Mutation(
+        "keep a message as sent before it is",
+        ADMISSION,
+        "        try:\n            queue.send(",
+        "        store.note_sent(admission.job, now_ms)\n        try:\n            queue.send(",
     ),
     Mutation(
         "show a job to everybody",

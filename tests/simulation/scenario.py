@@ -101,6 +101,7 @@ def schedule_of(
             (table, "_serialize", values.from_python),
             (table, "_deserialize", values.to_python),
             (submit_app, "_wiring", schedule.wiring),
+            (submit_app, "_shared_audience", schedule.shared_audience),
             (submit_app, "_history", lambda: schedule.past_durations),
             (status_app, "_store", lambda: schedule.store),
             (cancel_app, "_store", lambda: schedule.store),
@@ -212,6 +213,10 @@ class Schedule:
     def wiring(self) -> tuple[JobStore, job_queue.JobQueue, SubmitSettings]:
         """The parts of the submit handler."""
         return self.store, self.queue, self._settings
+
+    def shared_audience(self, settings: SubmitSettings, now_ms: int) -> str | None:
+        """The secret in the ids of shared jobs."""
+        return "a secret" if settings.cache_scope == "shared" else None
 
     def now_ms(self) -> float:
         return self.world.clock() * 1000

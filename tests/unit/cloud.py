@@ -161,6 +161,18 @@ class Cloud:
             bodies += [json.loads(message["Body"]) for message in received]
         return bodies
 
+    def message_groups(self) -> list[str]:
+        """The groups of the messages that were sent since the last look."""
+        groups = []
+        while received := self._sqs.receive_message(
+            QueueUrl=self.queue_url,
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=3600,
+            MessageSystemAttributeNames=["MessageGroupId"],
+        ).get("Messages"):
+            groups += [message["Attributes"]["MessageGroupId"] for message in received]
+        return groups
+
     def put_push_key(self, key: str | bytes) -> None:
         content = {"SecretBinary" if isinstance(key, bytes) else "SecretString": key}
         self._secretsmanager.put_secret_value(SecretId=PUSH_KEY_SECRET, **content)

@@ -18,7 +18,7 @@ from simmer import clock as simmer_clock
 from simmer.web import http
 from tests.unit.api import Api
 from tests.unit.clock import Clock
-from tests.unit.cloud import TABLE, Cloud, WorkerSide
+from tests.unit.cloud import PUSH_KEY_SECRET, TABLE, Cloud, WorkerSide
 
 type Service = Literal["dynamodb", "sqs", "secretsmanager"]
 SERVICES: tuple[Service, ...] = ("dynamodb", "sqs", "secretsmanager")
@@ -94,6 +94,16 @@ def api(cloud: Cloud, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator
     yield Api()
     for wiring in wirings:
         wiring.cache_clear()
+
+
+@pytest.fixture
+def shared_cache(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """With users who share jobs."""
+    monkeypatch.setenv("CACHE_SCOPE", "shared")
+    monkeypatch.setenv("PUSH_KEY_SECRET", PUSH_KEY_SECRET)
+    submit_app._push_tokens.cache_clear()
+    yield
+    submit_app._push_tokens.cache_clear()
 
 
 @pytest.fixture

@@ -101,10 +101,8 @@ def test_same_request_after_a_cancel_is_a_run_of_its_own(
     assert document(api.status(job_id))["status"] == "pending"
 
 
-def test_one_users_cancel_does_not_kill_what_another_joined(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CACHE_SCOPE", "shared")
+@pytest.mark.usefixtures("shared_cache")
+def test_one_users_cancel_does_not_kill_what_another_joined(api: Api) -> None:
     egg = {"ingredients": ["egg"]}
     job_id = document(api.submit(egg))["jobId"]
     assert document(api.submit(egg, user="bob"))["jobId"] == job_id
@@ -117,8 +115,8 @@ def test_one_users_cancel_does_not_kill_what_another_joined(
     assert document(api.cancel(job_id, user="bob"))["status"] == "cancelled"
 
 
-def test_joining_twice_counts_once(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CACHE_SCOPE", "shared")
+@pytest.mark.usefixtures("shared_cache")
+def test_joining_twice_counts_once(api: Api) -> None:
     egg = {"ingredients": ["egg"]}
     job_id = document(api.submit(egg))["jobId"]
     for _ in range(2):

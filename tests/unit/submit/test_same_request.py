@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from functions.submit import app as submit_app
 from simmer.jobs import admission
 from simmer.task import find_task
 from tests.unit.api import Api
-from tests.unit.cloud import RESULT, Cloud, WorkerSide
+from tests.unit.cloud import LOST_ANSWER, RESULT, Cloud, WorkerSide
 from tests.unit.events import document
 
 REQUEST = {"ingredients": ["Kimchi", "두부", "egg"], "dietary": ["Vegan", "Halal"]}
@@ -112,18 +113,13 @@ def test_another_user_gets_another_job(api: Api, cloud: Cloud) -> None:
     assert sorted(cloud.quota_counts().values()) == [1, 1]
 
 
-@pytest.fixture
-def _shared_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CACHE_SCOPE", "shared")
-
-
-@pytest.mark.usefixtures("_shared_cache")
+@pytest.mark.usefixtures("shared_cache")
 def test_with_a_shared_cache_two_users_share_one_job(api: Api, cloud: Cloud) -> None:
     assert _job_id(api, user="bob") == _job_id(api, user="alice")
     assert list(cloud.quota_counts().values()) == [1]
 
 
-@pytest.mark.usefixtures("_shared_cache")
+@pytest.mark.usefixtures("shared_cache")
 @pytest.mark.parametrize("user", ["alice", "bob"])
 def test_with_a_shared_cache_both_users_may_read_the_status(api: Api, user: str) -> None:
     job_id = _job_id(api, user="alice")
@@ -131,7 +127,7 @@ def test_with_a_shared_cache_both_users_may_read_the_status(api: Api, user: str)
     assert api.status(job_id, user=user)["statusCode"] == 200
 
 
-@pytest.mark.usefixtures("_shared_cache")
+@pytest.mark.usefixtures("shared_cache")
 def test_with_a_shared_cache_the_answer_to_one_user_answers_the_other(
     api: Api, worker: WorkerSide
 ) -> None:
@@ -143,7 +139,7 @@ def test_with_a_shared_cache_the_answer_to_one_user_answers_the_other(
     assert RESULT in response["body"]
 
 
-@pytest.mark.usefixtures("_shared_cache")
+@pytest.mark.usefixtures("shared_cache")
 @pytest.mark.parametrize("headers", [{"idempotency-key": "k1"}, {"idempotency-key": '"k2"'}])
 def test_with_a_shared_cache_a_job_of_ones_own_stays_ones_own(
     api: Api, headers: dict[str, str]
@@ -153,11 +149,29 @@ def test_with_a_shared_cache_a_job_of_ones_own_stays_ones_own(
     assert api.status(job_id, user="bob")["statusCode"] == 404
 
 
-@pytest.mark.usefixtures("_shared_cache")
+@pytest.mark.usefixtures("shared_cache")
 def test_task_that_does_not_allow_it_shares_nothing(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _alter_task(monkeypatch, is_shareable=False)
+
+    assert _job_id(api, user="bob") != _job_id(api, user="alice")
+
+
+@pytest.mark.usefixtures("shared_cache")
+def test_id_of_a_shared_job_can_be_computed_by_nobody_else(api: Api, cloud: Cloud) -> None:
+    """Who could compute it would see by its status that somebody had asked."""
+    job_id = _job_id(api)
+    cloud.put_push_key("another deployment's")
+    submit_app._push_tokens.cache_clear()
+
+    assert _job_id(api) != job_id
+    assert api.status(job_id, user="bob")["statusCode"] == 200  # who was told it may read it
+
+
+@pytest.mark.usefixtures("shared_cache")
+def test_without_the_key_users_share_nothing_and_wait_for_nothing(api: Api, cloud: Cloud) -> None:
+    cloud.secrets.fail("get_secret_value", LOST_ANSWER, times=9)
 
     assert _job_id(api, user="bob") != _job_id(api, user="alice")
 

@@ -138,7 +138,7 @@ def test_the_submit_tells_whether_a_job_was_admitted_joined_or_there_already(
 def test_a_submit_whose_message_was_not_sent_tells_of_no_job(
     api: Api, cloud: Cloud, records: list[logging.LogRecord], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
         raise DependencyUnavailable("The queue did not take the job.")
 
     monkeypatch.setattr("simmer.jobs.queue.JobQueue.send", refuse)

@@ -22,15 +22,20 @@ from simmer.text import strict_json
 from simmer.text.languages import preferred_language
 
 MAX_FIELD_ERRORS = 20
+# Of all who send one request again meanwhile, one sends a message, too.
+SENT_AGAIN_AFTER_MS = 30_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """A request as the client sent it."""
+    """A request as the client sent it. `shared_audience` stands in the ids of jobs that users may
+    share, and is the deployment's secret, or who knows a request could compute its id and see
+    whether somebody has asked it; `None` where users share no jobs."""
 
     task: str
     user: str
     body: str
+    shared_audience: str | None = None
     accept_language: str | None = None
     idempotency_key: str | None = None
 
@@ -57,16 +62,24 @@ def submit(
     if durations := durations_of(task.name):  # else the first claim may know
         job = replace(job, durations=durations)
     admission = store.admit(job, daily_quota=settings.daily_job_quota, now_ms=now_ms)
-    # The first message of an unclaimed job may never have been sent, so every joiner sends another.
-    # A worker drops a message too many; a message too few would lose the job.
-    standing = admission.job
-    if standing.status is JobStatus.PENDING and standing.started_at_ms is None:
+    if admission.is_new or _may_lack_a_message(admission.job, now_ms):
         try:
-            queue.send(standing)
+            queue.send(admission.job, on_behalf_of=submission.user)
         except DependencyUnavailable as error:
             error.retry_after_seconds = 1
             raise
+        if not admission.is_new:
+            store.note_sent(admission.job, now_ms)
     return admission
+
+
+def _may_lack_a_message(job: Job, now_ms: int) -> bool:
+    """Whether to send another message for a job that stood there. The first one may never have been
+    sent, and of those that were, SQS may have put one aside. A worker drops a message too many; a
+    message too few would lose the job."""
+    if job.status is not JobStatus.PENDING or job.started_at_ms is not None:
+        return False
+    return job.sent_at_ms is None or now_ms - job.sent_at_ms >= SENT_AGAIN_AFTER_MS
 
 
 def _parse(task: AnyTask, submission: Submission) -> TaskRequest:
@@ -113,8 +126,8 @@ def _new_job(
     # A key belongs to a body, whatever language a phone has been switched to since.
     same = request if key is None else asked
     request_hash = fingerprint(task.name, task.version, task.identity(same))
-    is_shared = settings.cache_scope == "shared" and task.is_shareable and key is None
-    audience = "everyone" if is_shared else f"user {submission.user}"
+    is_shared = submission.shared_audience is not None and task.is_shareable and key is None
+    audience = submission.shared_audience if is_shared else f"user {submission.user}"
     if key is not None:
         # With the version: an answer of the old one is wrong now, for whoever asks.
         job_id = fingerprint(audience, task.name, task.version, "key", key)

@@ -118,6 +118,7 @@ class Job:
         frozenset()
     )  # the WebSocket connections that hear of the job's end
     status: JobStatus = JobStatus.PENDING
+    sent_at_ms: int | None = None  # the last message that a joiner sent for it
     started_at_ms: int | None = None  # the first claim of this run
     completed_at_ms: int | None = None  # when it became terminal
     durations: Mapping[str, str] | None = None  # by task, as first known

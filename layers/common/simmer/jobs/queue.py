@@ -57,18 +57,20 @@ class JobQueue:
     def connect(cls, url: str) -> Self:
         return cls(boto3.client("sqs", config=CLIENT_CONFIG), url)
 
-    def send(self, job: Job, delay_seconds: int = 0) -> None:
+    def send(self, job: Job, delay_seconds: int = 0, *, on_behalf_of: str | None = None) -> None:
         """Wake a worker for this run of the job, not before `delay_seconds`.
 
         The message group makes the queue a fair one: a user with a thousand jobs waiting does not
-        hold up another user's first.
+        hold up another user's first. It is the group of the owner, or of another user who waits.
         """
         try:
             self._sqs.send_message(
                 QueueUrl=self._url,
                 MessageBody=Wakeup(job.job_id, job.run_id, job.task).body(),
                 DelaySeconds=min(delay_seconds, MAX_DELAY_SECONDS),
-                MessageGroupId=hashlib.sha256(job.owner.encode()).hexdigest()[:32],
+                MessageGroupId=hashlib.sha256((on_behalf_of or job.owner).encode()).hexdigest()[
+                    :32
+                ],
             )
         except AWS_ERRORS as error:
             raise DependencyUnavailable("The queue did not take the job.") from error

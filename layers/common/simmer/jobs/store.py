@@ -8,6 +8,7 @@ Beside the jobs the table has an item `quota#<user>#<day>` for each user and day
 of the user's jobs that were admitted on that day.
 """
 
+import contextlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -140,6 +141,12 @@ class JobStore:
                 retry_after_seconds=max(1, int(midnight.timestamp()) - now_ms // 1000),
             )
         return Admission(job, is_new=True)
+
+    def note_sent(self, job: Job, now_ms: int) -> None:
+        """Keep that a message was sent for a job that stood there, to spare the next joiner one. If
+        that is not kept, the next joiner sends one, too."""
+        with contextlib.suppress(JobRefused, DependencyUnavailable):
+            self._update_open(job, "SET #sent_at_ms = :now_ms", now_ms=now_ms)
 
     def cancel(self, job_id: str, *, task: str, user: str, now_ms: int) -> Job:
         """Take the user off the job; the job ends when no other user waits for it. Returns the job

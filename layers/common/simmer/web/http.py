@@ -9,10 +9,12 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from simmer import clock
 from simmer.errors import (
     FieldError,
     InternalError,
     InvalidToken,
+    JobNotFound,
     MalformedJson,
     RequestTooLarge,
     SimmerError,
@@ -26,6 +28,10 @@ type Handler = Callable[[Event, Any], Response]
 
 MAX_BODY_BYTES = 16 * 1024
 MAX_SUBJECT_CHARACTERS = 255  # OpenID Connect Core 1.0, section 2, allows no more
+
+# A 404 takes so long, far longer than any read: else its time would tell another user's job, which
+# is read first, from none.
+NOT_FOUND_MS = 50
 
 # The answer to a call that keeps a function warm.
 PONG: Response = {"statusCode": 204}
@@ -48,11 +54,14 @@ def http_endpoint(handler: Handler) -> Handler:
             return PONG
         code = None
         request_id = event.get("requestContext", {}).get("requestId")
+        started_at_ms = clock.now_ms()
         with logger.append_context_keys(requestId=request_id):
             try:
                 response = handler(event, context)
             except SimmerError as error:
                 response, code = _problem(error), error.code
+                if isinstance(error, JobNotFound):
+                    clock.sleep(max(0, started_at_ms + NOT_FOUND_MS - clock.now_ms()) / 1000)
             except Exception as error:
                 # Only the type and the place: an exception's own text may quote the request.
                 logger.error("unexpected error", extra=whereabouts(error))

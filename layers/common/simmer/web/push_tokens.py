@@ -34,6 +34,7 @@ GRACE_MS = 60_000
 
 # What a token and a ticket are signed for: neither can stand in for the other.
 _TOKEN_SALT, _TICKET_SALT = "simmer.push", "simmer.push.ticket"
+_SHARED_SALT = "simmer.shared"
 # The ticket's parameter in the address.
 TICKET = "ticket"
 
@@ -79,6 +80,11 @@ class PushTokens:
             raise InvalidPushToken("Connect to the address in the 202, as it stands.") from None
         if now_ms >= valid_until_ms:
             raise InvalidPushToken("The address has expired.")
+
+    def shared_audience(self, now_ms: int) -> str:
+        """The secret in the ids of shared jobs, or `DependencyUnavailable` without a key. With the
+        key it changes; then users share anew, and older jobs stay readable by their ids."""
+        return f"everyone {self._signer(now_ms, _SHARED_SALT).dumps('')}"
 
     def run_id(self, token: str, job_id: str, now_ms: int) -> str:
         """The run of this job that the token is for, or `InvalidPushToken`."""
