@@ -76,6 +76,7 @@ def measure(jobs: int, at_once: int, delay_seconds: float) -> tuple[list[float],
             "ModelLadder": model.ladder,
             "Architecture": architecture,
             "DailyJobQuota": jobs + 1,
+            "UserJobsInFlight": 999,
             "WorkerMaximumConcurrency": 4,
         }
         deployment = emulator.deploy(TEMPLATE, parameters)

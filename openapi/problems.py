@@ -28,6 +28,7 @@ _PLACES: Mapping[type[SimmerError], set[str]] = {
     errors.InvalidRequest: {SUBMIT, PUSH},
     errors.IdempotencyKeyReused: {SUBMIT},
     errors.QuotaExceeded: {SUBMIT},
+    errors.TooManyJobs: {SUBMIT},
     errors.TooManySubscribers: {PUSH},
 }
 
@@ -43,6 +44,10 @@ _DETAILS: Mapping[type[SimmerError], str] = {
     errors.InvalidRequest: "Some fields are invalid.",
     errors.IdempotencyKeyReused: "Use a new Idempotency-Key for another request.",
     errors.QuotaExceeded: (f"{SubmitSettings.daily_job_quota} jobs a day are allowed."),
+    errors.TooManyJobs: (
+        f"{SubmitSettings.jobs_in_flight} of your jobs are under way."
+        " This one can come when one has ended."
+    ),
     errors.InternalError: "Please try again.",
     errors.DependencyUnavailable: "The queue did not take the job.",
 }

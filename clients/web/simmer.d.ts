@@ -31,6 +31,7 @@ export type ProblemCode =
   | "invalid_request"
   | "idempotency_key_reused"
   | "quota_exceeded"
+  | "too_many_jobs"
   | "too_many_subscribers"
   | "internal"
   | "dependency_unavailable"

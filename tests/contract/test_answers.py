@@ -118,8 +118,15 @@ def _reuse_a_key(api: Api, _: Cloud) -> Answer:
     return api.submit({"ingredients": ["ham"]}, headers=key)
 
 
-def _use_the_quota_up(api: Api, _: Cloud) -> Answer:
+def _use_the_quota_up(api: Api, cloud: Cloud) -> Answer:
     for number in range(100):
+        job_id = document(api.submit({"ingredients": [f"egg {number}"]}))["jobId"]
+        cloud.edit_job(job_id, status="cancelled")
+    return api.submit()
+
+
+def _have_many_under_way(api: Api, _: Cloud) -> Answer:
+    for number in range(20):
         api.submit({"ingredients": [f"egg {number}"]})
     return api.submit()
 
@@ -151,6 +158,7 @@ PROVOKE: dict[tuple[str, type[SimmerError]], Callable[[Api, Cloud], Answer]] = {
     ),
     (SUBMIT, errors.IdempotencyKeyReused): _reuse_a_key,
     (SUBMIT, errors.QuotaExceeded): _use_the_quota_up,
+    (SUBMIT, errors.TooManyJobs): _have_many_under_way,
     (SUBMIT, errors.InternalError): _failing(
         "dynamodb", "transact_write_items", KeyError("x"), SUBMIT
     ),

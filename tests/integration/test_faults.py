@@ -84,7 +84,7 @@ def test_two_hundred_jobs_under_a_failing_provider_all_end(emulator: Emulator) -
         ladder = [{**rung, "timeoutSeconds": 15} for rung in model.ladder]
         deployment = deploy(
             emulator, model, "storm", ModelLadder=ladder, DailyJobQuota=1000,
-            WorkerMaximumConcurrency=6,
+            UserJobsInFlight=200, WorkerMaximumConcurrency=6,
             JobDeadlineSeconds=3600,  # no job ends because the machine is busy
         )  # fmt: skip
         alice = Api(deployment.api_url, deployment.token("alice"))

@@ -177,6 +177,9 @@ class Cloud:
         content = {"SecretBinary" if isinstance(key, bytes) else "SecretString": key}
         self._secretsmanager.put_secret_value(SecretId=PUSH_KEY_SECRET, **content)
 
+    def delete_job(self, job_id: str) -> None:
+        self._dynamodb.delete_item(TableName=TABLE, Key={"pk": {"S": f"job#{job_id}"}})
+
     def edit_job(self, job_id: str, **attributes: Any) -> None:
         """Overwrite attributes of the stored job; None removes one."""
         item = self.job(job_id) | attributes

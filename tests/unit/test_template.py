@@ -349,6 +349,7 @@ def test_function_is_told_every_setting_it_needs_and_none_it_ignores(
     [
         ("CacheScope", "cache_scope"),
         ("DailyJobQuota", "daily_job_quota"),
+        ("UserJobsInFlight", "jobs_in_flight"),
         ("JobDeadlineSeconds", "job_deadline_seconds"),
         ("RetentionSeconds", "retention_seconds"),
     ],
@@ -363,6 +364,7 @@ def test_default_of_a_parameter_is_that_of_its_setting(parameter: str, setting: 
     ("parameter", "setting"),
     [
         ("DailyJobQuota", "daily_job_quota"),
+        ("UserJobsInFlight", "jobs_in_flight"),
         ("JobDeadlineSeconds", "job_deadline_seconds"),
         ("RetentionSeconds", "retention_seconds"),
     ],
@@ -385,6 +387,7 @@ def _numbers(parameter: str, *, up_to: int = 1000) -> list[int]:
     ("parameter", "smallest", "largest"),
     [
         ("DailyJobQuota", 1, 9_999_999),
+        ("UserJobsInFlight", 1, 999),
         ("JobDeadlineSeconds", 30, 3600),
         ("RetentionSeconds", 60, 99_999_999),
         ("ApiRequestsPerSecond", 1, 99_999),

@@ -12,6 +12,7 @@ SimmerError
 ├── InvalidRequest         422  invalid_request
 ├── IdempotencyKeyReused   422  idempotency_key_reused
 ├── QuotaExceeded          429  quota_exceeded
+├── TooManyJobs            429  too_many_jobs
 ├── TooManySubscribers     429  too_many_subscribers
 ├── InternalError          500  internal
 └── DependencyUnavailable  503  dependency_unavailable
@@ -96,6 +97,10 @@ class IdempotencyKeyReused(SimmerError):
 
 class QuotaExceeded(SimmerError):
     http_status, code, title = 429, "quota_exceeded", "The daily quota of jobs is used up"
+
+
+class TooManyJobs(SimmerError):
+    http_status, code, title = 429, "too_many_jobs", "Too many of the user's jobs are under way"
 
 
 class TooManySubscribers(SimmerError):

@@ -98,6 +98,7 @@ class SubmitSettings(_Settings):
     push_key_secret: str = ""
     cache_scope: str = _read(_cache_scope, "user")  # or "shared"
     daily_job_quota: int = _number(int, at_least=1, default=100)
+    jobs_in_flight: int = _number(int, at_least=1, default=20)
     job_deadline_seconds: int = _number(int, at_least=30, default=300)
     retention_seconds: int = _number(int, at_least=60, default=24 * 3600)
     models: tuple[str, ...] = _read(_models, (), variable="MODEL_LADDER")

@@ -70,7 +70,9 @@ class Scene:
             request=json.dumps(REQUEST, ensure_ascii=False),
             **fields,
         )
-        admitted = self.store.admit(job, daily_quota=1000, now_ms=self.clock.now_ms).job
+        admitted = self.store.admit(
+            job, daily_quota=1000, most_in_flight=1000, now_ms=self.clock.now_ms
+        ).job
         JobQueue.send(self.queue, admitted)
         return admitted
 

@@ -164,6 +164,8 @@ def test_a_new_run_of_a_job_learns_anew(shop: Workshop) -> None:
     admitted = shop.admit()
     claimed = claim(shop, admitted, {"recipe": "30:200"})
     shop.leases.fail(claimed, "internal", Usage(), retention_seconds=60, now_ms=shop.clock.now_ms)  # type: ignore[arg-type]
-    again = shop.store.admit(admitted, daily_quota=100, now_ms=shop.clock.now_ms).job
+    again = shop.store.admit(
+        admitted, daily_quota=100, most_in_flight=1000, now_ms=shop.clock.now_ms
+    ).job
     assert again.status is JobStatus.PENDING
     assert claim(shop, again, {"recipe": "40:7"}).durations == {"recipe": "40:7"}

@@ -66,7 +66,9 @@ class Workshop:
             request=json.dumps(REQUEST, ensure_ascii=False),
             **fields,
         )
-        admitted = self.store.admit(job, daily_quota=10_000, now_ms=self.clock.now_ms).job
+        admitted = self.store.admit(
+            job, daily_quota=10_000, most_in_flight=1000, now_ms=self.clock.now_ms
+        ).job
         self.queue.send(admitted)
         return admitted
 

@@ -61,7 +61,12 @@ def submit(
     job = _new_job(task, asked, submission, settings, now_ms)
     if durations := durations_of(task.name):  # else the first claim may know
         job = replace(job, durations=durations)
-    admission = store.admit(job, daily_quota=settings.daily_job_quota, now_ms=now_ms)
+    admission = store.admit(
+        job,
+        daily_quota=settings.daily_job_quota,
+        most_in_flight=settings.jobs_in_flight,
+        now_ms=now_ms,
+    )
     if admission.is_new or _may_lack_a_message(admission.job, now_ms):
         try:
             queue.send(admission.job, on_behalf_of=submission.user)

@@ -5,7 +5,8 @@ submits of one request, a cancel and a join. A method that reads first makes the
 read a condition of its write. The workers' side is in `simmer.jobs.leases`.
 
 Beside the jobs the table has an item `quota#<user>#<day>` for each user and day (UTC): the number
-of the user's jobs that were admitted on that day.
+of the user's jobs that were admitted on that day, and the ids of those among them that may be under
+way. No end of a job is written there: when the ids are many, the jobs are looked at.
 """
 
 import contextlib
@@ -18,12 +19,13 @@ from simmer.errors import (
     IdempotencyKeyReused,
     JobNotFound,
     QuotaExceeded,
+    TooManyJobs,
     TooManySubscribers,
 )
 from simmer.jobs.item import LEASE, JobItems, JobRefused, item_of, job_of
 from simmer.jobs.job import ErrorCode, Job, JobStatus, mark_of
 from simmer.jobs.story import Event, tell
-from simmer.table import Table
+from simmer.table import Table, deserialized
 
 # The most users that a shared job remembers as waiting. When more users join, a mark that is no
 # user's stays on the job: no cancel ends it, and who joins then writes nothing (an item takes 1,000
@@ -33,6 +35,9 @@ _MANY = "many"
 
 # The most connections that hear of one job's end. A client has one; a refused client polls.
 MAX_SUBSCRIBERS = 20
+
+# When to ask again who has too many jobs under way.
+ROOM_AFTER_SECONDS = 10
 
 # The tries when a job changes between the read and the write.
 LOOKS = 8
@@ -72,15 +77,19 @@ class JobStore:
             raise _not_found()
         return self._expire(job, now_ms) if job.is_overdue(now_ms) else job
 
-    def admit(self, job: Job, *, daily_quota: int, now_ms: int) -> Admission:
+    def admit(self, job: Job, *, daily_quota: int, most_in_flight: int, now_ms: int) -> Admission:
         """Put the new run and count it against its owner's day, or join its owner to what stands
         there.
 
-        Raises `QuotaExceeded`, and `IdempotencyKeyReused` when the id is taken by a different
-        request, which only an idempotency key can bring about.
+        Raises `QuotaExceeded`, `TooManyJobs`, and `IdempotencyKeyReused` when the id is taken by a
+        different request, which only an idempotency key can bring about.
         """
         for _ in range(LOOKS):
-            admission = self._look(job, now_ms) or self._admit(job, daily_quota, now_ms)
+            admission = self._look(job, now_ms) or self._admit(
+                job, daily_quota, most_in_flight, now_ms
+            )
+            if admission is None:
+                continue
             standing = admission.job
             if standing.is_overdue(now_ms):
                 self._expire(standing, now_ms)  # who waits for that run is told how it ended
@@ -108,12 +117,16 @@ class JobStore:
         has_failed = existing.status in (JobStatus.FAILED, JobStatus.CANCELLED)
         return None if is_same_request and has_failed else _met(existing, job)
 
-    def _admit(self, job: Job, daily_quota: int, now_ms: int) -> Admission:
+    def _admit(
+        self, job: Job, daily_quota: int, most_in_flight: int, now_ms: int
+    ) -> Admission | None:
+        """None when there may be room at the next try."""
         is_absent = "attribute_not_exists(#pk)"
         is_expired = "#expires_at_seconds <= :now_seconds"
         is_same_request = "#request_hash = :request_hash"
         has_failed = "#status IN (:failed, :cancelled)"
-        has_quota = "attribute_not_exists(#jobs) OR #jobs < :daily_quota"
+        has_quota = "(attribute_not_exists(#jobs) OR #jobs < :daily_quota)"
+        has_room = "(attribute_not_exists(#in_flight) OR size(#in_flight) < :most)"
         day = datetime.fromtimestamp(now_ms / 1000, UTC).date()
         put_job = self._table.put_part(
             item_of(job),
@@ -123,24 +136,45 @@ class JobStore:
             failed=JobStatus.FAILED,
             cancelled=JobStatus.CANCELLED,
         )
+        quota = f"quota#{job.owner}#{day}"
         count_job = self._table.update_part(
-            f"quota#{job.owner}#{day}",
-            "SET #expires_at_seconds = :expires_at_seconds ADD #jobs :one",
-            has_quota,
+            quota,
+            "SET #expires_at_seconds = :expires_at_seconds ADD #jobs :one, #in_flight :ids",
+            f"{has_quota} AND {has_room}",
             one=1,
+            ids={job.job_id},
             daily_quota=daily_quota,
+            most=most_in_flight,
             expires_at_seconds=now_ms // 1000 + 2 * 24 * 3600,
         )
         refused_job, refused_quota = self._table.transact(put_job, count_job)
         if refused_job is not None:
             return _met(job_of(refused_job), job)
         if refused_quota is not None:
+            counted = deserialized(refused_quota)
+            if counted["jobs"] < daily_quota:
+                return self._forget_ended(quota, counted["in_flight"], now_ms)
             midnight = datetime.combine(day + timedelta(days=1), datetime.min.time(), UTC)
             raise QuotaExceeded(
                 f"{daily_quota} jobs a day are allowed.",
                 retry_after_seconds=max(1, int(midnight.timestamp()) - now_ms // 1000),
             )
         return Admission(job, is_new=True)
+
+    def _forget_ended(self, quota: str, job_ids: set[str], now_ms: int) -> None:
+        """Take those that have ended off a user's jobs under way, or raise `TooManyJobs`."""
+        jobs = {job_id: self._items.read(job_id) for job_id in job_ids}
+        ended = {
+            job_id
+            for job_id, job in jobs.items()
+            if job is None or job.status.is_terminal or job.is_overdue(now_ms)
+        }
+        if not ended:
+            raise TooManyJobs(
+                f"{len(job_ids)} of your jobs are under way. This one can come when one has ended.",
+                retry_after_seconds=ROOM_AFTER_SECONDS,
+            )
+        self._table.update(quota, "DELETE #in_flight :ids", ids=ended)
 
     def note_sent(self, job: Job, now_ms: int) -> None:
         """Keep that a message was sent for a job that stood there, to spare the next joiner one. If

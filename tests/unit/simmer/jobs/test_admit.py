@@ -38,7 +38,9 @@ def test_admits_a_run_where_none_is_open_or_answered(
 ) -> None:
     state(walk)
 
-    admission = store.admit(a_job(clock, run_id="run-2"), daily_quota=9, now_ms=clock.now_ms)
+    admission = store.admit(
+        a_job(clock, run_id="run-2"), daily_quota=9, most_in_flight=1000, now_ms=clock.now_ms
+    )
 
     assert admission.is_new
     stored = walk.stored()
@@ -54,7 +56,9 @@ def test_returns_the_job_that_stands_there_instead_of_admitting(
     state(walk)
     before = walk.stored()
 
-    admission = store.admit(a_job(clock, run_id="run-2"), daily_quota=9, now_ms=clock.now_ms)
+    admission = store.admit(
+        a_job(clock, run_id="run-2"), daily_quota=9, most_in_flight=1000, now_ms=clock.now_ms
+    )
 
     assert not admission.is_new
     assert admission.job.run_id == "run-1"
@@ -86,7 +90,7 @@ def test_transaction_refuses_another_request_for_the_id_where_a_look_came_too_ea
     other = a_job(clock, run_id="run-2", request_hash="another")
 
     with pytest.raises(IdempotencyKeyReused):
-        store.admit(other, daily_quota=9, now_ms=clock.now_ms)
+        store.admit(other, daily_quota=9, most_in_flight=1000, now_ms=clock.now_ms)
 
     assert walk.stored() == before
     assert list(cloud.quota_counts().values()) == [1]
@@ -100,7 +104,9 @@ def test_overdue_run_ends_before_another_takes_its_place(
     state(walk)
     cloud.calls.clear()
 
-    store.admit(a_job(clock, run_id="run-2"), daily_quota=9, now_ms=clock.now_ms)
+    store.admit(
+        a_job(clock, run_id="run-2"), daily_quota=9, most_in_flight=1000, now_ms=clock.now_ms
+    )
 
     assert cloud.calls == ["get_item", "update_item", "get_item", "transact_write_items"]
 
@@ -112,7 +118,9 @@ def test_request_whose_job_stands_there_costs_a_read_and_no_transaction(
     waiting(walk)
     cloud.calls.clear()
 
-    assert not store.admit(a_job(clock, run_id="run-2"), daily_quota=9, now_ms=clock.now_ms).is_new
+    assert not store.admit(
+        a_job(clock, run_id="run-2"), daily_quota=9, most_in_flight=1000, now_ms=clock.now_ms
+    ).is_new
 
     assert cloud.calls == ["get_item"]
 
@@ -140,7 +148,7 @@ def test_every_field_of_a_job_survives_the_store(store: JobStore, clock: Clock) 
         is_shared=True,
         locale="en",
     )
-    store.admit(job, daily_quota=1, now_ms=clock.now_ms)
+    store.admit(job, daily_quota=1, most_in_flight=1000, now_ms=clock.now_ms)
 
     found = store.get(job.job_id, task="recipe", user="alice", now_ms=clock.now_ms)
 

@@ -172,7 +172,7 @@ def test_cancel_in_the_moment_of_a_join_makes_the_join_a_run_of_its_own(
     monkeypatch.setattr(walk.store, "_join", join_too_late)
     bobs = replace(walk.job, run_id="run-2", owner="bob", wanted_by=frozenset({mark_of("bob")}))
 
-    admission = walk.store.admit(bobs, daily_quota=9, now_ms=walk.clock.now_ms)
+    admission = walk.store.admit(bobs, daily_quota=9, most_in_flight=1000, now_ms=walk.clock.now_ms)
 
     assert admission.is_new
     assert walk.cloud.job(walk.job.job_id)["run_id"] == "run-2"

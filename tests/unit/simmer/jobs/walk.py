@@ -31,7 +31,9 @@ class Walk:
         return Lease(token=token, expires_at_ms=expires_at_ms, message_id=f"message of {token}")
 
     def admit(self) -> Job:
-        return self.store.admit(self.job, daily_quota=100, now_ms=self.clock.now_ms).job
+        return self.store.admit(
+            self.job, daily_quota=100, most_in_flight=1000, now_ms=self.clock.now_ms
+        ).job
 
     def claim(self, token: str = "lease-1", run_id: str = "run-1") -> Job:
         return self.leases.claim(self.job.job_id, run_id, self.lease(token), self.clock.now_ms)
