@@ -44,6 +44,7 @@ def fate_of_one_behind_a_crowd(
         schedule._settings = replace(
             schedule._settings,
             daily_job_quota=crowd + 1,
+            jobs_in_flight=crowd,
             job_deadline_seconds=3600,
             cache_scope="shared" if joins else "user",
         )
@@ -102,19 +103,25 @@ SEEDED: Sequence[Mutation] = (
     Mutation(
         "send without a group",
         QUEUE,
-        "MessageGroupId=hashlib.sha256(job.owner.encode()).hexdigest()[:32],",
+        "MessageGroupId=hashlib.sha256(user.encode()).hexdigest()[:32],",
         "",
     ),
     Mutation(
         "one group for all",
         QUEUE,
-        "hashlib.sha256(job.owner.encode())",
+        "hashlib.sha256(user.encode())",
         "hashlib.sha256(job.task.encode())",
     ),
     Mutation(
         "a group for each job",
         QUEUE,
-        "hashlib.sha256(job.owner.encode())",
+        "hashlib.sha256(user.encode())",
         "hashlib.sha256(job.job_id.encode())",
     ),
+)
+OWNERS_GROUP = Mutation(
+    "a joiner's message in the owner's group",
+    QUEUE,
+    "on_behalf_of or job.owner",
+    "job.owner",
 )

@@ -3,7 +3,12 @@
 import pytest
 
 from tests.simulation.campaign import ROOT
-from tests.simulation.crowd import SEEDED, fate_of_one_behind_a_crowd, fate_with
+from tests.simulation.crowd import (
+    OWNERS_GROUP,
+    SEEDED,
+    fate_of_one_behind_a_crowd,
+    fate_with,
+)
 from tests.simulation.mutations import Mutation
 
 LONGEST_CALL_SECONDS = 60  # of the simulated model
@@ -31,3 +36,9 @@ def test_seeded_bug_makes_the_single_job_the_last(bug: Mutation) -> None:
     fate = fate_with(bug)
 
     assert fate.taken_before > 400
+
+
+def test_who_joins_one_of_the_crowds_jobs_does_not_wait_for_the_crowd() -> None:
+    """The last of them, at that."""
+    assert fate_of_one_behind_a_crowd(joins=True).taken_before < NEXT
+    assert fate_with(OWNERS_GROUP, joins=True).taken_before > 200

@@ -63,14 +63,13 @@ class JobQueue:
         The message group makes the queue a fair one: a user with a thousand jobs waiting does not
         hold up another user's first. It is the group of the owner, or of another user who waits.
         """
+        user = on_behalf_of or job.owner
         try:
             self._sqs.send_message(
                 QueueUrl=self._url,
                 MessageBody=Wakeup(job.job_id, job.run_id, job.task).body(),
                 DelaySeconds=min(delay_seconds, MAX_DELAY_SECONDS),
-                MessageGroupId=hashlib.sha256((on_behalf_of or job.owner).encode()).hexdigest()[
-                    :32
-                ],
+                MessageGroupId=hashlib.sha256(user.encode()).hexdigest()[:32],
             )
         except AWS_ERRORS as error:
             raise DependencyUnavailable("The queue did not take the job.") from error
