@@ -66,7 +66,21 @@ lock: setup  ## Lock again, and write what ships to the requirements.txt files S
 	$(call requirements,layer) > layers/common/requirements.txt
 	$(call requirements,worker) > functions/worker/requirements.txt
 
-requirements = $(UV) export --quiet --locked --only-group $(1) --no-hashes --no-annotate --no-header
+# With hashes: `sam build` then takes no file that is not the one that was locked.
+requirements = $(UV) export --quiet --locked --only-group $(1) --no-annotate --no-header
+
+.PHONY: sbom
+sbom: setup  ## Write the bills of material (CycloneDX) of layer and worker into .build/sbom/
+	@mkdir -p .build/sbom
+	@for part in layer worker; do \
+	  $(UV) export --quiet --locked --only-group $$part --format cyclonedx1.5 --preview-features sbom-export \
+	    > .build/sbom/$$part.cdx.json && echo ".build/sbom/$$part.cdx.json" || exit 1; \
+	done
+
+.PHONY: audit
+audit: setup  ## Known vulnerabilities of what ships; it asks api.osv.dev, and cannot work offline
+	$(UV) audit --locked --no-default-groups --only-group layer
+	$(UV) audit --locked --no-default-groups --only-group worker
 
 .PHONY: openapi
 openapi: setup  ## Write openapi.json as the code has it
