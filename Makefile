@@ -96,6 +96,12 @@ N ?= 100000
 simulate: setup  ## The long simulation: N=100000 schedules over all cores
 	@$(PYTHON) -m tests.simulation --n $(N)
 
+ATTACKS ?= 20
+
+.PHONY: attack
+attack: setup  ## Attack a stack of its own on this machine, at length: ATTACKS=20 times what the tests do
+	@UV='$(UV)' ATTACKS='$(ATTACKS)' $(PYTHON) -m pytest tests/attack
+
 .PHONY: screenshots
 screenshots: setup  ## Take README's pictures of the demo page again (needs Chromium)
 	@UV='$(UV)' $(PYTHON) -m tests.browser.screenshots

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from local.toolchain import BUILD, REPOSITORY, run_tool, uv
+from local.toolchain import REPOSITORY, run_tool
 from openapi.document import FILE
+from tests.tools import environment_of
 
 PAGE = (REPOSITORY / "docs" / "mobile.md").read_text("utf-8")
 CLIENTS = {"dart": "dart", "kotlin": "kt", "swift6": "swift"}
@@ -26,13 +27,7 @@ def generator() -> Path:
         if os.environ.get("TEST_EVERYTHING"):
             pytest.fail("there is no Java here, and TEST_EVERYTHING is set")
         pytest.skip("there is no Java here: no clients are generated")
-    venv = BUILD / "generators-venv"
-    environment = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
-    run_tool(
-        *(uv(), "sync", "--locked", "--quiet", "--only-group", "generators"),
-        *("--project", REPOSITORY),
-        env=environment | {"UV_PROJECT_ENVIRONMENT": str(venv)},
-    )
+    venv = environment_of("generators")
     [jar] = venv.glob("lib/python*/site-packages/openapi_generator_cli/openapi-generator.jar")
     return jar
 

@@ -41,3 +41,18 @@ def test_index_of_decisions_names_each_once() -> None:
     listed = [link.removeprefix("#") for link in LINK.findall(index)]
 
     assert sorted(listed) == sorted(decisions)
+
+
+def test_each_threat_names_a_test_that_is_there() -> None:
+    rows = [
+        line.rpartition(" | ")[2]
+        for line in (ROOT / "SECURITY.md").read_text().splitlines()
+        if line.startswith("| ") and not line.startswith(("| what |", "| --- |"))
+    ]
+
+    assert len(rows) >= 15
+    for row in rows:
+        named = re.search(r"`(tests/[\w/]+\.py)(?:::(test_\w+))?`", row)
+        assert named, row
+        source = (ROOT / named[1]).read_text()
+        assert f"def {named[2] or 'test_'}" in source, row

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from simmer.jobs.job import ErrorCode, Usage
+from simmer.web.http import NOT_FOUND_MS
 from tests.unit.api import Api
 from tests.unit.clock import Clock
 from tests.unit.cloud import LOST_ANSWER, RESULT, Cloud, WorkerSide
@@ -457,3 +458,15 @@ def test_times_are_utc_with_milliseconds(api: Api, job_id: str) -> None:
     created_at = document(api.status(job_id))["createdAt"]
 
     assert datetime.fromisoformat(created_at) == datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+
+
+def test_every_404_takes_the_same_time(api: Api, cloud: Cloud, clock: Clock, job_id: str) -> None:
+    """Far longer than any read, so that a large job of another user does not tell itself."""
+    began_at_ms = clock.now_ms
+    for asked in (job_id, "0" * 32):
+        assert api.status(asked, user="mallory")["statusCode"] == 404
+        assert clock.now_ms - began_at_ms == NOT_FOUND_MS
+        began_at_ms = clock.now_ms
+
+    assert api.status(job_id)["statusCode"] == 200
+    assert clock.now_ms == began_at_ms
