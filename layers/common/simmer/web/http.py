@@ -53,7 +53,7 @@ def http_endpoint(handler: Handler) -> Handler:
         if is_ping(event, "requestContext"):
             return PONG
         code = None
-        request_id = event.get("requestContext", {}).get("requestId")
+        request_id = part(event, "requestContext", "requestId")
         started_at_ms = clock.now_ms()
         with logger.append_context_keys(requestId=request_id):
             try:
@@ -101,16 +101,26 @@ def retry_after(milliseconds: int) -> dict[str, str]:
     return {"retry-after": str(math.ceil(milliseconds / 1000))}
 
 
+def part(event: Any, *names: str) -> Any:
+    """What stands there in the event, or None: whoever may invoke a function may send anything."""
+    for name in names:
+        if not isinstance(event, Mapping):
+            return None
+        event = event.get(name)
+    return event
+
+
 def header(event: Event, name: str) -> str | None:
     """A request header by its lower-case name."""
-    for key, value in (event.get("headers") or {}).items():
+    headers = part(event, "headers")
+    for key, value in headers.items() if isinstance(headers, Mapping) else ():
         if key.lower() == name:
             return str(value)
     return None
 
 
 def path_parameter(event: Event, name: str) -> str:
-    return str((event.get("pathParameters") or {}).get(name, ""))
+    return str(part(event, "pathParameters", name) or "")
 
 
 def caller(event: Event) -> str:
@@ -118,8 +128,7 @@ def caller(event: Event) -> str:
 
     `InvalidToken` when it has none, which issuers allow and the authorizer does not look at.
     """
-    claims = event["requestContext"]["authorizer"]["jwt"]["claims"]
-    subject = (claims or {}).get("sub")
+    subject = part(event, "requestContext", "authorizer", "jwt", "claims", "sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_CHARACTERS:
         raise InvalidToken("The token must have a `sub` of 1 to 255 characters.")
     return subject
@@ -133,9 +142,12 @@ def json_body(event: Event) -> str:
     encoding = (header(event, "content-encoding") or "identity").strip().lower()
     if encoding != "identity":
         raise UnsupportedMediaType("Send the body uncompressed, without Content-Encoding.")
-    body = event.get("body") or ""
-    is_base64 = event.get("isBase64Encoded")
-    raw = base64.b64decode(body) if is_base64 else body.encode(errors="surrogatepass")
+    body = str(event.get("body") or "")
+    try:
+        is_base64 = event.get("isBase64Encoded")
+        raw = base64.b64decode(body) if is_base64 else body.encode(errors="surrogatepass")
+    except ValueError:
+        raise MalformedJson("The body is marked as Base64, and is none.") from None
     if len(raw) > MAX_BODY_BYTES:
         raise RequestTooLarge(f"The body may have at most {MAX_BODY_BYTES} bytes.")
     text = raw.decode(errors="replace")

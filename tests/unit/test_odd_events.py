@@ -1,0 +1,69 @@
+"""Events that no gateway sends: the functions answer, and nobody is woken."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from functions.cancel import app as cancel_app
+from functions.push import app as push_app
+from functions.status import app as status_app
+from functions.submit import app as submit_app
+from tests.unit.api import Api
+from tests.unit.events import cancel_event, status_event, submit_event
+
+HANDLERS = {
+    "submit": (submit_app.handler, submit_event),
+    "status": (status_app.handler, status_event),
+    "cancel": (cancel_app.handler, cancel_event),
+}
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.binary(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+
+
+def _places(node: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    found = [place] if place else []
+    if isinstance(node, dict):
+        for key, child in node.items():
+            found += _places(child, (*place, key))
+    return found
+
+
+def _with(node: Any, place: tuple[Any, ...], value: Any) -> Any:
+    if not place:
+        return value
+    return {**node, place[0]: _with(node[place[0]], place[1:], value)}
+
+
+@pytest.mark.usefixtures("api")
+@pytest.mark.parametrize("name", HANDLERS)
+@settings(
+    max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+@given(data=st.data())
+def test_whatever_stands_in_an_event_is_answered(name: str, data: st.DataObject) -> None:
+    handler, event_of = HANDLERS[name]
+    event = event_of({"ingredients": ["egg"]}) if name == "submit" else event_of("0" * 32)
+    place = data.draw(st.sampled_from(_places(event)))
+
+    answer = handler(_with(event, place, data.draw(ANYTHING)), None)
+
+    assert answer["statusCode"] < 500
+
+
+@pytest.mark.parametrize("handler", [each for each, _ in HANDLERS.values()])
+@settings(max_examples=300, deadline=None)
+@given(event=ANYTHING)
+def test_whatever_is_no_event_at_all_is_answered(handler: Callable[..., Any], event: Any) -> None:
+    assert handler(event, None)["statusCode"] < 500
+
+
+@settings(max_examples=300, deadline=None)
+@given(event=ANYTHING)
+def test_push_answers_what_is_no_event(event: Any) -> None:
+    assert push_app.handler(event, None)["statusCode"] < 500
