@@ -11,19 +11,23 @@ from functions.cancel import app as cancel_app
 from functions.push import app as push_app
 from functions.status import app as status_app
 from functions.submit import app as submit_app
-from tests.unit.api import Api
 from tests.unit.events import cancel_event, status_event, submit_event
 
-HANDLERS = {
+type Function = Callable[[Any, Any], dict[str, Any]]
+
+HANDLERS: dict[str, tuple[Function, Callable[..., Any]]] = {
     "submit": (submit_app.handler, submit_event),
     "status": (status_app.handler, status_event),
     "cancel": (cancel_app.handler, cancel_event),
 }
+_SIMPLE = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.binary(max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    _SIMPLE | st.binary(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=6,
-)  # fmt: skip
+)
 
 
 def _places(node: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

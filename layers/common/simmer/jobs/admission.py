@@ -131,8 +131,8 @@ def _new_job(
     # A key belongs to a body, whatever language a phone has been switched to since.
     same = request if key is None else asked
     request_hash = fingerprint(task.name, task.version, task.identity(same))
-    is_shared = submission.shared_audience is not None and task.is_shareable and key is None
-    audience = submission.shared_audience if is_shared else f"user {submission.user}"
+    shared = submission.shared_audience if task.is_shareable and key is None else None
+    audience = shared or f"user {submission.user}"
     if key is not None:
         # With the version: an answer of the old one is wrong now, for whoever asks.
         job_id = fingerprint(audience, task.name, task.version, "key", key)
@@ -144,7 +144,7 @@ def _new_job(
         run_id=uuid.uuid4().hex,
         task=task.name,
         owner=submission.user,
-        is_shared=is_shared,
+        is_shared=shared is not None,
         request=as_stored(request),
         request_hash=request_hash,
         locale=request.locale,

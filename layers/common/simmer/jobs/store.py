@@ -153,7 +153,8 @@ class JobStore:
         if refused_quota is not None:
             counted = deserialized(refused_quota)
             if counted["jobs"] < daily_quota:
-                return self._forget_ended(quota, counted["in_flight"], now_ms)
+                self._forget_ended(quota, counted["in_flight"], now_ms)
+                return None
             midnight = datetime.combine(day + timedelta(days=1), datetime.min.time(), UTC)
             raise QuotaExceeded(
                 f"{daily_quota} jobs a day are allowed.",

@@ -87,7 +87,7 @@ def test_event_without_a_user_is_served_to_nobody(api: Api, cloud: Cloud) -> Non
     event = submit_event()
     del event["requestContext"]["authorizer"]
 
-    assert app.handler(event, None)["statusCode"] == 500
+    assert app.handler(event, None)["statusCode"] == 401
     assert cloud.calls == []
 
 
