@@ -149,7 +149,7 @@ class Player:
         shop, delays = self.shop, list[int]()
         send = shop.queue.send
 
-        def send_at_once(job: Job, delay_seconds: int = 0) -> None:
+        def send_at_once(job: Job, delay_seconds: int = 0, **_: str | None) -> None:
             delays.append(delay_seconds)
             shop.clock.advance(delay_seconds)
             send(job)

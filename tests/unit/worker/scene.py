@@ -47,9 +47,9 @@ class WatchedQueue(JobQueue):
         self.hidden.append(seconds)
         super().hide(receipt_handle, seconds)
 
-    def send(self, job: Job, delay_seconds: int = 0) -> None:
+    def send(self, job: Job, delay_seconds: int = 0, *, on_behalf_of: str | None = None) -> None:
         self.delays.append(delay_seconds)
-        super().send(job, delay_seconds)
+        super().send(job, delay_seconds, on_behalf_of=on_behalf_of)
 
 
 class Scene:
