@@ -196,7 +196,9 @@ class Climb:
         capped = rung.capped(task.max_output_tokens)
         first = messages = prompt.first_ask(task, rung, self.job.request)
         max_output_tokens = capped.max_output_tokens
-        for _ in range(2):
+        for asked in range(2):
+            if asked:
+                tell(Event.RE_ASKED, self.job, model=rung.model)
             answer = await self._call(rung, task, messages, max_output_tokens)
             match answer.ending:
                 case "refused":
@@ -284,6 +286,7 @@ class Climb:
             ending=ending,
             seconds=(clock.now_ms() - self._asked_at_ms) / 1000,
             **({"parameter": parameter} if parameter else {}),
+            **({"errorType": type(failure).__name__} if failure else {}),
             **asdict(usage),
         )
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
@@ -45,7 +46,8 @@ def http_endpoint(handler: Handler) -> Handler:
     """Turn a raised `SimmerError` into its problem document, and anything else into a plain 500.
 
     Logs one line a request: the route, the status, the code. Bodies, tokens and users stay out.
-    Every line that is logged meanwhile has the request's id.
+    Every line that is logged meanwhile has the request's ids, the gateway's and Lambda's, and the
+    job's if the path names one.
     """
 
     @wraps(handler)
