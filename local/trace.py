@@ -17,8 +17,10 @@ MAX_EVENTS = 200  # of one job
 
 # What a line has beyond its event: about the logging, not about the job.
 _OF_THE_LINE = frozenset(
-    ("level", "location", "message", "timestamp", "service", "taskName", "jobId", "sampling_rate")
-    + ("_aws", "event", "lambdaRequestId")
+    (
+        *("level", "location", "message", "timestamp", "service", "taskName", "sampling_rate"),
+        *("jobId", "lambdaRequestId", "_aws", "event"),
+    )
 )
 _METRICS = ("gen_ai.", "simmer.", "error.")  # names
 _ID_SHOWN = 6

@@ -197,9 +197,7 @@ class Climb:
         first = messages = prompt.first_ask(task, rung, self.job.request)
         max_output_tokens = capped.max_output_tokens
         for asked in range(2):
-            if asked:
-                tell(Event.RE_ASKED, self.job, model=rung.model)
-            answer = await self._call(rung, task, messages, max_output_tokens)
+            answer = await self._call(rung, task, messages, max_output_tokens, asked)
             match answer.ending:
                 case "refused":
                     raise _Useless(ErrorCode.REFUSED)
@@ -228,6 +226,7 @@ class Climb:
         task: AnyTask,
         messages: list[ChatCompletionMessageParam],
         max_output_tokens: int,
+        asked: int,
     ) -> Answer:
         if await self.budget.is_spent():
             if self.budget.is_blind:
@@ -235,6 +234,8 @@ class Climb:
             logger.error("daily budget spent", extra={"jobId": self.job.job_id})
             raise BudgetSpent
         timeout_seconds = min(rung.timeout_seconds, self.seconds_for_a_call())
+        if asked:
+            tell(Event.RE_ASKED, self.job, model=rung.model)
         call = _Call(rung, messages, max_output_tokens)
         self._asked_at_ms = clock.now_ms()
         try:

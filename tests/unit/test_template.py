@@ -312,7 +312,7 @@ def _cors(template: dict[str, Any]) -> Any:
 # ── What a function is told ───────────────────────────────────────────────────────────────────────
 
 
-type Settings = type[SubmitSettings | PushSettings | WorkerSettings]
+type Settings = type[MetricsSettings | SubmitSettings | PushSettings | WorkerSettings]
 
 
 def _field(settings: Settings, name: str) -> dataclasses.Field[Any]:
@@ -662,3 +662,16 @@ def test_every_parameter_and_output_is_described() -> None:
 
     for entry in (*template["Parameters"].values(), *template["Outputs"].values()):
         assert entry["Description"]
+
+
+def test_traces_may_be_written_only_where_they_are_drawn(resources: dict[str, Any]) -> None:
+    policy = resources["TracingPolicy"]
+    roles = {each["Ref"] for each in policy["Properties"]["Roles"]}
+
+    assert policy["Condition"] == "HasTracing"
+    assert roles == {
+        resources[function]["Properties"]["Role"]["Fn::GetAtt"][0] for function in FUNCTIONS
+    }
+    for function in FUNCTIONS:
+        mode = resources[function]["Properties"]["TracingConfig"]["Mode"]
+        assert mode in ({"Ref": "Tracing"}, "PassThrough")

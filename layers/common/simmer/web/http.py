@@ -55,9 +55,13 @@ def http_endpoint(handler: Handler) -> Handler:
         if is_ping(event, "requestContext"):
             return PONG
         code = None
-        request_id = part(event, "requestContext", "requestId")
+        job_id = path_parameter(event, "jobId")
         started_at_ms = clock.now_ms()
-        with logger.append_context_keys(requestId=request_id):
+        with logger.append_context_keys(
+            requestId=part(event, "requestContext", "requestId"),
+            lambdaRequestId=getattr(context, "aws_request_id", None),
+            jobId=job_id if re.fullmatch("[0-9a-f]{32}", job_id) else None,  # else a client's text
+        ):
             try:
                 response = handler(event, context)
             except SimmerError as error:
