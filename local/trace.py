@@ -17,8 +17,12 @@ MAX_EVENTS = 200  # of one job
 
 # What a line has beyond its event: about the logging, not about the job.
 _OF_THE_LINE = frozenset(
-    ("level", "location", "message", "timestamp", "service", "taskName", "jobId", "sampling_rate")
+    (
+        *("level", "location", "message", "timestamp", "service", "taskName", "sampling_rate"),
+        *("jobId", "lambdaRequestId", "_aws", "event"),
+    )
 )
+_METRICS = ("gen_ai.", "simmer.", "error.")  # names
 _ID_SHOWN = 6
 _TASK_SHOWN = 12
 _EVENT_SHOWN = 15
@@ -61,12 +65,18 @@ class Trace:
             logged = json.loads(line)
         except ValueError:
             return  # something that a function printed
-        if not isinstance(logged, dict) or not isinstance(job_id := logged.get("jobId"), str):
+        if not isinstance(logged, dict) or logged.get("message") in ("metrics", "request"):
+            return
+        if not isinstance(job_id := logged.get("jobId"), str):
             return
         event = {
             "at": str(logged.get("timestamp", "")).replace("+00:00", "Z"),
             "event": logged.get("message"),
-            **{name: value for name, value in logged.items() if name not in _OF_THE_LINE},
+            **{
+                name: value
+                for name, value in logged.items()
+                if name not in _OF_THE_LINE and not name.startswith(_METRICS)
+            },
         }
         story = self._stories.setdefault(job_id, [])
         if len(story) < MAX_EVENTS:

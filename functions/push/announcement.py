@@ -7,6 +7,7 @@ from typing import Any
 from connections import Connections
 from frame import job_frame
 from simmer.jobs.item import job_of
+from simmer.jobs.job import Job
 from simmer.web.http import logger, whereabouts
 
 # Threads: a connection that hangs holds up few others.
@@ -23,12 +24,13 @@ def announce(
     record is announced again, the other subscribers hear of it twice.
     """
 
-    def tell(connection_id: str, frame: str) -> bool:
+    def tell(connection_id: str, frame: str, job: Job) -> bool:
         try:
             connections.send(connection_id, frame)
         except Exception as error:
             cause = error.__cause__ or error
-            logger.warning("subscriber not told", extra=whereabouts(cause))
+            ids = {"jobId": job.job_id, "runId": job.run_id}
+            logger.warning("subscriber not told", extra={**ids, **whereabouts(cause)})
             return False
         return True
 
@@ -38,7 +40,7 @@ def announce(
         for record in records:
             job = job_of(record["dynamodb"]["NewImage"])
             frame = job_frame(job, now_ms)
-            told = [threads.submit(tell, each, frame) for each in sorted(job.subscribers)]
+            told = [threads.submit(tell, each, frame, job) for each in sorted(job.subscribers)]
             telling.append((record["dynamodb"]["SequenceNumber"], told))
         for sequence_number, told in telling:
             if not all(each.result() for each in told):

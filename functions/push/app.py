@@ -12,7 +12,7 @@ from connections import Connections
 from simmer import clock
 from simmer.jobs.store import JobStore
 from simmer.settings import PushSettings
-from simmer.web.http import PONG, Event, Response, is_ping
+from simmer.web.http import PONG, Event, Response, is_ping, logger
 from simmer.web.push_tokens import PushTokens
 from subscription import admitted, answer
 
@@ -28,6 +28,7 @@ def _wiring() -> tuple[JobStore, PushTokens, Connections]:
 def handler(event: Event, context: Any) -> Response:
     if is_ping(event, "Records", "requestContext"):
         return PONG
+    logger.append_keys(lambdaRequestId=getattr(context, "aws_request_id", None))
     store, tokens, connections = _wiring()
     if "Records" in event:
         failed = announce(event["Records"], connections, clock.now_ms())

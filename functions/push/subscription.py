@@ -46,6 +46,7 @@ def _logged(event: Event, act: Callable[[], str]) -> tuple[str, int]:
     Logs one line: the route, the status, the code. Tokens, tickets and jobs stay out.
     """
     status, code = 200, None
+    logger.thread_safe_clear_keys()  # those of the message before
     try:
         frame = act()
     except SimmerError as error:
@@ -69,9 +70,11 @@ def _logged(event: Event, act: Callable[[], str]) -> tuple[str, int]:
 
 def _subscribe(event: Event, store: JobStore, tokens: PushTokens, now_ms: int) -> str:
     said = _parse(event.get("body") or "")
+    run_id = tokens.run_id(said.token, said.job_id, now_ms)
+    logger.thread_safe_append_keys(jobId=said.job_id, runId=run_id)  # ours, as the token proves
     job = store.subscribe(
         said.job_id,
-        run_id=tokens.run_id(said.token, said.job_id, now_ms),
+        run_id=run_id,
         connection_id=event["requestContext"]["connectionId"],
         now_ms=now_ms,
     )

@@ -73,6 +73,7 @@ def tools_of(
 def handler(event: Event, context: Any) -> dict[str, Any]:
     if is_ping(event, "Records"):
         return PONG
+    logger.append_keys(lambdaRequestId=getattr(context, "aws_request_id", None))
     return _runner().run(process(event, context, _worker()))
 
 

@@ -23,7 +23,7 @@ from simmer.jobs.leases import LeaseLost, LeaseStore
 from simmer.jobs.queue import JobQueue
 from simmer.jobs.story import Event, tell
 from simmer.settings import WorkerSettings
-from simmer.waiting.progress import takes_longer_than_usual
+from simmer.waiting.progress import share_done, takes_longer_than_usual
 
 # Below this a call is not worth starting: no model writes a whole answer faster.
 MIN_CALL_SECONDS = 2.0
@@ -258,9 +258,11 @@ class Attempt:
 
 
 def _tell_end(job: Job) -> None:
-    seconds = (clock.now_ms() - job.created_at_ms) / 1000
+    now_ms = clock.now_ms()
+    seconds = (now_ms - job.created_at_ms) / 1000
     if job.status is JobStatus.COMPLETED:
-        tell(Event.STORED, job, seconds=seconds)
+        bar_percent = round(100 * share_done(job, now_ms), 1)
+        tell(Event.STORED, job, seconds=seconds, barPercent=bar_percent)
     if job.status is JobStatus.FAILED:
         tell(Event.FAILED, job, code=job.error_code, seconds=seconds)
 

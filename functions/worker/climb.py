@@ -196,8 +196,8 @@ class Climb:
         capped = rung.capped(task.max_output_tokens)
         first = messages = prompt.first_ask(task, rung, self.job.request)
         max_output_tokens = capped.max_output_tokens
-        for _ in range(2):
-            answer = await self._call(rung, task, messages, max_output_tokens)
+        for asked in range(2):
+            answer = await self._call(rung, task, messages, max_output_tokens, asked)
             match answer.ending:
                 case "refused":
                     raise _Useless(ErrorCode.REFUSED)
@@ -226,6 +226,7 @@ class Climb:
         task: AnyTask,
         messages: list[ChatCompletionMessageParam],
         max_output_tokens: int,
+        asked: int,
     ) -> Answer:
         if await self.budget.is_spent():
             if self.budget.is_blind:
@@ -233,6 +234,8 @@ class Climb:
             logger.error("daily budget spent", extra={"jobId": self.job.job_id})
             raise BudgetSpent
         timeout_seconds = min(rung.timeout_seconds, self.seconds_for_a_call())
+        if asked:
+            tell(Event.RE_ASKED, self.job, model=rung.model)
         call = _Call(rung, messages, max_output_tokens)
         self._asked_at_ms = clock.now_ms()
         try:
@@ -284,6 +287,7 @@ class Climb:
             ending=ending,
             seconds=(clock.now_ms() - self._asked_at_ms) / 1000,
             **({"parameter": parameter} if parameter else {}),
+            **({"errorType": type(failure).__name__} if failure else {}),
             **asdict(usage),
         )
 

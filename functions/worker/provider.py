@@ -8,12 +8,15 @@ import asyncio
 import json
 import logging
 import random
+import re
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any, Self
 
 import openai
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities import parameters
 from openai.types.chat import ChatCompletionMessageParam
 
@@ -38,6 +41,8 @@ from simmer.jobs.job import Usage, fingerprint
 
 # At INFO it writes a line of its own for each call, with the address.
 logging.getLogger("httpx2").setLevel(logging.WARNING)
+
+logger = Logger(service="simmer", child=True)
 
 # A key that was just put into the secret is used within this time.
 KEYS_MAX_AGE_SECONDS = 60
@@ -177,6 +182,11 @@ async def _complete(
 ) -> Answer:
     """The call itself, and what came back told apart."""
     left_seconds = ends_at - asyncio.get_running_loop().time()
+    # On the lines of this job from now on: what to ask a provider's support about. A call that
+    # times out has only our own name for it.
+    ours = uuid.uuid4().hex
+    logger.thread_safe_append_keys(clientRequestId=ours, providerRequestId=None)
+    headers = {"X-Client-Request-Id": ours, **headers}
     try:
         async with asyncio.timeout_at(ends_at):
             calls = client.with_options(timeout=left_seconds, max_retries=0).chat.completions
@@ -187,10 +197,13 @@ async def _complete(
                 extra_headers=headers,
                 extra_query=rung.query,
             )
-        body = json.loads(response.http_response.text)
+        text = response.http_response.text
+        _keep_request_id(response.headers, _document(text))
+        body = json.loads(text)
         return replies.read(body, fields, rung.stop_reasons)
     except openai.APIStatusError as error:
         body = _document(error.response.text)
+        _keep_request_id(error.response.headers, body)
         said = error_bodies.read(error.status_code, body, fields)
         return _told_apart(said, error.response.headers, body, Usage())
     except replies.ErrorInside as error:
@@ -203,6 +216,13 @@ async def _complete(
         raise Down(type(error).__name__) from None
     except Exception as error:  # a broken body surfaces as whatever one trips over
         raise Down(type(error).__name__, UNREPORTED) from None
+
+
+def _keep_request_id(headers: Mapping[str, str], body: Any) -> None:
+    """Log the provider's own name for the call, which its support asks for, if it is a name."""
+    named = headers.get("x-request-id") or (body.get("id") if isinstance(body, Mapping) else None)
+    if isinstance(named, str) and re.fullmatch(r"[\w.:/+=-]{1,100}", named, re.ASCII):
+        logger.thread_safe_append_keys(providerRequestId=named)
 
 
 def _with_system_role(

@@ -54,6 +54,8 @@ class Worker:
             logger.error("unreadable message", extra={"messageId": message.message_id})
             await message.hide(0)
             return STAYS
+        # Each message is a task of its own, and what this appends stays in it and its threads.
+        logger.thread_safe_append_keys(jobId=wakeup.job_id, runId=wakeup.run_id)
         # Hidden for no longer than a lease: if this worker dies, another has the job soon.
         await message.hide(self.tools.visibility_seconds)
         try:

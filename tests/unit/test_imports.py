@@ -133,7 +133,7 @@ WITHIN = {
         *("schema", "models", "task", "registry", "__init__"),
         *("reading", "strict_schema", "answers"),
     ],
-    "jobs": ["job", "story", "item", "queue", "leases", "store", "admission"],
+    "jobs": ["job", "metrics", "story", "item", "queue", "leases", "store", "admission"],
     "waiting": ["durations", "polling", "progress"],
     "books": ["ledger", "history"],
     "web": ["http", "messages", "push_tokens", "view", "status"],

@@ -4,6 +4,7 @@ The lines are those that the code itself prints in the trouble that each is abou
 message breaks a test and not, silently, an alarm.
 """
 
+import asyncio
 import io
 import json
 import logging
@@ -14,22 +15,25 @@ from typing import Any
 import pytest
 
 import announcement
+import app
 import subscription
 from books import BLIND_SECONDS
 from connections import Connections
 from prices import known_price
-from provider import Misconfigured
+from provider import Down, Misconfigured, Throttled
 from providers.kinds import Kind
 from providers.outcomes import Barred
+from simmer.jobs.metrics import METRICS
 from simmer.jobs.store import JobStore
+from simmer.jobs.story import Event
 from simmer.waiting import durations
 from simmer.web.push_tokens import PushTokens
 from tests.lint_template import MONITORING, TEMPLATE, findings, translated
 from tests.unit.api import Api
 from tests.unit.clock import Clock
 from tests.unit.cloud import PUSH_KEY_SECRET, Cloud, refused, table_of
-from tests.unit.worker.fakes import VALID, FakeProvider
-from tests.unit.worker.workshop import SMALL_MICROUSD, Workshop, until
+from tests.unit.worker.fakes import VALID, FakeProvider, truncated
+from tests.unit.worker.workshop import SMALL_MICROUSD, Context, Workshop, until
 
 PARENT = translated(TEMPLATE.read_text())
 NESTED = translated(MONITORING.read_text())
@@ -467,19 +471,93 @@ def test_dashboard_reads_from_the_top_as_a_job_flows() -> None:
 
     assert [each["y"] for each in widgets] == sorted(each["y"] for each in widgets)
     assert [each["properties"]["markdown"][:5] for each in heads] == [
-        f"## {number}." for number in range(1, 7)
+        f"## {number}." for number in range(1, 8)
     ]
     places = {(each["x"], each["y"]) for each in widgets}
     assert len(places) == len(widgets)
     assert all(each["x"] + each["width"] <= 24 for each in widgets)
 
 
-def test_dashboard_shows_metrics_that_there_are() -> None:
+NAMESPACE = "Simmer/${StackName}"
+type Emitted = dict[str, list[dict[str, str]]]
+
+
+@pytest.fixture
+def emitted(
+    api: Api, cloud: Cloud, clock: Clock, printed: Printed, monkeypatch: pytest.MonkeyPatch
+) -> Emitted:
+    """What jobs of every fate have CloudWatch count: by metric, the dimensions that it had."""
+    monkeypatch.setenv("METRICS", "true")
+    monkeypatch.setenv("METRICS_NAMESPACE", NAMESPACE)
+    shop = Workshop(cloud, clock)
+
+    def job(*answers: Any, cancels: bool = False) -> str:
+        given = ["두부", "Tofu", "crème fraîche", f"spice {len(cloud.jobs())}"]
+        body = {"ingredients": given, "count": 2, "locale": "en"}
+        job_id = str(json.loads(api.submit(body)["body"])["jobId"])
+        api.submit(body)
+        clock.advance(1.5)
+
+        def answered(answer: Any) -> Any:
+            def give() -> Any:
+                clock.advance(3)
+                if cancels:
+                    api.cancel(job_id)
+                return answer
+
+            return give
+
+        shop.run(FakeProvider([answered(each) for each in answers]))
+        api.submit(body)
+        return job_id
+
+    job("nonsense", "nonsense", VALID)
+    job(Throttled("no room 429", 0), Down("timeout"))
+    job(truncated(), truncated(), truncated(), truncated())
+    job(VALID, cancels=True)
+    dies = shop.admit()
+    [record] = [each for each in shop.receive() if dies.job_id in each["body"]]
+
+    def die() -> str:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(app.process({"Records": [record]}, Context(), shop.worker(FakeProvider([die]))))
+    clock.advance(30)
+    again = {**record, "attributes": {"ApproximateReceiveCount": "2"}}
+    asyncio.run(app.process({"Records": [again]}, Context(), shop.worker(FakeProvider([VALID]))))
+    found: Emitted = {}
+    for line in printed():
+        for about in line.get("_aws", {}).get("CloudWatchMetrics", []):
+            assert about["Namespace"] == NAMESPACE
+            for metric in about["Metrics"]:
+                dimensions = {name: line[name] for name in about["Dimensions"][0]}
+                found.setdefault(metric["Name"], []).append(dimensions)
+    return found
+
+
+def test_jobs_of_every_fate_tell_every_event_and_have_every_metric_counted(
+    emitted: Emitted,
+) -> None:
+    events = {dimensions["event"] for dimensions in emitted["simmer.job.events"]}
+    metrics = {each.name for metrics in METRICS.values() for each in metrics}
+
+    assert events == set(Event)
+    assert set(emitted) == metrics | {"simmer.job.events"}
+
+
+def test_dashboard_shows_metrics_that_there_are(emitted: Emitted) -> None:
     counted = {each["MetricTransformations"][0]["MetricName"] for each in FILTERS.values()}
     shown = set()
     for widget in _dashboard():
-        for namespace, metric, *rest in widget["properties"].get("metrics", []):
-            if namespace == "Simmer/${StackName}":
+        for namespace, metric, *rest in map(_parts, widget["properties"].get("metrics", [])):
+            if namespace == NAMESPACE and metric in emitted:
+                shown.add(metric)
+                named = [each for each in rest if isinstance(each, str)]
+                given = dict(zip(named[::2], named[1::2], strict=True))
+                assert any(_fits(given, each) for each in emitted[metric]), widget["properties"]
+                continue
+            if namespace == NAMESPACE:
                 shown.add(metric)
                 continue
             dimension, value = rest[:2]
@@ -487,7 +565,28 @@ def test_dashboard_shows_metrics_that_there_are() -> None:
             assert ({dimension}, metric in metrics) == (known, True)
             assert value.removeprefix("${").removesuffix("}") in VALUES[dimension]
 
-    assert shown == counted
+    assert shown == counted | set(emitted)
+
+
+def _parts(metric: list[Any]) -> list[Any]:
+    """A metric of a widget, or of its search, as [namespace, name, dimension, value or "*", …]."""
+    if not isinstance(metric[0], dict):
+        return metric
+    searched = re.fullmatch(
+        r"""SEARCH\('\{"([^"]+)"((?:,"[^"]+")*)\} MetricName="([^"]+)"', '\w+', 300\)""",
+        metric[0]["expression"],
+    )
+    assert searched, metric
+    namespace, dimensions, name = searched.groups()
+    named = re.findall(r'"([^"]+)"', dimensions)
+    return [namespace, name, *(part for each in named for part in (each, "*"))]
+
+
+def _fits(given: dict[str, str], dimensions: dict[str, str]) -> bool:
+    """CloudWatch finds a metric by all of its dimensions, and by no part of them."""
+    return set(given) == set(dimensions) and all(
+        value in ("*", dimensions[name]) for name, value in given.items()
+    )
 
 
 def test_dashboard_asks_the_log_for_what_the_code_prints(

@@ -12,7 +12,7 @@ from ladder import Ladder, Rung
 from simmer.aws import CLIENT_CONFIG
 from simmer.jobs.item import _key
 from simmer.jobs.job import LAST_WRITE_MS, JobStatus
-from simmer.settings import PushSettings, SubmitSettings, WorkerSettings
+from simmer.settings import MetricsSettings, PushSettings, SubmitSettings, WorkerSettings
 from tests.lint_template import PARAMETER_SETS, TEMPLATE, findings, translated
 
 TEXT = TEMPLATE.read_text()
@@ -312,7 +312,7 @@ def _cors(template: dict[str, Any]) -> Any:
 # ── What a function is told ───────────────────────────────────────────────────────────────────────
 
 
-type Settings = type[SubmitSettings | PushSettings | WorkerSettings]
+type Settings = type[MetricsSettings | SubmitSettings | PushSettings | WorkerSettings]
 
 
 def _field(settings: Settings, name: str) -> dataclasses.Field[Any]:
@@ -340,8 +340,10 @@ def test_function_is_told_every_setting_it_needs_and_none_it_ignores(
     resources: dict[str, Any], function: str, settings: Settings
 ) -> None:
     told = set(resources[function]["Properties"]["Environment"]["Variables"])
+    of_all = _names(MetricsSettings, required=False)
 
-    assert _names(settings, required=True) <= told <= _names(settings, required=False)
+    assert of_all <= told
+    assert _names(settings, required=True) <= told - of_all <= _names(settings, required=False)
 
 
 @pytest.mark.parametrize(
@@ -660,3 +662,16 @@ def test_every_parameter_and_output_is_described() -> None:
 
     for entry in (*template["Parameters"].values(), *template["Outputs"].values()):
         assert entry["Description"]
+
+
+def test_traces_may_be_written_only_where_they_are_drawn(resources: dict[str, Any]) -> None:
+    policy = resources["TracingPolicy"]
+    roles = {each["Ref"] for each in policy["Properties"]["Roles"]}
+
+    assert policy["Condition"] == "HasTracing"
+    assert roles == {
+        resources[function]["Properties"]["Role"]["Fn::GetAtt"][0] for function in FUNCTIONS
+    }
+    for function in FUNCTIONS:
+        mode = resources[function]["Properties"]["TracingConfig"]["Mode"]
+        assert mode in ({"Ref": "Tracing"}, "PassThrough")

@@ -82,6 +82,14 @@ def _values(
 
 
 @dataclass(frozen=True, kw_only=True)
+class MetricsSettings(_Settings):
+    """Whether, and where, CloudWatch counts what a job's story tells."""
+
+    metrics: bool = _read(_flag, default=False)
+    metrics_namespace: str = "Simmer"
+
+
+@dataclass(frozen=True, kw_only=True)
 class TableSettings(_Settings):
     """The settings of functions that need only the jobs: status and cancel."""
 

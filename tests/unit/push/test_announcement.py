@@ -136,4 +136,5 @@ def test_log_tells_nothing_of_what_was_told(
     assert "ClientError" in since
     for secret in (token, "phone", "김치"):
         assert secret not in log.getvalue()
-    assert job_id not in since
+    [line] = [json.loads(line) for line in since.splitlines() if "subscriber not told" in line]
+    assert (line["jobId"], line["runId"]) == (job_id, cloud.job(job_id)["run_id"])

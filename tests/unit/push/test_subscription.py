@@ -285,7 +285,7 @@ def test_client_that_has_gone_before_it_is_answered_is_no_error(
     assert app.handler(event, None) == {"statusCode": 200}
 
 
-def test_log_has_neither_the_token_nor_the_key_nor_the_job(
+def test_log_has_neither_the_token_nor_the_key_and_the_job_only_where_the_token_proves_it(
     push: Push, log: io.StringIO, job_id: str, token: str
 ) -> None:
     at_submit = log.getvalue()  # where the job is named: it was admitted
@@ -295,6 +295,7 @@ def test_log_has_neither_the_token_nor_the_key_nor_the_job(
 
     since = log.getvalue().removeprefix(at_submit)
     assert since.count('"message":"message"') == 3
-    assert job_id not in since
+    named = [json.loads(line).get("jobId") for line in since.splitlines()]
+    assert named == [job_id, None, None]
     for secret in (token, PUSH_KEY):
         assert secret not in log.getvalue()

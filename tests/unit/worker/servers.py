@@ -82,16 +82,19 @@ class Crude(Served):
         self.answer: Answering = says({})
         self.authorizations: list[str] = []
         self.bodies: list[dict[str, Any]] = []
+        self.named: list[str] = []  # the calls, by the client
         self.connections: set[object] = set()  # the client's addresses
         self.closed_early = 0
 
     def reset(self) -> None:
         self.authorizations, self.bodies, self.connections = [], [], set()
+        self.named = []
         self.closed_early = 0
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         self.authorizations.append(request.headers.get("Authorization", ""))
         self.bodies.append(await request.json())
+        self.named.append(request.headers.get("X-Client-Request-Id", ""))
         if request.transport is not None:
             self.connections.add(request.transport.get_extra_info("peername"))
         try:

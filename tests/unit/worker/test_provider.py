@@ -1,6 +1,7 @@
 """The real SDK over real HTTP, against a server that misbehaves in every way we know."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import re
@@ -459,6 +460,40 @@ def test_a_connection_is_kept_for_the_next_call(run: Run, crude: Crude) -> None:
     for _ in range(3):
         run.ask(crude)
     assert len(crude.connections) == 1
+
+
+# --- Names of a call ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (says({**completion(), "id": "chatcmpl-1"}, x_request_id="req_7"), "req_7"),
+        (says({**completion(), "id": "chatcmpl-1"}), "chatcmpl-1"),
+        (says({"error": {"message": "no"}}, 500, x_request_id="req_7"), "req_7"),
+        (says("<html>", x_request_id="req_7"), "req_7"),
+        (says({**completion(), "id": None}), None),
+        (says({**completion(), "id": "what the user asked"}), None),
+        (says({**completion(), "id": 7}), None),
+        (says({**completion(), "id": "x" * 101}), None),
+    ],
+)
+def test_what_is_logged_after_a_call_has_the_providers_name_for_it_and_ours(
+    run: Run, crude: Crude, answer: Answering, named: str | None
+) -> None:
+    async def asked() -> dict[str, Any]:
+        with contextlib.suppress(ProviderFailure):
+            await run.asking(crude)
+        return provider_module.logger.thread_safe_get_current_keys()
+
+    crude.answer = says({**completion(), "id": "of-the-call-before"})
+    run.ask(crude)
+    crude.answer = answer
+    known = run.run(asked())
+
+    assert known.get("providerRequestId") == named
+    assert known["clientRequestId"] == crude.named[-1] != crude.named[-2]
+    assert re.fullmatch("[0-9a-f]{32}", crude.named[-1])
 
 
 # --- Keys -----------------------------------------------------------------------------------------

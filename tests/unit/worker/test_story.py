@@ -2,22 +2,26 @@
 
 import asyncio
 import dataclasses
+import io
 import json
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import app
 from complaints import kinds
+from functions.status import app as status_app
+from functions.submit import app as submit_app
 from provider import Throttled
 from simmer.errors import DependencyUnavailable
 from simmer.jobs.story import Event
 from simmer.task import find_task
 from tests.unit.api import Api
 from tests.unit.clock import Clock
-from tests.unit.cloud import Cloud
-from tests.unit.events import document
+from tests.unit.cloud import Cloud, refused
+from tests.unit.events import document, status_event, submit_event
 from tests.unit.worker.fakes import RECIPE, RECIPES, VALID, FakeProvider, truncated
 from tests.unit.worker.workshop import Context, Workshop
 
@@ -35,6 +39,14 @@ def events(records: list[logging.LogRecord], job_id: str) -> list[str]:
     return [str(line["msg"]) for line in story(records, job_id)]
 
 
+def printed(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What is really written from now on, with what stands on every line."""
+    stream = io.StringIO()
+    for handler in logging.getLogger("simmer").handlers:
+        monkeypatch.setattr(handler, "stream", stream)
+    return stream
+
+
 @pytest.fixture
 def shop(cloud: Cloud, clock: Clock) -> Workshop:
     return Workshop(cloud, clock)
@@ -50,16 +62,17 @@ def test_a_job_that_climbs_tells_its_whole_story(
     told = story(records, job.job_id)
     assert [line["msg"] for line in told] == [
         "job claimed",
-        *("model call", "answer rejected", "model call", "answer rejected"),
+        *("model call", "answer rejected", "asked again", "model call", "answer rejected"),
         *("climbed", "model call", "result stored"),
     ]
     assert {(line["runId"], line["task"]) for line in told} == {(job.run_id, job.task)}
     assert told[0]["queueSeconds"] == 1.5
     assert (told[2]["model"], told[2]["complaints"]) == ("small", 2)
     assert told[2]["kinds"] == ["recipes.0.ingredients check", "recipes.0.servings check"]
-    assert told[4]["kinds"] == ["recipes.0.* extra_forbidden", "recipes.0.servings int_type"]
-    assert told[5]["model"] == told[6]["model"] == "large"
-    assert told[7]["seconds"] == 1.5
+    assert told[5]["kinds"] == ["recipes.0.* extra_forbidden", "recipes.0.servings int_type"]
+    assert told[3]["model"] == "small"
+    assert told[6]["model"] == told[7]["model"] == "large"
+    assert told[8]["seconds"] == 1.5
 
 
 def test_a_throttled_job_is_given_back_and_claimed_again(
@@ -117,6 +130,45 @@ def test_a_cancelled_job_loses_the_lease(
 
     assert events(records, job.job_id)[-2:] == ["model call", "lease lost"]
     assert "job cancelled" in events(records, job.job_id)
+
+
+def test_every_line_of_a_worker_says_of_which_job_and_run_it_is_though_ten_run_side_by_side(
+    shop: Workshop, cloud: Cloud, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = {job.job_id: job.run_id for job in (shop.admit(), shop.admit())}
+    lines = printed(monkeypatch)
+    cloud.sqs.fail("change_message_visibility", refused("InternalError"), times=9)
+    cloud.dynamodb.fail("update_item", refused("InternalError"), times=9, about="ledger#")
+    shop.run(FakeProvider([VALID, VALID], waits_for=2))
+
+    told = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert {"message not hidden", "ledger not written", "result stored"} <= {
+        line["message"] for line in told
+    }
+    assert [(jobs.get(line["jobId"]), line["message"]) for line in told] == [
+        (line["runId"], line["message"]) for line in told
+    ]
+    assert {line["jobId"] for line in told} == set(jobs)
+
+
+def test_the_lines_of_a_request_have_the_ids_of_gateway_and_lambda_and_the_job(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = printed(monkeypatch)
+    context = SimpleNamespace(aws_request_id="lambda-1")
+    job_id = document(submit_app.handler(submit_event(), context))["jobId"]
+    status_app.handler(status_event(job_id), context)
+    status_app.handler(status_event("no id of ours, but a client's text"), context)
+
+    told = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [(line["message"], line.get("jobId")) for line in told] == [
+        ("job admitted", job_id),
+        ("request", None),  # its request id is the line's before
+        ("request", job_id),
+        ("request", None),
+    ]
+    assert told[0]["requestId"] == told[1]["requestId"]
+    assert {line["lambdaRequestId"] for line in told} == {"lambda-1"}
 
 
 def test_the_submit_tells_whether_a_job_was_admitted_joined_or_there_already(

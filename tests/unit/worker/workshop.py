@@ -144,6 +144,8 @@ class Keys(SecretsProvider):
 class Context:
     """Lambda's own."""
 
+    aws_request_id = "lambda-request"
+
     def get_remaining_time_in_millis(self) -> int:
         return 200_000
 

@@ -33,7 +33,12 @@ def progress(job: Job, now_ms: int) -> int:
     if job.started_at_ms is None:
         waited_seconds = (now_ms - job.created_at_ms) / 1000
         return int(min(9.0, max(0.0, waited_seconds / 2)))
-    return 10 + int(85 * _durations(job).share_done(_elapsed_seconds(job, now_ms)))
+    return 10 + int(85 * share_done(job, now_ms))
+
+
+def share_done(job: Job, now_ms: int) -> float:
+    """The share of all jobs, 0 to 1, that are done after the time that this one has taken."""
+    return _durations(job).share_done(_elapsed_seconds(job, now_ms))
 
 
 def estimated_seconds_remaining(job: Job, now_ms: int) -> int:

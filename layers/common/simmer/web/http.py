@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
@@ -45,7 +46,8 @@ def http_endpoint(handler: Handler) -> Handler:
     """Turn a raised `SimmerError` into its problem document, and anything else into a plain 500.
 
     Logs one line a request: the route, the status, the code. Bodies, tokens and users stay out.
-    Every line that is logged meanwhile has the request's id.
+    Every line that is logged meanwhile has the request's ids, the gateway's and Lambda's, and the
+    job's if the path names one.
     """
 
     @wraps(handler)
@@ -53,9 +55,13 @@ def http_endpoint(handler: Handler) -> Handler:
         if is_ping(event, "requestContext"):
             return PONG
         code = None
-        request_id = part(event, "requestContext", "requestId")
+        job_id = path_parameter(event, "jobId")
         started_at_ms = clock.now_ms()
-        with logger.append_context_keys(requestId=request_id):
+        with logger.append_context_keys(
+            requestId=part(event, "requestContext", "requestId"),
+            lambdaRequestId=getattr(context, "aws_request_id", None),
+            jobId=job_id if re.fullmatch("[0-9a-f]{32}", job_id) else None,  # else a client's text
+        ):
             try:
                 response = handler(event, context)
             except SimmerError as error:
