@@ -16,7 +16,7 @@ from functools import partial
 from aws_lambda_powertools import Logger
 
 from simmer import clock
-from simmer.books.ledger import Ledger, day_of
+from simmer.books.ledger import Control, Ledger, day_of
 from simmer.errors import DependencyUnavailable
 from simmer.jobs.job import Job, JobStatus, Usage
 from simmer.tasks import task_names
@@ -24,6 +24,8 @@ from simmer.tasks import task_names
 # How late a worker may notice what the others have spent. Until then each of them may go on, so
 # the budget is exceeded by no more than that time, and the calls then under way, cost.
 SPENT_MAX_AGE_SECONDS = 10
+# How late it may notice that an operator has stopped all spending.
+CONTROL_MAX_AGE_SECONDS = 3
 DURATIONS_MAX_AGE_SECONDS = 60
 # For how long a budget may be trusted that nobody can look at: far longer than DynamoDB throttles
 # or a connection breaks, and short against the day that the budget is for.
@@ -87,12 +89,18 @@ class Budget:
     """The spending limit of a day (UTC); `limit_usd` 0 is no limit.
 
     `read_spent` reads what the ledger has for a day, in microdollars. What this process spends
-    counts at once, in the ledger or not. Nothing may be spent while `is_blind`.
+    counts at once, in the ledger or not. Nothing may be spent while `is_blind`, or while an
+    operator has stopped it, as `read_control` says.
     """
 
     def __init__(
-        self, limit_usd: float = 0, read_spent: Callable[[date], int] | None = None
+        self,
+        limit_usd: float = 0,
+        read_spent: Callable[[date], int] | None = None,
+        read_control: Callable[[date], Control] = lambda _: Control(),
     ) -> None:
+        self._control = Reading(read_control, Control(), CONTROL_MAX_AGE_SECONDS)
+        self._is_stopped = False
         self._limit_microusd = round(limit_usd * 1_000_000)
         self._read_spent = read_spent
         self._elsewhere = Reading(
@@ -103,13 +111,17 @@ class Budget:
         self._told_on: date | None = None  # that it is nearly spent
 
     async def is_spent(self) -> bool:
-        """True if today's budget is used up, or if nobody could read for long how much is left."""
-        if not self._limit_microusd:
-            return False
+        """True if today's budget is used up, if spending is stopped, or if nobody could read for
+        long how much is left."""
+        control = await self._control.today()
+        self._is_stopped = control.is_stopped
+        if self._is_stopped or not self._limit_microusd:
+            return self._is_stopped
         elsewhere = await self._elsewhere.today()
         spent_microusd = elsewhere + self._spent_here[_today()]
-        is_spent = spent_microusd >= self._limit_microusd
-        is_near = spent_microusd >= NEARLY_SPENT * self._limit_microusd
+        limit_microusd = self._limit_microusd + control.more_microusd
+        is_spent = spent_microusd >= limit_microusd
+        is_near = spent_microusd >= NEARLY_SPENT * limit_microusd
         if is_near and not is_spent and self._told_on != _today():
             self._told_on = _today()  # once a process and day; one is enough for an alarm
             logger.warning("daily budget nearly spent")
@@ -117,8 +129,8 @@ class Budget:
 
     @property
     def is_blind(self) -> bool:
-        """True if the last reading is too old to go on by."""
-        return self._elsewhere.is_blind
+        """True if the last reading is too old to go on by, or if it says to wait."""
+        return self._is_stopped or self._elsewhere.is_blind
 
     def spend(self, microusd: int) -> None:
         """A call has cost so much."""
@@ -140,7 +152,7 @@ class Books:
         self._ledger = ledger
         self._models = list(dict.fromkeys(models))
         self._durations: dict[str, Reading[str]] = {}  # by task
-        self.budget = Budget(daily_budget_usd, self._read_spent)
+        self.budget = Budget(daily_budget_usd, self._read_spent, ledger.control)
 
     async def durations(self, task: str | None) -> Mapping[str, str]:
         """How long the task's jobs took today and yesterday, as a job keeps it: by task, as

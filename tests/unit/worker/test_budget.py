@@ -8,14 +8,23 @@ from datetime import date
 from typing import Any
 
 import pytest
+from boto3.dynamodb.types import TypeSerializer
 
 import app
-from books import BLIND_SECONDS, LEDGER_SECONDS, SPENT_MAX_AGE_SECONDS, Books, Budget
+from books import (
+    BLIND_SECONDS,
+    CONTROL_MAX_AGE_SECONDS,
+    LEDGER_SECONDS,
+    SPENT_MAX_AGE_SECONDS,
+    Books,
+    Budget,
+)
 from prices import UnpricedRung, known_price
 from provider import Provider, Throttled
-from simmer.books.ledger import Ledger
+from simmer.books.ledger import CONTROL, Ledger, day_of
 from simmer.errors import DependencyUnavailable
 from simmer.jobs.job import ErrorCode, Usage
+from simmer.settings import WorkerSettings
 from tests.unit.clock import Clock
 from tests.unit.cloud import TABLE, Cloud, refused, table_of
 from tests.unit.worker.fakes import VALID, FakeProvider
@@ -34,6 +43,52 @@ def shop_of(cloud: Cloud, clock: Clock, budget_microusd: int) -> Workshop:
 
 def spent(record: logging.LogRecord) -> bool:
     return record.msg == "daily budget spent"
+
+
+# --- An operator's word ---------------------------------------------------------------------------
+
+
+def say(cloud: Cloud, **attributes: Any) -> None:
+    serialized = {name: TypeSerializer().serialize(value) for name, value in attributes.items()}
+    cloud.dynamodb.put_item(TableName=TABLE, Item={"pk": {"S": CONTROL}, **serialized})
+
+
+@pytest.mark.parametrize("budget_microusd", [0, 100 * SMALL_MICROUSD])
+def test_while_spending_is_stopped_jobs_wait_without_a_call_and_then_go_on(
+    cloud: Cloud, clock: Clock, budget_microusd: int, records: list[logging.LogRecord]
+) -> None:
+    shop = shop_of(cloud, clock, budget_microusd)
+    assert shop.job(FakeProvider([VALID]))["status"] == "completed"
+    say(cloud, stopped=True)
+    clock.advance(CONTROL_MAX_AGE_SECONDS)
+
+    waiting = shop.job(FakeProvider([]))
+    assert (waiting["status"], waiting.get("error_code")) == ("pending", None)
+    assert not any(spent(record) for record in records)
+
+    say(cloud)
+    clock.advance(SPENT_MAX_AGE_SECONDS + 20)
+    shop.run(FakeProvider([VALID]))
+    assert cloud.job(waiting["pk"].removeprefix("job#"))["status"] == "completed"
+
+
+def test_a_stop_is_noticed_well_within_ten_seconds() -> None:
+    assert CONTROL_MAX_AGE_SECONDS + WorkerSettings.heartbeat_seconds < 10
+
+
+def test_a_budget_that_is_raised_is_raised_for_that_day(cloud: Cloud, clock: Clock) -> None:
+    shop = shop_of(cloud, clock, SMALL_MICROUSD)
+    shop.job(FakeProvider([VALID]))
+    assert shop.job(FakeProvider([]))["error_code"] == ErrorCode.BUDGET_EXCEEDED
+    today = str(day_of(clock.now_ms))
+    say(cloud, more_microusd=SMALL_MICROUSD, day=today)
+    clock.advance(CONTROL_MAX_AGE_SECONDS)
+    assert shop.job(FakeProvider([VALID]))["status"] == "completed"
+    assert shop.job(FakeProvider([]))["error_code"] == ErrorCode.BUDGET_EXCEEDED
+
+    clock.advance(A_DAY)
+    assert shop.job(FakeProvider([VALID]))["status"] == "completed"
+    assert shop.job(FakeProvider([]))["error_code"] == ErrorCode.BUDGET_EXCEEDED
 
 
 # --- Jobs -----------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from simmer.waiting.durations import Durations, bucket
 # Long enough to hold a month against the same month of the last year.
 RETENTION_SECONDS = 400 * 24 * 3600
 
+CONTROL = "control"  # the key
 _TOOK = "took_"
 
 
@@ -30,6 +31,14 @@ class Entry:
     usage: Usage
     jobs: int
     took: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The word of an operator to all workers, in the item `control`, as `simmer-admin` writes it."""
+
+    is_stopped: bool = False  # no model is to be asked
+    more_microusd: int = 0  # what may be spent today beyond the day's budget
 
 
 def day_of(now_ms: int) -> date:
@@ -79,6 +88,12 @@ class Ledger:
                 if name.startswith(_TOOK)
             },
         )
+
+    def control(self, day: date) -> Control:
+        """Read what an operator wants of that day."""
+        item = self._table.get(CONTROL) or {}
+        more = item.get("more_microusd") if item.get("day") == {"S": str(day)} else None
+        return Control("stopped" in item, int(more["N"]) if more else 0)
 
     def durations(self, task: str, models: Sequence[str], day: date) -> str:
         """The durations of the task's jobs on that day and the day before, on these models, as
