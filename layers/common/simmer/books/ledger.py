@@ -35,7 +35,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """The word of an operator to all workers, in the item `control`, as `simmer-admin` writes it."""
+    """The word of an operator to all workers, as `simmer-admin` writes it."""
 
     is_stopped: bool = False  # no model is to be asked
     more_microusd: int = 0  # what may be spent today beyond the day's budget
