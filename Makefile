@@ -13,6 +13,10 @@ PORT ?= 3000
 MODEL_DELAY ?= 4
 # `local` is a real but tiny model, downloaded when it is first asked for.
 MODEL ?=
+# 0.0.0.0: everybody in the network can reach it, such as a phone on the desk; see docs/mobile.md
+HOST ?= 127.0.0.1
+# Some shells export a HOST of their own, which nobody meant: only one of the command line counts.
+BIND := $(if $(filter command,$(origin HOST)),$(HOST),127.0.0.1)
 # Names beside 127.0.0.1 and localhost under which it is reached, such as a tunnel's: name:port
 HOSTS ?=
 # Parameters of template.yaml; empty means its own default.
@@ -24,7 +28,7 @@ MODEL_LADDER ?=
 
 .PHONY: run
 run: setup  ## Serve everything on this machine: PORT=3000 MODEL_DELAY=4; MODEL=local is a real small model
-	@UV='$(UV)' exec $(PYTHON) -m local.run --port '$(PORT)' --model-delay '$(MODEL_DELAY)' \
+	@UV='$(UV)' exec $(PYTHON) -m local.run --port '$(PORT)' --bind '$(BIND)' --model-delay '$(MODEL_DELAY)' \
 	  $(if $(MODEL),--model '$(MODEL)') $(foreach host,$(HOSTS),--host '$(host)') \
 	  $(if $(ALLOWED_ORIGINS),--parameter 'AllowedOrigins=$(ALLOWED_ORIGINS)') \
 	  $(if $(CACHE_SCOPE),--parameter 'CacheScope=$(CACHE_SCOPE)') \

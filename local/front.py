@@ -5,7 +5,8 @@
 /dev/info                {"model"}: `stand-in`, `local` (the small one: nonsense) or `real`
 /dev/tasks               the tasks, each with its schemas and example; see local/tasks/describe.py
 /dev/trace/{jobId}       what the functions have logged of a job, see local/trace.py
-anything else            the deployed HTTP API, byte for byte
+/dev/push                the API's socket, for whom it cannot reach; see local/reach.py
+anything else            the deployed HTTP API, byte for byte, but for that socket's address
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from aiohttp.typedefs import Handler, Middleware
 from multidict import CIMultiDict
 from yarl import URL
 
+from local import reach
 from local.toolchain import REPOSITORY
 
 type Json = dict[str, Any]
@@ -80,8 +82,13 @@ def application(
         events = story(request.match_info["job_id"])
         return web.json_response(events, headers={"Cache-Control": "no-store"})
 
+    sockets = reach.Sockets()
+
+    async def dev_push(request: web.Request) -> web.StreamResponse:
+        return await sockets.serve(request, request.app[_UPSTREAM])
+
     async def proxy(request: web.Request) -> web.StreamResponse:
-        return await _forward(request, api_url)
+        return await _forward(request, api_url, sockets)
 
     app.add_routes(
         [
@@ -94,6 +101,7 @@ def application(
             web.get("/dev/info", dev_info),
             web.get("/dev/tasks", dev_tasks),
             web.get("/dev/trace/{job_id}", dev_trace),
+            web.get(reach.SOCKET_PATH, dev_push),
             web.route("*", r"/{path:[\s\S]*}", proxy),  # line ends too: it is matched unescaped
         ]
     )
@@ -124,9 +132,7 @@ def _only_for(hosts: frozenset[str]) -> Middleware:
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        port = request.transport.get_extra_info("sockname")[1] if request.transport else 0
-        ours = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
-        if request.headers.get("Host", "").lower() not in ours | hosts:
+        if request.headers.get("Host", "").lower() not in reach.own_hosts(request) | hosts:
             return _refuse(421, "This host is not served here: HOSTS=name:port lets it in")
         return await handler(request)
 
@@ -154,7 +160,9 @@ async def _upstream(app: web.Application) -> AsyncIterator[None]:
         yield
 
 
-async def _forward(request: web.Request, api_url: str) -> web.StreamResponse:
+async def _forward(
+    request: web.Request, api_url: str, sockets: reach.Sockets
+) -> web.StreamResponse:
     try:
         body = await request.read()
     except web.HTTPRequestEntityTooLarge:
@@ -176,7 +184,7 @@ async def _forward(request: web.Request, api_url: str) -> web.StreamResponse:
         status=answer.status,
         reason=answer.reason,
         headers=_end_to_end(answer.raw_headers),
-        body=content,
+        body=sockets.offered(request, content) if answer.status == 202 else content,
     )
 
 

@@ -11,6 +11,7 @@ import socket
 import sys
 from typing import NoReturn
 
+LOOPBACK = "127.0.0.1"
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -24,10 +25,11 @@ def main() -> int:
     try:
         options = _options()
         try:
-            listener = _listen(options.port)
+            listener = _listen(options.bind, options.port)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            return _fail(f"port {options.port} of 127.0.0.1: {reason}; try `make run PORT=…`")
+            remedy = "`make run PORT=…`" if options.bind == LOOPBACK else "`make run HOST=0.0.0.0`"
+            return _fail(f"port {options.port} of {options.bind}: {reason}; try {remedy}")
         return _serve(options, listener)
     except Stopped:
         print("stopped", flush=True)
@@ -52,6 +54,12 @@ def _serve(options: argparse.Namespace, listener: socket.socket) -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make run", description="Simmer on this machine.")
     parser.add_argument("--port", type=int, default=3000)
+    parser.add_argument(
+        "--bind",
+        default=LOOPBACK,
+        metavar="ADDRESS",
+        help="an address of this machine, or 0.0.0.0 for all: others in the network can reach it",
+    )
     parser.add_argument("--model", choices=["local"], help="the small one that runs right here")
     parser.add_argument("--model-delay", type=float, default=4.0, metavar="SECONDS")
     parser.add_argument(
@@ -80,7 +88,7 @@ def _parameter(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _listen(port: int) -> socket.socket:
+def _listen(address: str, port: int) -> socket.socket:
     """Take the port first of all, so that a taken one is known before anything is started.
 
     It is not listened on yet: until there is somebody to answer, connections are refused.
@@ -89,7 +97,7 @@ def _listen(port: int) -> socket.socket:
     try:
         # After a stop, connections may linger on the port for a minute.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
+        listener.bind((address, port))
     except OverflowError as error:  # not a port's number
         listener.close()
         raise OSError(str(error)) from None

@@ -27,7 +27,7 @@ from aiohttp import ClientError, ClientSession, web
 from botocore.exceptions import BotoCoreError
 from botocore.exceptions import ClientError as AwsError
 
-from local import front
+from local import front, reach
 from local.child import Child, ChildError
 from local.emulator import sam
 from local.emulator.deployment import Deployment
@@ -48,6 +48,8 @@ _TRACE_EVERY_SECONDS = 0.25
 # The rest is for sockets, and for whatever else events start.
 _LAMBDA_CONCURRENCY = front.UPSTREAM_CONCURRENCY + _WORKERS_OF_A_SLOW_MODEL + 8
 _ARCHITECTURES = {"aarch64": "arm64", "arm64": "arm64"}
+
+ALL_ADDRESSES = "0.0.0.0"
 
 # Where a shell in the repository finds the address: `API=$(cat .build/url)`.
 URL_FILE = BUILD / "url"
@@ -146,7 +148,10 @@ async def _serve(
     runner = front.runner(app)
     await runner.setup()
     await web.SockSite(runner, listener).start()
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    address, port = listener.getsockname()
+    url = f"http://{'127.0.0.1' if address == ALL_ADDRESSES else address}:{port}"
+    if not address.startswith("127."):
+        report(warning(address, port))
     stopping = asyncio.create_task(stop.wait())
     waiting: set[asyncio.Task[Any]] = {
         stopping,
@@ -255,6 +260,16 @@ ready {url}
   logs            {BUILD / "logs"}
   to stop         Ctrl-C
 """
+
+
+def warning(address: str, port: int) -> str:
+    """For whom binds to more than this machine."""
+    own = (reach.network_address() or "this-machine") if address == ALL_ADDRESSES else address
+    return (
+        f"ATTENTION: everybody in your network can reach http://{own}:{port}, sign in there as any"
+        " user, and spend your model's money. Do this in a network that you trust, and stop it"
+        " when you have finished."
+    )
 
 
 def _reporter() -> Report:

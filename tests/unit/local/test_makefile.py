@@ -43,3 +43,14 @@ def test_help_names_the_defaults() -> None:
     [default] = re.findall(r"^N \?= (\d+)$", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
 
     assert fuzz == simulate == default
+
+
+def test_only_who_says_so_binds_to_more_than_this_machine() -> None:
+    """Some shells export a HOST of their own."""
+
+    def bound(*arguments: str, **environment: str) -> list[str]:
+        said = make("--dry-run", "run", *arguments, **environment).stdout
+        return re.findall(r"--bind '(\S*)'", said)
+
+    assert bound() == bound(HOST="my-laptop") == ["127.0.0.1"]
+    assert bound("HOST=0.0.0.0") == ["0.0.0.0"]
