@@ -112,7 +112,7 @@ screenshots: setup  ## Take README's pictures of the demo page again (needs Chro
 
 # --- make bench ----------------------------------------------------------------------------
 
-.PHONY: bench bench-ladder bench-tokens bench-progress bench-polling bench-push bench-slots
+.PHONY: bench bench-ladder bench-tokens bench-progress bench-polling bench-push bench-slots bench-cost
 bench: bench-ladder bench-tokens bench-progress bench-polling bench-slots  ## The benches that need no network and no key
 
 bench-ladder: .build/bench-venv  ## The cost of 1,000 jobs: cheap model, strong model, ladder
@@ -129,6 +129,9 @@ bench-polling: setup  ## Polls a job, and the delay from stored to seen: every 2
 
 bench-slots: setup  ## The wait of jobs, by jobs a day, workers and batching window
 	@$(PYTHON) -m bench.slots
+
+bench-cost: setup  ## What AWS charges for 1,000 jobs, by recorded runs of the code: some minutes
+	@PYTHONPATH=layers/common:functions/worker:functions/push $(PYTHON) -m bench.cost
 
 bench-push: setup  ## The delay from stored to seen with push, on the local stack: N=100
 	@UV='$(UV)' $(PYTHON) -m bench.push $(if $(filter-out file,$(origin N)),--n $(N))

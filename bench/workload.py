@@ -60,3 +60,11 @@ def admitted(raw: Json) -> str:
 def recipes_for(request: str) -> list[Json]:
     """A good answer to an admitted request."""
     return cook(json.loads(request))
+
+
+def long_answer(request: str, size_bytes: int) -> str:
+    """The text of a good answer to an admitted request, so long."""
+    recipes = recipes_for(request)
+    short = size_bytes - len(json.dumps({"recipes": recipes}, ensure_ascii=False).encode())
+    recipes[0]["instructions"] += " " + "x" * max(0, short - 1)
+    return json.dumps({"recipes": recipes}, ensure_ascii=False)

@@ -1,0 +1,103 @@
+"""Lambda's event source mapping, as its developer guide describes it.
+
+With a window, a poller that has a message goes on receiving until the window is over or it has a
+full batch; without one it invokes at once. No poller receives while so many workers run.
+"""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+from bench.cost.deployed import Deployed
+from tests.simulation.scenario import Schedule
+from tests.simulation.workers import WorkerProcess
+
+# A long poll that finds nothing, and how many of them go on for ever.
+LONG_POLL_SECONDS, IDLE_POLLERS = 20.0, 5
+# An environment that has had no call for so long is gone (AWS does not say; 5 to 15 minutes).
+FORGOTTEN_SECONDS = 600.0
+
+
+class EventSource:
+    """Feeds real workers from the queue of a schedule."""
+
+    def __init__(self, schedule: Schedule, deployed: Deployed, tally: Counter[str]) -> None:
+        self._schedule = schedule
+        self._loop = schedule.world.loop
+        self._deployed = deployed
+        self._tally = tally
+        self._slots = asyncio.Semaphore(deployed.workers)
+        self._idle: list[tuple[float, WorkerProcess]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+        schedule.sqs.on_change = self._changed.set
+        self.billed_seconds = 0.0
+
+    async def run(self) -> None:
+        """Poll for ever."""
+        pollers = self._deployed.gatherers if self._deployed.window_seconds else 1
+        await asyncio.gather(*(self._poll() for _ in range(pollers)))
+
+    async def _poll(self) -> None:
+        while True:
+            await self._slots.acquire()
+            messages = await self._gathered()
+            task = asyncio.create_task(self._invoke(messages))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _gathered(self) -> list[Any]:
+        """A batch: the first message, and what comes until the window is over or it is full."""
+        messages: list[Any] = []
+        ends_at = 0.0
+        while True:
+            if received := self._receive(self._deployed.batch - len(messages)):
+                ends_at = ends_at or self._loop.time() + self._deployed.window_seconds
+                messages += received
+            is_over = messages and self._loop.time() >= ends_at
+            if is_over or len(messages) >= self._deployed.batch:
+                return messages
+            await self._wait_until(ends_at if messages else None)
+
+    def _receive(self, at_most: int) -> list[Any]:
+        next_at = self._schedule.sqs.next_visible_at(self._schedule.queue_url)
+        if next_at is None or next_at > self._schedule.world.clock():
+            return []
+        received = self._schedule.sqs.receive_message(
+            QueueUrl=self._schedule.queue_url, MaxNumberOfMessages=at_most
+        )
+        self._tally["sqs_requests"] += 1
+        self._tally["sqs receive by Lambda"] += 1
+        messages: list[Any] = received.get("Messages", [])
+        return messages
+
+    async def _wait_until(self, ends_at: float | None) -> None:
+        """Wait for a message that comes or comes back, or for the window's end."""
+        self._changed.clear()
+        next_at = self._schedule.sqs.next_visible_at(self._schedule.queue_url)
+        if next_at is not None:
+            comes_in = next_at - self._schedule.world.clock()
+            back_at = self._loop.time() + max(comes_in, 0.001)
+            ends_at = back_at if ends_at is None else min(ends_at, back_at)
+        timer = self._loop.call_at(ends_at, self._changed.set) if ends_at is not None else None
+        await self._changed.wait()
+        if timer:
+            timer.cancel()
+        if self._deployed.gatherers > 1:  # whoever is quickest this time
+            await asyncio.sleep(self._schedule.world.random.random() / 100)
+
+    async def _invoke(self, messages: list[Any]) -> None:
+        now = self._loop.time()
+        self._idle = [idle for idle in self._idle if now - idle[0] < FORGOTTEN_SECONDS]
+        if self._idle:
+            worker = self._idle.pop()[1]
+        else:
+            worker = WorkerProcess(self._schedule)
+            self._tally["worker cold starts"] += 1
+        lives = await worker.run(messages)
+        self.billed_seconds += self._loop.time() - now
+        self._tally["worker invocations"] += 1
+        self._tally["sqs_requests"] += 1  # it deletes what the answer does not name as failed
+        if lives:
+            self._idle.append((self._loop.time(), worker))
+        self._slots.release()
