@@ -1,4 +1,4 @@
-import type { CancelOptions, JobState, SimmerClient, SubmitOptions } from "./simmer.js";
+import type { CancelOptions, JobState, OutlineEntry, SimmerClient, SubmitOptions } from "./simmer.js";
 
 /** A job as it is now. A new object with each update; its functions stay the same. */
 export interface JobSnapshot<Result = unknown> {
@@ -8,6 +8,10 @@ export interface JobSnapshot<Result = unknown> {
   readonly stage: string | undefined;
   readonly message: string | undefined;
   readonly estimatedSecondsRemaining: number | undefined;
+  /** Of an answer in parts: a title for each, in the order of the result. It only grows. */
+  readonly outline: readonly OutlineEntry[] | undefined;
+  /** While it is open, and when it failed: the result with the parts that are there. */
+  readonly partialResult: Result | undefined;
   readonly result: Result | undefined;
   readonly error: unknown;
   readonly cached: boolean;

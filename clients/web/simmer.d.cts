@@ -53,6 +53,10 @@ export interface StatusDocument<Result = unknown> {
   deadlineAt?: string;
   estimatedSecondsRemaining?: number;
   pollAfterMs?: number;
+  /** Of an answer in parts, as soon as it is known. */
+  outline?: OutlineEntry[];
+  /** While it is open, and when it failed: the result with the parts that are there. */
+  partialResult?: Result;
   result?: Result;
   error?: string;
   errorCode?: Open<JobErrorCode>;
@@ -118,8 +122,29 @@ export interface ClientOptions {
   clock?: Clock;
 }
 
+/** A part of the answer that is to come, or that was validated. */
+export interface OutlineEntry {
+  readonly title: string;
+  readonly state: "waiting" | "ready";
+}
+
+/** What the result's list is made of. */
+export type PartOf<Result> = Result extends object
+  ? { [Name in keyof Result]: NonNullable<Result[Name]> extends readonly (infer Each)[] ? Each : never }[keyof Result]
+  : unknown;
+
+/** One part of the answer, as it will be in the result. */
+export interface Part<Result = unknown> {
+  /** In the outline, and in the result's list, from 0. */
+  readonly position: number;
+  readonly title: string;
+  readonly value: PartOf<Result>;
+}
+
 export interface JobOptions<Result> {
   onUpdate?: (job: Job<Result>) => void;
+  /** Called once for each part of an answer in parts, when it comes. */
+  onPart?: (part: Part<Result>, job: Job<Result>) => void;
   /** Aborted, the job is followed no more. It goes on, and its id can be resumed. */
   signal?: AbortSignalLike;
 }
@@ -150,6 +175,10 @@ export class Job<Result = unknown> {
   readonly stage: string | undefined;
   readonly message: string | undefined;
   readonly estimatedSecondsRemaining: number | undefined;
+  /** Of an answer in parts: a title for each, in the order of the result. It only grows. */
+  readonly outline: readonly OutlineEntry[] | undefined;
+  /** While it is open, and when it failed: the result with the parts that are there. */
+  readonly partialResult: Result | undefined;
   readonly result: Result | undefined;
   readonly error: unknown;
   readonly cached: boolean;

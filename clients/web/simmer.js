@@ -90,7 +90,8 @@ function judged(answer, read) {
 function readSubmitted({ status, body }) {
   if (!isText(body?.jobId)) return undefined;
   if (status === 202) return body.status === "submitted" ? body : undefined;
-  return body.status === "completed" && isWhole(body) ? { progress: 100, ...body } : undefined;
+  if (status !== 200 || body.status !== "completed" || !isWhole(body)) return undefined;
+  return { ...body, progress: 100, stage: "done", cached: true };
 }
 
 const readStatus = (jobId) => ({ body }) =>
@@ -99,7 +100,8 @@ const readStatus = (jobId) => ({ body }) =>
 const isStatus = (document, jobId) =>
   document?.jobId === jobId &&
   (OPEN.includes(document.status) || TERMINAL.includes(document.status)) &&
-  Number.isFinite(document.progress);
+  Number.isFinite(document.progress) &&
+  ["string", "undefined"].includes(typeof (document.message ?? undefined));
 
 /** A frame leaves out a result that is too large for it. */
 const isWhole = ({ status, result }) => status !== "completed" || (result !== undefined && result !== null);
@@ -347,6 +349,105 @@ function span(fromMs, toMs) {
   return ms > 0 && ms <= LONGEST_JOB_MS ? ms : NaN;
 }
 
+// --- An answer in parts ----------------------------------------------------------------------
+
+/**
+ * What is known of the parts of one run: the titles of all (the outline, in the order of the result)
+ * and those parts that are there. It only grows: a late document takes nothing away.
+ */
+class Parts {
+  /** `{title, state}` of each, "waiting" or "ready"; undefined until it is known. */
+  outline = undefined;
+  #values = new Map(); // by position
+  #listName;
+  #runAt = NaN; // when the run began, in ms
+  #handed = new Set(); // positions
+
+  /** Take over what a status document says. */
+  heed(document) {
+    const { createdAt, status } = document;
+    const runAt = isoMs(createdAt);
+    if (runAt < this.#runAt) return; // of an earlier run
+    if (runAt > this.#runAt) this.#begin();
+    if (!Number.isNaN(runAt)) this.#runAt = runAt;
+    const outline = outlineOf(document.outline);
+    if (outline && hasSameTitles(outline, this.outline ?? outline)) {
+      const ready = outline.flatMap(({ state }, at) => (state === "ready" ? [at] : []));
+      const [name, values] = listOf(document.partialResult, ready.length);
+      this.#listName ??= name;
+      if (name === this.#listName) values.forEach((value, n) => this.#keep(ready[n], value));
+      this.#show(outline.map((entry, at) => (this.outline?.[at].state === "ready" ? this.outline[at] : entry)));
+    }
+    if (status === "completed") {
+      this.#show(this.outline?.map(({ title }) => ({ title, state: "ready" })));
+      const [, values] = listOf(document.result, this.outline?.length ?? 0);
+      this.#values = new Map(values.entries());
+      this.#listName = undefined; // there is the result
+    }
+    if (status === "cancelled") this.#listName = undefined; // nobody wants them
+  }
+
+  /** Of the result's own type, with the parts that are there; undefined without one. */
+  get partialResult() {
+    if (this.#listName === undefined) return undefined;
+    return { [this.#listName]: this.#sorted().map(([, value]) => value) };
+  }
+
+  /** Whether a part is ready that was not seen: it was too large for a frame. */
+  get lacksSome() {
+    return (this.outline ?? []).some(({ state }, at) => state === "ready" && !this.#values.has(at));
+  }
+
+  /** `{position, title, value}` of each part that was not given before. */
+  *unhanded() {
+    for (const [position, value] of this.#sorted()) {
+      if (this.#handed.has(position)) continue;
+      this.#handed.add(position);
+      yield { position, title: this.outline[position].title, value };
+    }
+  }
+
+  /** A part that was shown never changes. */
+  #keep(position, value) {
+    if (!this.#values.has(position)) this.#values.set(position, value);
+  }
+
+  #begin() {
+    this.outline = undefined;
+    this.#values.clear();
+    this.#listName = undefined;
+    this.#handed.clear();
+  }
+
+  /** A new list only where something is new, for those who compare. */
+  #show(outline) {
+    const isSame = outline?.every(({ state }, at) => this.outline?.[at].state === state) ?? true;
+    if (!isSame) this.outline = outline;
+  }
+
+  #sorted() {
+    return [...this.#values].sort(([one], [other]) => one - other);
+  }
+}
+
+const hasSameTitles = (one, other) =>
+  one.length === other.length && one.every(({ title }, at) => title === other[at].title);
+
+/** Undefined for what is none: what is half right cannot be placed. */
+function outlineOf(value) {
+  const isEntry = (each) => isText(each?.title) && ["waiting", "ready"].includes(each.state);
+  if (!Array.isArray(value) || value.length === 0 || !value.every(isEntry)) return undefined;
+  return value.map(({ title, state }) => ({ title, state }));
+}
+
+/** The name and the elements of the one list of that length; none if there is no such one. */
+function listOf(result, count) {
+  const isObject = typeof result === "object" && result !== null && !Array.isArray(result);
+  const members = isObject && count > 0 ? Object.entries(result) : [];
+  const lists = members.filter(([, value]) => Array.isArray(value) && value.length === count);
+  return lists.length === 1 ? lists[0] : [undefined, []];
+}
+
 // --- Push ------------------------------------------------------------------------------------
 
 const PUSH_EVERY_MS = 10_000; // subscribed again this often: moves the bar, finds a dead socket
@@ -400,7 +501,7 @@ function listen({ url, token }, jobId, { WebSocket, pushTimeoutMs }, watch) {
     socket.onmessage = ({ data }) => {
       const document = readStatus(jobId)({ body: parsed(data) });
       // A problem, garbage, or a result too large for a frame: polling deals with all of them.
-      if (!document) return close();
+      if (!document || watch.lacksParts(document)) return close();
       stopTimer();
       watch.take(document);
       if (watch.isOver()) return;
@@ -427,6 +528,10 @@ class Job {
   stage = undefined;
   message = undefined;
   estimatedSecondsRemaining = undefined;
+  /** Of an answer in parts: `{title, state}` of each, in the order of the result. */
+  outline = undefined;
+  /** While it is open, and when it failed: the result with the parts that are there. */
+  partialResult = undefined;
   result = undefined;
   error = undefined;
   /** Whether the result was stored, so that nothing had to be waited for. */
@@ -439,6 +544,9 @@ class Job {
   #state = "idle";
   #platform;
   #onUpdate;
+  #onPart;
+  #parts = new Parts();
+  #isFetching = false; // a part that was too large for a frame
   #signal;
   #document; // the last status document
   #ending = new Set(); // what to call when it is over
@@ -452,9 +560,10 @@ class Job {
   #resolve;
   #reject;
 
-  constructor(platform, onUpdate, signal) {
+  constructor(platform, { onUpdate = () => {}, onPart, signal }) {
     this.#platform = platform;
     this.#onUpdate = onUpdate;
+    this.#onPart = onPart;
     this.#signal = signal;
     this.#promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -538,6 +647,7 @@ class Job {
   #end(state, error) {
     if (this.#isOver) return;
     this.#state = state;
+    if (state === "cancelled") this.partialResult = undefined;
     this.error = error;
     if (error instanceof SimmerError) error.job ??= this.#document ?? (this.id && { jobId: this.id });
     for (const stop of [...this.#ending]) stop();
@@ -573,12 +683,17 @@ class Job {
   }
 
   #tell() {
-    try {
-      this.#onUpdate(this);
-    } catch (error) {
-      // A bug of the listener must not stop the job, nor go unnoticed.
-      (globalThis.reportError ?? console.error)(error);
-    }
+    const call = (listener, ...told) => {
+      try {
+        listener(...told);
+      } catch (error) {
+        // A bug of the listener must not stop the job, nor go unnoticed.
+        (globalThis.reportError ?? console.error)(error);
+      }
+    };
+    call(this.#onUpdate, this);
+    if (!this.#onPart || this.#state === "cancelled") return;
+    for (const part of this.#parts.unhanded()) call(this.#onPart, part, this);
   }
 
   async #submit(request) {
@@ -591,11 +706,11 @@ class Job {
     const { document, dateMs } = accepted;
     this.id = document.jobId;
     if (document.status === "completed") {
-      this.cached = document.cached === true;
+      this.cached = true;
       return this.#apply(document);
     }
     this.#patience.heed(document, dateMs);
-    this.message = document.message;
+    this.message = isText(document.message) ? document.message : undefined;
     this.failures = 0;
     this.#state = "polling";
     this.#setSubmitted();
@@ -632,11 +747,15 @@ class Job {
   /** Take over what a status document says. */
   #apply(document) {
     if (this.#isOver) return;
-    this.#document = document;
-    this.progress = Math.max(this.progress, Math.min(document.progress, 100));
-    this.stage = document.stage;
-    this.message = document.message;
-    this.estimatedSecondsRemaining = document.estimatedSecondsRemaining;
+    this.#parts.heed(document);
+    ({ outline: this.outline, partialResult: this.partialResult } = this.#parts);
+    const { outline: _, partialResult: __, ...rest } = document; // not as they came
+    this.#document = { ...rest, ...defined({ outline: this.outline, partialResult: this.partialResult }) };
+    this.progress = Math.max(this.progress, Math.trunc(Math.min(document.progress, 100)));
+    this.stage = isText(document.stage) ? document.stage : undefined;
+    this.message = isText(document.message) ? document.message : undefined;
+    const { estimatedSecondsRemaining: seconds } = document;
+    this.estimatedSecondsRemaining = Number.isFinite(seconds) ? seconds : undefined;
     switch (document.status) {
       case "completed":
         this.result = document.result;
@@ -706,6 +825,17 @@ class Job {
     }
   }
 
+  /** Parts that were too large for a frame. If that fails, the next frame asks again. */
+  async #fetchParts() {
+    if (this.#isFetching) return;
+    this.#isFetching = true;
+    const { document, answer } = await this.#ask({ method: "GET", path: ["status", this.id] }, readStatus(this.id));
+    this.#isFetching = false;
+    if (!document || this.#isOver) return;
+    this.#patience.heed(document, answer.dateMs);
+    this.#apply(document);
+  }
+
   async #ask(request, read) {
     const answer = await exchange(this.#platform, this.#watch, request).catch(notAnswered);
     return { answer, ...judged(answer, read) };
@@ -729,6 +859,13 @@ class Job {
         this.transport = "push";
         this.#patience.heed(document, NaN);
         this.#apply(document);
+        if (!this.#isOver && this.#parts.lacksSome) this.#fetchParts();
+      },
+      /** A failed job's parts may be too large for a frame, as a result may. */
+      lacksParts: (document) => {
+        if (document.status !== "failed") return false;
+        this.#parts.heed(document);
+        return this.#parts.lacksSome;
       },
     };
   }
@@ -778,6 +915,8 @@ class Job {
   }
 }
 
+const defined = (fields) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+
 const REQUEST_TIMEOUT_MS = 15_000;
 const PUSH_TIMEOUT_MS = 5000; // a socket that is silent for this long is dead
 
@@ -815,9 +954,12 @@ class SimmerClient {
     };
   }
 
-  /** A job to `submit` or `resume`, once. `onUpdate(job)` is called whenever anything changes. */
-  job({ onUpdate = () => {}, signal } = {}) {
-    return new Job(this.#platform, onUpdate, signal);
+  /**
+   * A job to `submit` or `resume`, once. `onUpdate(job)` is called whenever anything changes;
+   * `onPart({position, title, value}, job)` once for each part of an answer in parts, when it comes.
+   */
+  job(options = {}) {
+    return new Job(this.#platform, options);
   }
 }
 
@@ -844,6 +986,8 @@ class SimmerClient {
  *     └── DeadlineExceeded   client_deadline: still open, at a last look, after the time for it
  *
  * or with the reason of the AbortSignal, which leaves the job running: another can `resume` its id.
+ * An answer may come in parts: `job.outline` has a title for each, `job.partialResult` those that are
+ * there, and `onPart` is called with each once, when it comes.
  * The rules it keeps are written down in docs/client-rules.md of the project.
  */
 

@@ -35,6 +35,20 @@ def status(word: str, progress: int, **fields: Any) -> dict[str, Any]:
     return {"jobId": JOB, "status": word, "progress": progress, "pollAfterMs": 1000, **fields}
 
 
+RECIPES = [{"name": "Fried egg"}, {"name": "Egg rice"}]
+
+
+def in_parts(*ready: int) -> dict[str, Any]:
+    """What a document says of an answer of two recipes, with those that are there."""
+    titles = [recipe["name"] for recipe in RECIPES]
+    states = ["ready" if at in ready else "waiting" for at, _ in enumerate(titles)]
+    outline = [
+        {"title": title, "state": state} for title, state in zip(titles, states, strict=True)
+    ]
+    partial = {"recipes": [RECIPES[at] for at in ready]}
+    return {"outline": outline, **({"partialResult": partial} if ready else {})}
+
+
 def submitted(push: object = None) -> Answer:
     offered = {} if push is None else {"push": push}
     return answer(202, {"jobId": JOB, "status": "submitted", "message": "Accepted.", **offered})

@@ -16,11 +16,14 @@ from typing import Any, Self
 
 from aiohttp import WSMsgType, web
 
-from tests.client.driving import JOB, RESULT, status
+from tests.client.driving import JOB, RESULT, in_parts, status
 
 DOCUMENTS: dict[str, tuple[int, dict[str, Any]]] = {
     "10": (200, status("processing", 10, pollAfterMs=10)),
     "40": (200, status("processing", 40, pollAfterMs=10)),
+    "titles": (200, status("processing", 10, pollAfterMs=10, **in_parts())),
+    "second": (200, status("processing", 40, pollAfterMs=10, **in_parts(1))),
+    "both": (200, status("processing", 60, pollAfterMs=10, **in_parts(0, 1))),
     "large": (200, status("completed", 100)),
     "done": (200, status("completed", 100, result=RESULT)),
     "failed": (200, status("failed", 95, error="No.", errorCode="refused", retryable=True)),

@@ -17,6 +17,7 @@ from simmer_client import (
     Client,
     JobCancelled,
     JobFailed,
+    Part,
     ProtocolError,
     SimmerError,
     State,
@@ -25,7 +26,7 @@ from simmer_client import (
     Update,
     WaitTimeout,
 )
-from tests.client.driving import JOB, RESULT
+from tests.client.driving import JOB, RECIPES, RESULT
 from tests.client.misbehaving import MisbehavingServer
 
 BODY = {"ingredients": ["egg", "달걀"]}
@@ -377,3 +378,54 @@ def test_who_stops_following_leaves_no_socket_and_may_go_on() -> None:
         assert job._socket is None
         assert job.wait().result == RESULT
         asyncio.run(main(server))
+
+
+# ── An answer in parts ────────────────────────────────────────────────────────────────────────────
+
+PARTS = [Part(1, "Egg rice", RECIPES[1]), Part(0, "Fried egg", RECIPES[0])]
+IN_PARTS = ["titles", "second", "titles", "both", "done"]
+
+
+def in_two_recipes(**orders: Any) -> MisbehavingServer:
+    return MisbehavingServer(result={"recipes": RECIPES}, **orders)
+
+
+@pytest.mark.parametrize("orders", [{"status": IN_PARTS}, {"push": [",".join(IN_PARTS)]}])
+def test_each_part_is_handed_out_once(orders: dict[str, Any]) -> None:
+    async def main(url: str) -> list[Part]:
+        async with AsyncClient(url, "token", timing=QUICK) as client:
+            return [part async for part in client.job("recipe", BODY).parts()]
+
+    with (
+        in_two_recipes(**orders) as server,
+        Client(server.url, "token", timing=QUICK) as client,
+    ):
+        job = client.job("recipe", BODY)
+        assert list(job.parts()) == PARTS
+        assert job.last.result == {"recipes": RECIPES}
+    with in_two_recipes(**orders) as server:
+        assert asyncio.run(main(server.url)) == PARTS
+
+
+def test_parts_go_on_where_they_were_left() -> None:
+    with (
+        in_two_recipes(status=IN_PARTS) as server,
+        Client(server.url, "token", timing=QUICK) as client,
+    ):
+        job = client.job("recipe", BODY)
+        first = next(iter(job.parts()))
+        resumed = list(client.resume("recipe", JOB).parts())
+
+        assert [first, *job.parts()] == PARTS
+        assert sorted(part.position for part in resumed) == [0, 1]
+
+
+@pytest.mark.parametrize("run", [follow, follow_async])
+def test_updates_show_titles_and_what_is_there(run: Callable[..., Followed]) -> None:
+    with in_two_recipes(status=[*IN_PARTS[:-1], "failed"]) as server:
+        updates = run(server).updates
+
+    shown = [len((each.partial_result or {"recipes": []})["recipes"]) for each in updates]
+    assert shown == sorted(shown)
+    assert updates[-1].partial_result == {"recipes": RECIPES}
+    assert [entry.title for entry in updates[-1].outline] == ["Fried egg", "Egg rice"]

@@ -27,6 +27,7 @@ from simmer_client import (
     Job,
     JobCancelled,
     JobFailed,
+    Part,
     ProtocolError,
     SimmerError,
     Unreachable,
@@ -59,6 +60,7 @@ class World:
     steps: list[tuple[str, float]] = field(default_factory=list)
     requests: list[httpx2.Request] = field(default_factory=list)
     updates: list[Update] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
     phone_offset: float = 0.0
     began_at: float = 0.0
 
@@ -211,12 +213,14 @@ def run_blocking(vector: Vector, monkeypatch: pytest.MonkeyPatch) -> tuple[World
     else:
         job = client.job("recipe", **keywords(what["submit"]))
     job._ended = Ended(clock)  # type: ignore[assignment]
+
+    def show(update: Update) -> None:
+        world.updates.append(update)
+        if is_moment(vector, update):
+            job.cancel()
+
     try:
-        for update in job.updates():
-            world.updates.append(update)
-            if is_moment(vector, update):
-                job.cancel()
-        return world, job._following.outcome()
+        return world, job.wait(on_update=show, on_part=world.parts.append)
     except SimmerError as error:
         return world, error
 
@@ -321,6 +325,7 @@ async def follow_asynchronously(world: World, loop: VirtualLoop) -> object:
     try:
         async for update in job.updates():
             world.updates.append(update)
+            world.parts += job._following.new_parts()
             if is_moment(world.vector, update):
                 await job.cancel()
         return job._following.outcome()
@@ -340,6 +345,11 @@ def check(world: World, end: object) -> None:
         least, most = bounds if isinstance(bounds, list) else (bounds, bounds)
         assert least - 0.001 <= after <= most + 0.001, f"step {at}, {what}: after {after} s"
     assert seen(world.updates) == expect["updates"]
+    assert outlines(world.updates) == expect.get("outlines", [])
+    assert [[part.position, part.value] for part in world.parts] == expect.get("parts", [])
+    last = world.updates[-1]
+    assert all(part.title == last.outline[part.position].title for part in world.parts[-1:])
+    assert last.partial_result == expect.get("partialResult")
     assert named(end, expect["end"]) == expect["end"]
     if "endsAfter" in expect:
         assert world.now() - world.last_at == pytest.approx(expect["endsAfter"])
@@ -353,6 +363,16 @@ def seen(updates: list[Update]) -> list[list[object]]:
         if not update.state.is_terminal and pair not in pairs[-1:]:
             pairs.append(pair)
     return pairs
+
+
+def outlines(updates: list[Update]) -> list[list[list[str]]]:
+    """Each outline that was shown, without one that is equal to the one before."""
+    found: list[list[list[str]]] = []
+    for update in updates:
+        outline = [[entry.title, entry.state] for entry in update.outline]
+        if outline and outline not in found[-1:]:
+            found.append(outline)
+    return found
 
 
 def named(end: object, expected: Mapping[str, Any]) -> dict[str, object]:

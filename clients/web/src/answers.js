@@ -37,7 +37,8 @@ export function judged(answer, read) {
 export function readSubmitted({ status, body }) {
   if (!isText(body?.jobId)) return undefined;
   if (status === 202) return body.status === "submitted" ? body : undefined;
-  return body.status === "completed" && isWhole(body) ? { progress: 100, ...body } : undefined;
+  if (status !== 200 || body.status !== "completed" || !isWhole(body)) return undefined;
+  return { ...body, progress: 100, stage: "done", cached: true };
 }
 
 export const readStatus = (jobId) => ({ body }) =>
@@ -46,12 +47,13 @@ export const readStatus = (jobId) => ({ body }) =>
 const isStatus = (document, jobId) =>
   document?.jobId === jobId &&
   (OPEN.includes(document.status) || TERMINAL.includes(document.status)) &&
-  Number.isFinite(document.progress);
+  Number.isFinite(document.progress) &&
+  ["string", "undefined"].includes(typeof (document.message ?? undefined));
 
 /** A frame leaves out a result that is too large for it. */
 const isWhole = ({ status, result }) => status !== "completed" || (result !== undefined && result !== null);
 
-const isText = (value) => typeof value === "string" && value !== "";
+export const isText = (value) => typeof value === "string" && value !== "";
 
 /** Plain `ws` is for an API that is not encrypted either. */
 export const isPush = (push, isSecure) =>

@@ -39,8 +39,11 @@ export class SimmerClient {
     };
   }
 
-  /** A job to `submit` or `resume`, once. `onUpdate(job)` is called whenever anything changes. */
-  job({ onUpdate = () => {}, signal } = {}) {
-    return new Job(this.#platform, onUpdate, signal);
+  /**
+   * A job to `submit` or `resume`, once. `onUpdate(job)` is called whenever anything changes;
+   * `onPart({position, title, value}, job)` once for each part of an answer in parts, when it comes.
+   */
+  job(options = {}) {
+    return new Job(this.#platform, options);
   }
 }

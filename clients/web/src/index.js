@@ -21,6 +21,8 @@
  *     └── DeadlineExceeded   client_deadline: still open, at a last look, after the time for it
  *
  * or with the reason of the AbortSignal, which leaves the job running: another can `resume` its id.
+ * An answer may come in parts: `job.outline` has a title for each, `job.partialResult` those that are
+ * there, and `onPart` is called with each once, when it comes.
  * The rules it keeps are written down in docs/client-rules.md of the project.
  */
 

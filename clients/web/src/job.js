@@ -1,6 +1,7 @@
-import { OPEN, TERMINAL, isPush, judged, notAnswered, positive, readStatus, readSubmitted } from "./answers.js";
+import { OPEN, TERMINAL, isPush, isText, judged, notAnswered, positive, readStatus, readSubmitted } from "./answers.js";
 import { DeadlineExceeded, JobFailed, SimmerError, cancelled } from "./errors.js";
 import { exchange } from "./http.js";
+import { Parts } from "./parts.js";
 import { Patience } from "./patience.js";
 import { backoffMs, randomKey } from "./platform.js";
 import { listen } from "./push.js";
@@ -20,6 +21,10 @@ export class Job {
   stage = undefined;
   message = undefined;
   estimatedSecondsRemaining = undefined;
+  /** Of an answer in parts: `{title, state}` of each, in the order of the result. */
+  outline = undefined;
+  /** While it is open, and when it failed: the result with the parts that are there. */
+  partialResult = undefined;
   result = undefined;
   error = undefined;
   /** Whether the result was stored, so that nothing had to be waited for. */
@@ -32,6 +37,9 @@ export class Job {
   #state = "idle";
   #platform;
   #onUpdate;
+  #onPart;
+  #parts = new Parts();
+  #isFetching = false; // a part that was too large for a frame
   #signal;
   #document; // the last status document
   #ending = new Set(); // what to call when it is over
@@ -45,9 +53,10 @@ export class Job {
   #resolve;
   #reject;
 
-  constructor(platform, onUpdate, signal) {
+  constructor(platform, { onUpdate = () => {}, onPart, signal }) {
     this.#platform = platform;
     this.#onUpdate = onUpdate;
+    this.#onPart = onPart;
     this.#signal = signal;
     this.#promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -131,6 +140,7 @@ export class Job {
   #end(state, error) {
     if (this.#isOver) return;
     this.#state = state;
+    if (state === "cancelled") this.partialResult = undefined;
     this.error = error;
     if (error instanceof SimmerError) error.job ??= this.#document ?? (this.id && { jobId: this.id });
     for (const stop of [...this.#ending]) stop();
@@ -166,12 +176,17 @@ export class Job {
   }
 
   #tell() {
-    try {
-      this.#onUpdate(this);
-    } catch (error) {
-      // A bug of the listener must not stop the job, nor go unnoticed.
-      (globalThis.reportError ?? console.error)(error);
-    }
+    const call = (listener, ...told) => {
+      try {
+        listener(...told);
+      } catch (error) {
+        // A bug of the listener must not stop the job, nor go unnoticed.
+        (globalThis.reportError ?? console.error)(error);
+      }
+    };
+    call(this.#onUpdate, this);
+    if (!this.#onPart || this.#state === "cancelled") return;
+    for (const part of this.#parts.unhanded()) call(this.#onPart, part, this);
   }
 
   async #submit(request) {
@@ -184,11 +199,11 @@ export class Job {
     const { document, dateMs } = accepted;
     this.id = document.jobId;
     if (document.status === "completed") {
-      this.cached = document.cached === true;
+      this.cached = true;
       return this.#apply(document);
     }
     this.#patience.heed(document, dateMs);
-    this.message = document.message;
+    this.message = isText(document.message) ? document.message : undefined;
     this.failures = 0;
     this.#state = "polling";
     this.#setSubmitted();
@@ -225,11 +240,15 @@ export class Job {
   /** Take over what a status document says. */
   #apply(document) {
     if (this.#isOver) return;
-    this.#document = document;
-    this.progress = Math.max(this.progress, Math.min(document.progress, 100));
-    this.stage = document.stage;
-    this.message = document.message;
-    this.estimatedSecondsRemaining = document.estimatedSecondsRemaining;
+    this.#parts.heed(document);
+    ({ outline: this.outline, partialResult: this.partialResult } = this.#parts);
+    const { outline: _, partialResult: __, ...rest } = document; // not as they came
+    this.#document = { ...rest, ...defined({ outline: this.outline, partialResult: this.partialResult }) };
+    this.progress = Math.max(this.progress, Math.trunc(Math.min(document.progress, 100)));
+    this.stage = isText(document.stage) ? document.stage : undefined;
+    this.message = isText(document.message) ? document.message : undefined;
+    const { estimatedSecondsRemaining: seconds } = document;
+    this.estimatedSecondsRemaining = Number.isFinite(seconds) ? seconds : undefined;
     switch (document.status) {
       case "completed":
         this.result = document.result;
@@ -299,6 +318,17 @@ export class Job {
     }
   }
 
+  /** Parts that were too large for a frame. If that fails, the next frame asks again. */
+  async #fetchParts() {
+    if (this.#isFetching) return;
+    this.#isFetching = true;
+    const { document, answer } = await this.#ask({ method: "GET", path: ["status", this.id] }, readStatus(this.id));
+    this.#isFetching = false;
+    if (!document || this.#isOver) return;
+    this.#patience.heed(document, answer.dateMs);
+    this.#apply(document);
+  }
+
   async #ask(request, read) {
     const answer = await exchange(this.#platform, this.#watch, request).catch(notAnswered);
     return { answer, ...judged(answer, read) };
@@ -322,6 +352,13 @@ export class Job {
         this.transport = "push";
         this.#patience.heed(document, NaN);
         this.#apply(document);
+        if (!this.#isOver && this.#parts.lacksSome) this.#fetchParts();
+      },
+      /** A failed job's parts may be too large for a frame, as a result may. */
+      lacksParts: (document) => {
+        if (document.status !== "failed") return false;
+        this.#parts.heed(document);
+        return this.#parts.lacksSome;
       },
     };
   }
@@ -370,3 +407,5 @@ export class Job {
     return stop;
   }
 }
+
+const defined = (fields) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));

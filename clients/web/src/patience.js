@@ -56,7 +56,7 @@ export class Patience {
   }
 }
 
-const isoMs = (text) => (typeof text === "string" && text.endsWith("Z") ? Date.parse(text) : NaN);
+export const isoMs = (text) => (typeof text === "string" && text.endsWith("Z") ? Date.parse(text) : NaN);
 
 /** NaN where it makes no sense of a job that is open. */
 function span(fromMs, toMs) {

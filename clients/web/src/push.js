@@ -53,7 +53,7 @@ export function listen({ url, token }, jobId, { WebSocket, pushTimeoutMs }, watc
     socket.onmessage = ({ data }) => {
       const document = readStatus(jobId)({ body: parsed(data) });
       // A problem, garbage, or a result too large for a frame: polling deals with all of them.
-      if (!document) return close();
+      if (!document || watch.lacksParts(document)) return close();
       stopTimer();
       watch.take(document);
       if (watch.isOver()) return;

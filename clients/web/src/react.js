@@ -23,6 +23,8 @@ const IDLE = {
   stage: undefined,
   message: undefined,
   estimatedSecondsRemaining: undefined,
+  outline: undefined,
+  partialResult: undefined,
   result: undefined,
   error: undefined,
   cached: false,
@@ -141,14 +143,24 @@ class Follower {
   #show(job) {
     const { submit, resume, cancel, reset } = this;
     const seen = Object.fromEntries(Object.keys(IDLE).map((name) => [name, job[name]]));
-    // The bar does not go back when the job is followed anew.
+    // The bar does not go back, and no part goes away, when the job is followed anew.
     if (job.id !== undefined && job.id === this.#snapshot?.id) {
-      seen.progress = Math.max(seen.progress, this.#snapshot.progress);
+      const { progress, outline, partialResult } = this.#snapshot;
+      seen.progress = Math.max(seen.progress, progress);
+      if (isOpen(seen.state) && readyOf(outline) > readyOf(seen.outline)) {
+        seen.outline = outline;
+        seen.partialResult = partialResult;
+      }
     }
     this.#snapshot = { ...seen, submit, resume, cancel, reset };
     this.#listener?.();
   }
 }
+
+const isOpen = (state) => state === "submitting" || state === "polling";
+
+/** How many parts are there; less than none where no title is. */
+const readyOf = (outline) => outline?.filter(({ state }) => state === "ready").length ?? -1;
 
 const newKey = () =>
   globalThis.crypto?.randomUUID?.() ??

@@ -45,6 +45,8 @@ class World {
   steps = [];
   requests = [];
   updates = [];
+  outlines = [];
+  parts = [];
   #time;
   #vector;
   #answers;
@@ -160,8 +162,16 @@ async function run(vector) {
   const { submit, resume, cancelWhen } = vector.do;
   let hasCancelled = false;
   const job = client.job({
-    onUpdate({ state, progress }) {
+    onPart({ position, title, value }, { outline }) {
+      assert.equal(title, outline[position].title);
+      world.parts.push([position, value]);
+    },
+    onUpdate({ state, progress, outline }) {
       world.updates.push([state, progress]);
+      if (outline && outline !== world.outline) {
+        world.outlines.push(outline.map((entry) => [entry.title, entry.state]));
+        world.outline = outline; // a new list only where something is new
+      }
       if (hasCancelled || state !== cancelWhen?.[0] || progress !== cancelWhen[1]) return;
       hasCancelled = true;
       job.cancel().catch(() => {});
@@ -180,7 +190,7 @@ async function run(vector) {
   } finally {
     Date.now = now;
   }
-  return { world, end };
+  return { world, end, job };
 }
 
 const OPEN = ["submitting", "polling"];
@@ -190,13 +200,17 @@ const seen = (updates) =>
       OPEN.includes(state) && (updates[at - 1]?.[0] !== state || updates[at - 1][1] !== progress),
   );
 
-function check({ world, end }, expect) {
+function check({ world, end, job }, expect) {
   assert.deepEqual(world.steps.map(([what]) => what), expect.steps.map(([what]) => what));
   for (const [at, [what, after]] of world.steps.entries()) {
     const [least, most] = [expect.steps[at][1]].flat(1).concat(expect.steps[at][1]).slice(0, 2);
     assert.ok(least - 0.001 <= after && after <= most + 0.001, `step ${at}, ${what}: after ${after} s`);
   }
   assert.deepEqual(seen(world.updates), expect.updates);
+  assert.deepEqual(world.outlines, expect.outlines ?? []);
+  assert.deepEqual(world.parts, expect.parts ?? []);
+  assert.deepEqual(job.partialResult, expect.partialResult);
+  assert.deepEqual(job.error?.job?.partialResult, expect.partialResult);
   assert.deepEqual(end, expect.end);
   if (expect.endsAfter !== undefined) assert.equal(world.sinceLastMs / 1000, expect.endsAfter);
   for (const [at, headers] of (expect.headers ?? []).entries()) {

@@ -5,6 +5,9 @@
         for update in job.updates():
             print(update.progress, update.message)
 
+An answer may come in parts: `update.outline` has a title for each, `update.partial_result` has
+those that are there, and `for part in job.parts()` gives each once, when it comes.
+
 `AsyncClient` is the same for asyncio. What can go wrong is drawn in `simmer_client.errors`.
 """
 
@@ -21,6 +24,7 @@ from simmer_client.errors import (
     Unreachable,
     WaitTimeout,
 )
+from simmer_client.parts import OutlineEntry, Part
 from simmer_client.rules import Timing
 from simmer_client.update import State, Update
 
@@ -33,6 +37,8 @@ __all__ = [
     "Job",
     "JobCancelled",
     "JobFailed",
+    "OutlineEntry",
+    "Part",
     "ProtocolError",
     "SetupError",
     "SimmerError",

@@ -23,6 +23,7 @@ from simmer_client.effects import (
     Unset,
 )
 from simmer_client.network import Unusable
+from simmer_client.parts import Part
 from simmer_client.rules import Following
 from simmer_client.shell import MAX_BODY_BYTES, Caller, Known, lost
 from simmer_client.update import Update
@@ -171,16 +172,27 @@ class AsyncJob(Known):
         finally:
             await self._disconnect()
 
+    async def parts(self, deadline_seconds: float | None = None) -> AsyncGenerator[Part]:
+        """The parts of the answer, each once, when it comes: see `Job.parts`."""
+        async with aclosing(self.updates(deadline_seconds)) as updates:
+            async for _ in updates:
+                for part in self._following.new_parts():
+                    yield part
+
     async def wait(
         self,
         deadline_seconds: float | None = None,
         *,
         on_update: Callable[[Update], object] = lambda _: None,
+        on_part: Callable[[Part], object] | None = None,
     ) -> Update:
         """Follow the job to its end. Returns it completed; JobFailed, JobCancelled otherwise."""
         async with aclosing(self.updates(deadline_seconds)) as updates:
             async for update in updates:
                 on_update(update)
+                if on_part is not None:
+                    for part in self._following.new_parts():
+                        on_part(part)
         return self._following.outcome()
 
     async def cancel(self) -> Update:

@@ -22,6 +22,7 @@ from simmer_client.effects import (
     Unset,
 )
 from simmer_client.network import Unusable
+from simmer_client.parts import Part
 from simmer_client.rules import Following
 from simmer_client.shell import MAX_BODY_BYTES, Caller, Known, lost
 from simmer_client.update import Update
@@ -141,15 +142,27 @@ class Job(Known):
         finally:
             self._disconnect()
 
+    def parts(self, deadline_seconds: float | None = None) -> Iterator[Part]:
+        """Follow the job, as `updates` does, for the parts of its answer: each once, when it comes.
+
+        Ends with the job, however that ends (`last`). A job without an outline has no parts.
+        """
+        for _ in self.updates(deadline_seconds):
+            yield from self._following.new_parts()
+
     def wait(
         self,
         deadline_seconds: float | None = None,
         *,
         on_update: Callable[[Update], object] = lambda _: None,
+        on_part: Callable[[Part], object] | None = None,
     ) -> Update:
         """Follow the job to its end. Returns it completed; JobFailed, JobCancelled otherwise."""
         for update in self.updates(deadline_seconds):
             on_update(update)
+            if on_part is not None:
+                for part in self._following.new_parts():
+                    on_part(part)
         return self._following.outcome()
 
     def cancel(self) -> Update:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simmer_client.errors import ProtocolError
+from simmer_client.parts import Part
 from simmer_client.update import Update
 
 
@@ -19,12 +20,22 @@ class Recipe:
     additional_ingredients: list[str]  # what else is needed
 
 
-def recipes(completed: Update) -> list[Recipe]:
-    """The recipes of a completed job. ProtocolError if these are none."""
+def recipes(update: Update) -> list[Recipe]:
+    """The recipes of a completed job, or those that are there of another; ProtocolError if the
+    answer holds none."""
+    result = update.partial_result if update.result is None else update.result
     try:
-        return [_recipe(each) for each in completed.result["recipes"]]
+        return [_recipe(each) for each in result["recipes"]]
     except (KeyError, TypeError):
-        raise ProtocolError("The result holds no recipes.", completed) from None
+        raise ProtocolError("The result holds no recipes.", update) from None
+
+
+def recipe_of(part: Part) -> Recipe | None:
+    """A part of the answer as a recipe; None if it is none."""
+    try:
+        return _recipe(part.value)
+    except (KeyError, TypeError):
+        return None
 
 
 def _recipe(fields: Any) -> Recipe:

@@ -14,7 +14,7 @@ import json
 import random
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -40,6 +40,7 @@ from simmer_client.errors import (
     Unreachable,
     WaitTimeout,
 )
+from simmer_client.parts import Part, Parts, complete
 from simmer_client.update import State, Update
 from simmer_client.wire import (
     Answer,
@@ -140,6 +141,8 @@ class Following:
         self._timing = policy.timing
         self._clock = clock
         self._chance = chance
+        self._parts = Parts()
+        self._handed: set[int] = set()  # the positions of parts that were given to the caller
         self._offer: PushOffer | None = None
         self._known_at: float | None = None  # when the server first said something of it
         self._until: float | None = None  # when to give up, by the server's own deadline
@@ -185,18 +188,42 @@ class Following:
             raise JobCancelled(self.update)
         return self.update
 
+    def new_parts(self) -> Iterator[Part]:
+        """The parts that are known and were not given before."""
+        parts, update = self._parts, self.update
+        if update.state is State.CANCELLED:  # nobody wants them
+            return
+        for part in parts.seen() if update.result is None else parts.all_of(update.result):
+            if part.position not in self._handed:
+                self._handed.add(part.position)
+                yield part
+
     # ── What is known ─────────────────────────────────────────────────────────────────────────────
 
     @property
     def _is_open(self) -> bool:
         return not self.update.state.is_terminal
 
-    def _take(self, update: Update) -> None:
-        """Believe it, unless the job has ended; the bar never goes back."""
+    def _take(self, update: Update, parts: Parts | None = None) -> None:
+        """Believe it, unless the job has ended; the bar never goes back, and no part goes away."""
         with self._ending:  # a cancel may come from another thread
-            if self._is_open:
-                progress = max(self.update.progress, update.progress)
-                self.update = replace(update, progress=progress)
+            if not self._is_open:
+                return
+            before, self._parts = self._parts, self._parts.grown_by(parts or Parts())
+            if before.run_at is not None and before.run_at != self._parts.run_at:
+                self._handed.clear()  # another run
+            outline, has_result = self._parts.outline, update.state is State.COMPLETED
+            is_partial = not (has_result or update.state is State.CANCELLED)
+            self.update = replace(
+                update,
+                progress=max(self.update.progress, update.progress),
+                outline=complete(outline) if has_result else outline,
+                partial_result=self._parts.partial_result if is_partial else None,
+            )
+
+    def _heed_document(self, document: Document) -> None:
+        self._heed(document.deadline)
+        self._take(document.update, document.parts)
 
     def _show(self) -> Steps[None]:
         """Yield what is known; the terminal update is for `follow` alone to yield."""
@@ -228,8 +255,7 @@ class Following:
             yield Disconnect()
         while self._is_open:  # a deadline never strikes before a last look
             document = yield from self._get_status(wait, is_wait=True)
-            self._heed(document.deadline)
-            self._take(document.update)
+            self._heed_document(document)
             if self._is_open:
                 yield from self._show()
                 yield Sleep(min(self._pause(document), self._remaining(wait)))
@@ -242,9 +268,7 @@ class Following:
         return min(max(seconds, self._timing.shortest_poll), self._timing.longest_poll)
 
     def _get(self) -> Steps[None]:
-        document = yield from self._get_status(self._begin(), is_wait=False)
-        self._heed(document.deadline)
-        self._take(document.update)
+        self._heed_document((yield from self._get_status(self._begin(), is_wait=False)))
 
     # ── Submit and cancel ─────────────────────────────────────────────────────────────────────────
 
@@ -279,7 +303,7 @@ class Following:
 
     def _cancel(self, wait: Wait, tries: int | None = None) -> Steps[None]:
         document = yield from self._request("POST", "cancel", self._read_whole, wait, tries=tries)
-        self._take(document.update)
+        self._take(document.update, document.parts)
         self._leave(goes_on=True)  # still open: others wait for it, we do not
 
     # ── Push ──────────────────────────────────────────────────────────────────────────────────────
@@ -327,16 +351,29 @@ class Following:
                 document = read_status(frame, self.update.task, self.update.job_id or "")
             except Malformed:  # a problem document, or nonsense
                 return False
-            if document.lacks_result:
+            if document.lacks_result or self._lacks_parts_at_end(document):
                 return False
             answered = True
-            self._heed(document.deadline)
-            self._take(document.update)
+            self._heed_document(document)
             self._must_be_open()
             patience = timing.resubscribe
             if self.update.stage == "queued":
                 patience = min(if_queued, patience)
             yield from self._show()
+            if self._parts.lacks_some:
+                yield from self._fetch_parts(wait)
+
+    def _lacks_parts_at_end(self, document: Document) -> bool:
+        has_failed = document.update.state is State.FAILED
+        return has_failed and self._parts.grown_by(document.parts).lacks_some
+
+    def _fetch_parts(self, wait: Wait) -> Steps[None]:
+        """Parts that were too large for a frame. If that fails, the next frame asks again."""
+        with suppress(SimmerError):
+            request = self._request("GET", "status", self._read_whole, wait, tries=1)
+            self._heed_document((yield from request))
+        self._must_be_open()
+        yield from self._show()
 
     # ── One request, as often as it takes ─────────────────────────────────────────────────────────
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from simmer_client.parts import Outline
+
 
 class State(StrEnum):
     """
@@ -25,7 +27,8 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """One moment of a job. `progress` is 0 to 100 and never below that of an earlier update."""
+    """One moment of a job. `progress` is 0 to 100 and never below that of an earlier update.
+    A part that was shown in one is in those that come after it."""
 
     task: str
     job_id: str | None = None  # None until the server has accepted it
@@ -34,6 +37,8 @@ class Update:
     stage: str = ""  # queued, analyzing, generating, done
     message: str = ""  # for the user, in the request's language
     estimated_seconds_remaining: int | None = None
+    outline: Outline = ()  # of an answer in parts: a title for each
+    partial_result: Any = None  # open or failed: the result, with the parts that are there
     result: Any = None  # completed: the task's JSON
     cached: bool = False  # completed without any work
     error: str | None = None  # failed: a sentence for the user

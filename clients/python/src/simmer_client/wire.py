@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from simmer_client.errors import ApiProblem, FieldError
+from simmer_client.parts import Parts, read_parts
 from simmer_client.update import State, Update
 
 # The words of the wire: `pending` and `processing` are one to a client that waits.
@@ -60,6 +61,7 @@ class Document:
     update: Update
     poll_after_seconds: float | None = None
     deadline: Deadline = field(default_factory=Deadline)
+    parts: Parts = field(default_factory=Parts)
 
     @property
     def lacks_result(self) -> bool:
@@ -69,26 +71,33 @@ class Document:
 
 def read_submitted(answer: Answer, task: str) -> tuple[Update, PushOffer | None, Deadline]:
     """The answer to a submit that is not refused: accepted, or answered at once."""
-    body, fields = answer.body, _object(answer.body)
+    fields = _object(answer.body)
     job_id = _text(fields, "jobId")
     if not job_id:
         raise Malformed("it names no job")
-    if fields.get("status") == "completed":
-        if fields.get("result") is None:
-            raise Malformed("it is completed and has no result")
-        completed = read_status(body, task, job_id).update
-        return replace(completed, cached=True, progress=100), None, Deadline()
-    if fields.get("status") != "submitted":
+    if fields.get("status") != ("completed" if answer.status == 200 else "submitted"):
         raise Malformed("its status is unknown")
-    message = _text(fields, "message")
-    update = Update(task=task, job_id=job_id, state=State.POLLING, message=message)
-    return update, _offer(fields), _deadline(fields, answer.headers)
+    update = Update(task=task, job_id=job_id, message=_message(fields))
+    if answer.status != 200:
+        accepted = replace(update, state=State.POLLING)
+        return accepted, _offer(fields), _deadline(fields, answer.headers)
+    if fields.get("result") is None:
+        raise Malformed("it is completed and has no result")
+    completed = replace(
+        update,
+        state=State.COMPLETED,
+        progress=100,
+        stage="done",
+        result=fields["result"],
+        cached=True,
+    )
+    return completed, None, Deadline()
 
 
 def _offer(fields: Mapping[str, Any]) -> PushOffer | None:
     """What cannot be understood is no offer: polling is always there."""
     match fields.get("push"):
-        case {"url": str(url), "token": str(token)}:
+        case {"url": str(url), "token": str(token)} if url and token:
             return PushOffer(url, token)
     return None
 
@@ -104,25 +113,30 @@ def read_status(
     if not isinstance(word, str) or word not in _STATES:
         raise Malformed("its status is unknown")
     state = _STATES[word]
+    progress = _number(fields, "progress")
+    if progress is None:
+        raise Malformed("its progress is no number")
     remaining = _number(fields, "estimatedSecondsRemaining")
     update = Update(
         task=task,
         job_id=job_id,
         state=state,
-        progress=int(min(100.0, max(0.0, _number(fields, "progress") or 0.0))),
+        progress=int(min(100.0, max(0.0, progress))),
         stage=_text(fields, "stage"),
-        message=_text(fields, "message"),
+        message=_message(fields),
         estimated_seconds_remaining=None if remaining is None else int(remaining),
         result=fields.get("result") if state is State.COMPLETED else None,
         error=(_text(fields, "error") or None) if state is State.FAILED else None,
         error_code=(_text(fields, "errorCode") or None) if state is State.FAILED else None,
-        retryable=fields.get("retryable") is True,
+        retryable=state is State.FAILED and fields.get("retryable") is True,
     )
     poll_after_ms = _number(fields, "pollAfterMs")
+    created_at = _moment(fields.get("createdAt"))
     return Document(
         update,
         None if poll_after_ms is None else poll_after_ms / 1000,
         _deadline(fields, headers or {}),
+        read_parts(fields, None if created_at is None else created_at.timestamp()),
     )
 
 
@@ -225,23 +239,24 @@ def _refuse_constant(name: str) -> None:
 
 
 def _number(fields: Mapping[str, Any], name: str) -> float | None:
+    """None for what cannot be understood."""
     value = fields.get(name)
-    if value is None:
-        return None
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):
             number = float(value)
-            if math.isfinite(number):
-                return number
+            return number if math.isfinite(number) else None
     except OverflowError:
         pass
-    raise Malformed(f"{name} is not a number")
+    return None
+
+
+def _message(fields: Mapping[str, Any]) -> str:
+    if not isinstance(fields.get("message"), str | None):
+        raise Malformed("its message is no text")
+    return _text(fields, "message")
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str:
+    """Empty for what cannot be understood."""
     value = fields.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise Malformed(f"{name} is not a text")
-    return value
+    return value if isinstance(value, str) else ""

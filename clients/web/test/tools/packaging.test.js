@@ -121,13 +121,16 @@ for (const name of ["metro-081", "metro"]) {
 
 
 const TYPES = `
-import { JobFailed, SimmerClient, SimmerError, type AnySimmerError, type Job } from "simmer-client";
+import { JobFailed, SimmerClient, SimmerError, type AnySimmerError, type Job, type Part } from "simmer-client";
 import { useJob, type JobSnapshot } from "simmer-client/react";
 
 interface Recipes { recipes: { name: string }[] }
 const simmer = new SimmerClient({ baseUrl: "https://x", token: ({ renew }) => (renew ? undefined : "t") });
 const job: Job<Recipes> = simmer.job<Recipes>({ onUpdate: ({ progress }) => progress.toFixed() });
 export const names: Promise<string[]> = job.submit({}, { fresh: true }).then(({ recipes }) => recipes.map(({ name }) => name));
+export const parts = simmer.job<Recipes>({ onPart: (part: Part<Recipes>, { outline }) => part.value.name + outline?.[part.position]?.title });
+export const some: string[] | undefined = job.partialResult?.recipes.map(({ name }) => name);
+export const waiting = job.outline?.filter(({ state }) => state === "waiting").length;
 export const ended: Promise<string> = job.cancel({ everywhere: true });
 
 export function explain(error: AnySimmerError): string {
@@ -161,7 +164,7 @@ export function Screen(): string {
   seen.progress = 3;
   // @ts-expect-error a token is needed
   new SimmerClient({ baseUrl: "" });
-  return seen.result?.recipes[0]?.name ?? "";
+  return (seen.result ?? seen.partialResult)?.recipes[0]?.name ?? seen.outline?.[0]?.title ?? "";
 }
 `;
 

@@ -256,3 +256,34 @@ test("a refusal is shown, and another try is possible", async () => {
   await page.do(({ submit }) => submit(REQUEST));
   await page.until(({ state }) => state === "completed");
 });
+
+test("titles and parts are in the snapshots, and stay when it is followed anew", async () => {
+  const { server, client } = setUp();
+  const { answer } = server;
+  const titles = ["Fried egg", "Egg rice"];
+  let ready = 1;
+  server.answer = (...asked) => {
+    const [status, document] = answer.apply(server, asked);
+    if (document.status !== "processing" || ready < 0) return [status, document];
+    const outline = titles.map((title, at) => ({ title, state: at < ready ? "ready" : "waiting" }));
+    return [status, { ...document, outline, ...(ready ? { partialResult: RESULT } : {}) }];
+  };
+  server.open = Infinity;
+  const page = screen(client, { jobId: "kept" });
+  await page.until(({ partialResult }) => partialResult !== undefined);
+  assert.deepEqual(page.latest().partialResult, RESULT);
+  assert.deepEqual(page.latest().outline.map(({ state }) => state), ["ready", "waiting"]);
+
+  const before = page.seen.length;
+  page.hide();
+  ready = -1; // a late answer, which knows of none
+  page.show({ jobId: "kept" });
+  const looks = server.count("GET status");
+  await page.until(() => server.count("GET status") > looks + 2);
+  for (const { partialResult } of page.seen.slice(before)) assert.deepEqual(partialResult, RESULT);
+
+  server.open = 0;
+  await page.until(isOver);
+  assert.equal(page.latest().partialResult, undefined);
+  assert.deepEqual(page.latest().result, RESULT);
+});

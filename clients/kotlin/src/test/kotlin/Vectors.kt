@@ -16,6 +16,7 @@ import simmer.JobCancelled
 import simmer.JobFailed
 import simmer.Json
 import simmer.MalformedAnswer
+import simmer.Part
 import simmer.PushSocket
 import simmer.PushTransport
 import simmer.RequestRefused
@@ -53,6 +54,9 @@ private class Scripted(val vector: Any?) : HttpTransport, PushTransport, PushSoc
     val steps = mutableListOf<Pair<String, Double>>()
     val requests = mutableListOf<HttpRequest>()
     val updates = mutableListOf<List<Any?>>()
+    val outlines = mutableListOf<List<List<String>>>()
+    val parts = mutableListOf<Part>()
+    var partialResult: Any? = null
     private val beganAt = time.seconds
     var lastAt = beganAt
     private val answers = vector["answers"].items().iterator()
@@ -143,7 +147,10 @@ private fun follow(world: Scripted): Any = runBlocking {
     }
     val cancelWhen = world.vector["do"]["cancelWhen"]
     try {
-        job.await { update ->
+        job.await(onPart = { world.parts += it }) { update ->
+            val outline = update.outline.map { listOf(it.title, if (it.isReady) "ready" else "waiting") }
+            if (outline.isNotEmpty() && outline != world.outlines.lastOrNull()) world.outlines.add(outline)
+            world.partialResult = update.partialResult
             val seen = listOf(update.state.name.lowercase(), update.progress.toLong())
             if (!update.state.isTerminal && seen != world.updates.lastOrNull()) world.updates += seen
             if (seen == cancelWhen) job.cancel()
@@ -178,6 +185,9 @@ private fun complaints(world: Scripted, end: Any): List<String> = buildList {
         if (step.second !in bounds[0] - 0.001..bounds[1] + 0.001) add("step $at, ${step.first}: after ${step.second} s")
     }
     same("updates", world.updates, expect["updates"])
+    same("outlines", world.outlines, expect["outlines"].items())
+    same("parts", world.parts.map { listOf(it.position.toLong(), it.value) }, expect["parts"].items())
+    same("partialResult", world.partialResult, expect["partialResult"])
     same("end", named(end, expect["end"]), expect["end"])
     val endsAfter = world.time.seconds - world.lastAt
     expect["endsAfter"]?.let { if (abs(endsAfter - it.seconds()) > 0.001) add("ends after $endsAfter s") }

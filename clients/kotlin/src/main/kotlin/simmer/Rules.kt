@@ -75,6 +75,8 @@ internal class Following(
     @Volatile
     var update = Update(task, jobId, if (jobId == null) State.IDLE else State.POLLING)
         private set
+    private var parts = Parts()
+    private val handed = mutableSetOf<Int>() // the positions of parts that were given to the caller
     private var offer: PushOffer? = null
     private var knownAt: Double? = null // when the server first said something of the job
     private var until: Double? = null // when to give up, by the server's own deadline
@@ -109,16 +111,34 @@ internal class Following(
         else -> update
     }
 
+    /** The parts that are known and were not given before. */
+    fun newParts(): Sequence<Part> = synchronized(this) {
+        if (update.state == State.CANCELLED) return emptySequence() // nobody wants them
+        parts.all(update.result).asSequence().filter { handed.add(it.position) }
+    }
+
     // ── What is known ────────────────────────────────────────────────────────────────────────────
 
-    /** Believe it, unless the job has ended; the bar never goes back. A cancel may come from anywhere. */
-    private fun take(next: Update) = synchronized(this) {
-        if (isOpen) update = next.copy(progress = max(update.progress, next.progress))
+    /**
+     * Believe it, unless the job has ended; the bar never goes back, and no part goes away. A cancel
+     * may come from anywhere.
+     */
+    private fun take(next: Update, said: Parts = Parts()) = synchronized(this) {
+        if (!isOpen) return@synchronized
+        val before = parts.runAt
+        parts = parts.grownBy(said)
+        if (before != null && before != parts.runAt) handed.clear() // another run
+        val isPartial = next.state != State.COMPLETED && next.state != State.CANCELLED
+        update = next.copy(
+            progress = max(update.progress, next.progress),
+            outline = if (next.state == State.COMPLETED) parts.outline.map { it.copy(isReady = true) } else parts.outline,
+            partialResult = parts.partialResult.takeIf { isPartial },
+        )
     }
 
     private fun take(document: Document) {
         heed(document.deadline)
-        take(document.update)
+        take(document.update, document.parts)
     }
 
     private fun leave(goesOn: Boolean = false) = take(
@@ -199,7 +219,7 @@ internal class Following(
 
     private suspend fun cancel(wait: Wait, tries: Int) {
         val document = request("POST", "cancel", wait, tries) { readWhole(it) }
-        take(document.update)
+        take(document.update, document.parts)
         leave(goesOn = true) // still open: others wait for it, we do not
     }
 
@@ -238,13 +258,28 @@ internal class Following(
             } catch (malformed: Malformed) { // a problem document, or nonsense
                 return false
             }
-            if (document.lacksResult) return false
+            if (document.lacksResult || lacksPartsAtEnd(document)) return false
             answered = true
             take(document)
             mustBeOpen()
             patience = if (update.stage == "queued") min(ifQueued, RESUBSCRIBE) else RESUBSCRIBE
             showOpen(show)
+            if (parts.lacksSome) fetchParts(wait, show)
         }
+    }
+
+    private fun lacksPartsAtEnd(document: Document) =
+        document.update.state == State.FAILED && parts.grownBy(document.parts).lacksSome
+
+    /** Parts that were too large for a frame. If that fails, the next frame asks again. */
+    private suspend fun fetchParts(wait: Wait, show: suspend (Update) -> Unit) {
+        try {
+            take(request("GET", "status", wait, tries = 1) { readWhole(it) })
+        } catch (error: SimmerException) {
+            return
+        }
+        mustBeOpen()
+        showOpen(show)
     }
 
     // ── One request, as often as it takes ────────────────────────────────────────────────────────
@@ -257,7 +292,7 @@ internal class Following(
         val document = readStatus(answer.body, update.task, update.jobId.orEmpty(), answer.headers)
         if (document.lacksResult) throw Malformed("it is completed and has no result")
         val pause = document.pollAfterSeconds ?: retryAfterSeconds(answer.headers)
-        return Document(document.update, pause, document.deadline)
+        return Document(document.update, pause, document.deadline, document.parts)
     }
 
     /** [tries] is null for a wait, which tries until its deadline. */

@@ -114,9 +114,18 @@ class Job internal constructor(client: SimmerClient, following: (World) -> Follo
      */
     fun updates(): Flow<Update> = flow { following.follow { emit(it) } }
 
+    /**
+     * Follows the job, as [updates] does, for the parts of its answer: each once, when it comes. Ends
+     * with the job, however that ends ([last]). A job without an outline has no parts.
+     */
+    fun parts(): Flow<Part> = flow { following.follow { following.newParts().forEach { emit(it) } } }
+
     /** Follows the job to its end: completed, or [JobFailed], [JobCancelled], another [SimmerException]. */
-    suspend fun await(onUpdate: suspend (Update) -> Unit = {}): Update {
-        updates().collect { onUpdate(it) }
+    suspend fun await(onPart: (suspend (Part) -> Unit)? = null, onUpdate: suspend (Update) -> Unit = {}): Update {
+        updates().collect { update ->
+            onUpdate(update)
+            if (onPart != null) following.newParts().forEach { onPart(it) }
+        }
         return following.outcome()
     }
 

@@ -13,7 +13,7 @@ enum class State {
     val isTerminal get() = this == COMPLETED || this == FAILED || this == CANCELLED
 }
 
-/** One moment of a job. [progress] is 0 to 100 and never below that of an earlier update. */
+/** One moment of a job. [progress] is 0 to 100 and never below that of an earlier update; no part goes away. */
 data class Update(
     val task: String,
     /** Null until the server has accepted the job. Keep it: `resume` goes on with it. */
@@ -27,6 +27,10 @@ data class Update(
     val estimatedSecondsRemaining: Int? = null,
     /** Completed: the task's JSON, as [Json.parse] gives it. */
     val result: Any? = null,
+    /** Of an answer in parts: a title for each, in the order of the result; empty until it is known. */
+    val outline: List<OutlineEntry> = emptyList(),
+    /** Open or failed: the result with the parts that are there, as [Json.parse] gives it. */
+    val partialResult: Map<String, Any?>? = null,
     /** Completed without any work: it was answered before. */
     val cached: Boolean = false,
     /** Failed: a sentence for the user. */

@@ -10,7 +10,7 @@ internal class PushOffer(val url: String, val token: String)
 internal class Deadline(val byDateSeconds: Double? = null, val byCreationSeconds: Double? = null)
 
 /** A status document: the update it means, and when the server wants to be asked again. */
-internal class Document(val update: Update, val pollAfterSeconds: Double?, val deadline: Deadline) {
+internal class Document(val update: Update, val pollAfterSeconds: Double?, val deadline: Deadline, val parts: Parts) {
     val lacksResult get() = update.state == State.COMPLETED && update.result == null
 }
 
@@ -36,7 +36,7 @@ internal fun readSubmitted(answer: Answer, task: String): Submitted {
         if (fields["status"] != "completed") throw Malformed("its status is unknown")
         val result = fields["result"] ?: throw Malformed("it is completed and has no result")
         val update = Update(
-            task, jobId, State.COMPLETED, progress = 100, stage = "done", result = result, cached = fields["cached"] != false,
+            task, jobId, State.COMPLETED, progress = 100, message = text(fields["message"]).orEmpty(), stage = "done", result = result, cached = true,
         )
         return Submitted(update, null, Deadline())
     }
@@ -57,6 +57,7 @@ internal fun readStatus(body: String, task: String, jobId: String, headers: Map<
     if (fields["jobId"] != jobId) throw Malformed("it is not about this job")
     val state = STATES[fields["status"]] ?: throw Malformed("its status is unknown")
     val progress = number(fields["progress"]) ?: throw Malformed("its progress is no number")
+    if ((fields["message"] ?: "") !is String) throw Malformed("its message is no text")
     val isFailed = state == State.FAILED
     val update = Update(
         task = task,
@@ -72,7 +73,8 @@ internal fun readStatus(body: String, task: String, jobId: String, headers: Map<
         retryable = isFailed && fields["retryable"] == true,
     )
     val pollAfterMs = number(fields["pollAfterMs"])?.takeIf { it > 0 }
-    return Document(update, pollAfterMs?.div(1000), deadlineOf(fields, headers))
+    val parts = partsOf(fields, isoSeconds(fields["createdAt"]))
+    return Document(update, pollAfterMs?.div(1000), deadlineOf(fields, headers), parts)
 }
 
 /** The phone's time of day has no part in it: it may be wrong, and it may jump. */
