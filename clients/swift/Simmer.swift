@@ -78,7 +78,7 @@ enum SimmerCode: String, Sendable {
     case modelUnavailable = "model_unavailable"
     case deadlineExceeded = "deadline_exceeded"
     case budgetExceeded = "budget_exceeded"
-    case internal
+    case `internal`
     // Of a refusal.
     case malformedJson = "malformed_json"
     case invalidIdempotencyKey = "invalid_idempotency_key"
@@ -560,7 +560,7 @@ private final class URLSessionSocket: NSObject, SimmerSocket, URLSessionWebSocke
     }
 
     func urlSession(
-        _ session: URLSession, webSocketTask: URLSessionWebSocketTask, didOpenWithProtocol protocol: String?
+        _ session: URLSession, webSocketTask: URLSessionWebSocketTask, didOpenWithProtocol name: String?
     ) {
         opened.end(.success(true))
     }

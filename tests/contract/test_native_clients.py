@@ -110,6 +110,30 @@ def test_it_is_source_of_its_language(path: Path) -> None:
     assert mistakes(path.read_bytes(), path.suffix) == []
 
 
+# What the grammars take for a name where one is declared, and a compiler does not.
+RESERVED = {
+    ".swift": """associatedtype class deinit enum extension fileprivate func import init inout
+        internal let operator private protocol public rethrows static struct subscript typealias
+        var break case continue default do else for guard if in repeat return switch where while""",
+    ".dart": """assert break case catch class const continue default do else enum extends final
+        finally for if in is new rethrow return switch throw try var while with""",
+}
+USES = ("value_argument_label", "navigation_suffix", "call_expression")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_no_name_that_is_declared_is_a_reserved_word(path: Path) -> None:
+    names = {
+        node.text.decode()
+        for node in nodes(parsed(path.read_bytes(), path.suffix).root_node)
+        if node.type in ("identifier", "simple_identifier") and node.text
+        if node.parent and node.parent.type not in USES
+    }
+
+    assert len(names) > 100
+    assert names & set(RESERVED[path.suffix].split()) == set()
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_a_slip_is_seen(path: Path) -> None:
     """Without one of fifty brackets that are spread over the file (the Swift grammar is lenient
@@ -169,7 +193,7 @@ def test_every_code_of_the_api_has_a_name(path: Path) -> None:
     codes = {*SCHEMAS["ErrorCode"]["enum"], *SCHEMAS["ProblemCode"]["enum"]}
     [body] = re.findall(r"(?ms)^enum SimmerCode.*?^}", path.read_text("utf-8"))
     pattern = (
-        r"(?m)^  (\w+)\('(\w+)'\)" if path.suffix == ".dart" else r"case (\w+)(?: = \"(\w+)\")?"
+        r"(?m)^  (\w+)\('(\w+)'\)" if path.suffix == ".dart" else r"case `?(\w+)`?(?: = \"(\w+)\")?"
     )
     declared = {word or name: name for name, word in re.findall(pattern, body)}
 
