@@ -6,6 +6,7 @@ What cannot be loaded is shown, and what was served before stays.
 import asyncio
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from local.emulator import artifacts, sam
 from local.emulator.deployment import Deployment
 from local.emulator.sam import Code
 from local.tasks.catalogue import LAYER, Catalogue
-from local.toolchain import TEMPLATE, ToolError, emulator_python
+from local.toolchain import REPOSITORY, TEMPLATE, ToolError, emulator_python
 
 _LOOKS_EVERY_SECONDS = 0.2
 _IMPORTED_WITHIN_SECONDS = 60
@@ -53,6 +54,7 @@ class Reloader:
         """Serve what is on disk, or report why not; whether it is served."""
         with self._lock, ThreadPoolExecutor(2) as threads:
             reading = threads.submit(Catalogue.read)
+            checking = threads.submit(why_not_served)
             try:
                 zips = artifacts.build(self._codes)
                 catalogue = reading.result()
@@ -60,6 +62,8 @@ class Reloader:
                 return self._refuse([str(error)])
             changed = {name: path for name, path in zips.items() if path != self._served[name]}
             problems = [str(problem) for problem in catalogue.problems]
+            if not problems and (unfit := checking.result()):
+                problems = [unfit]
             if not problems:
                 problems = [
                     why
@@ -85,6 +89,20 @@ class Reloader:
 
     def _state(self) -> State:
         return {path: modified for code in self._codes for path, modified in _files(code.folder)}
+
+
+def why_not_served() -> str:
+    """What the whole check has against the task files as they are now, or nothing."""
+    checked = subprocess.run(
+        [sys.executable, "-B", "-m", "local.task_checks"],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(LAYER), "PYTHONDONTWRITEBYTECODE": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=_IMPORTED_WITHIN_SECONDS,
+    )
+    return "" if checked.returncode == 0 else checked.stderr.strip()
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, int]]:

@@ -13,8 +13,6 @@ import platform
 import shlex
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -34,7 +32,7 @@ from local.emulator.deployment import Deployment
 from local.emulator.stack import DeploymentError, Emulator, EmulatorError
 from local.model.small.process import SmallModel
 from local.model.stand_in import StandIn
-from local.reload import Reloader
+from local.reload import Reloader, why_not_served
 from local.tasks.catalogue import LAYER, Catalogue
 from local.toolchain import BUILD, REPOSITORY, TEMPLATE, ToolError
 from local.trace import Trace
@@ -69,25 +67,13 @@ FAILURES = (
 )
 
 
-def _check_tasks() -> None:
-    """In a process of its own, which reads the files as they are now."""
-    checked = subprocess.run(
-        [sys.executable, "-m", "local.task_checks"],
-        cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "layers" / "common")},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    if checked.returncode != 0:
-        raise Failed(checked.stderr.strip())
-
-
 def serve(options: argparse.Namespace, listener: socket.socket, cleanup: ExitStack) -> None:
     """Start everything and serve until a signal; `cleanup` then stops it all again.
 
     Raises one of FAILURES, whose message is meant for the terminal.
     """
-    _check_tasks()
+    if unfit := why_not_served():
+        raise Failed(unfit)
     report = _reporter()
     report("starting the emulator of AWS")
     emulator = Emulator(lambda_concurrency=_LAMBDA_CONCURRENCY, report=report)

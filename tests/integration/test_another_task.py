@@ -93,6 +93,20 @@ def test_a_file_that_cannot_be_loaded_is_named_and_the_one_before_it_is_served(
     assert document["result"]["lines"][1] == "It ends."
 
 
+def test_a_file_whose_answer_does_not_fit_its_example_is_not_served(
+    running: Running, copy: Path
+) -> None:
+    good = tasks(copy, "poem").read_text()
+    tasks(copy, "poem").write_text(good.replace('"On rain"', '"On snow"'))
+
+    running.until_said("not reloaded")
+    running.until_said("simmer/tasks/poem.py: answer: the check says: title: must name the topic")
+    assert running.run("poem", {"topic": "hail"})["status"] == "completed"
+
+    tasks(copy, "poem").write_text(good.replace("It falls.", "It drips.").replace("=2,", "=3,"))
+    running.until_said("reloaded CommonLayer")
+
+
 def test_a_function_that_cannot_start_is_named_and_the_one_before_it_is_served(
     running: Running, copy: Path
 ) -> None:

@@ -103,7 +103,7 @@ def strict(schema: Json, *, bounds: bool) -> Json:
     if "properties" not in root:
         root = _object({ROOT: root})
     root = {**root, "$defs": told} if told else root
-    for alternatives in unions(root):
+    for alternatives in list(unions(root)):  # telling apart changes what is walked
         _tell_apart(alternatives, told)
     return root
 
