@@ -250,7 +250,9 @@ def test_a_new_run_begins_with_nothing(shop: Workshop) -> None:
             "usage": Usage(),
         }
     )
-    admitted = shop.store.admit(again, daily_quota=100, now_ms=shop.clock.now_ms)
+    admitted = shop.store.admit(
+        again, daily_quota=100, most_in_flight=100, now_ms=shop.clock.now_ms
+    )
     assert admitted.is_new
     assert not [
         name for name in shop.cloud.job(job.job_id) if name == "outline" or name.startswith("part_")
