@@ -148,8 +148,10 @@ class Ascent:
         first = messages = prompt.first_ask(question.task, rung, question.request, question.context)
         shape = prompt.response_format(question.task, rung)
         max_output_tokens = capped.max_output_tokens
-        for _ in range(2):
-            answer = await self.calls.call(rung, messages, shape, max_output_tokens, question.about)
+        for asked in range(2):
+            answer = await self.calls.call(
+                rung, messages, shape, max_output_tokens, question.about, is_again=asked > 0
+            )
             match answer.ending:
                 case "refused":
                     raise Useless(ErrorCode.REFUSED)

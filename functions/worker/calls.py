@@ -75,6 +75,8 @@ class Calls:
         response_format: Mapping[str, Any] | None,
         max_output_tokens: int,
         about: Mapping[str, Any],
+        *,
+        is_again: bool = False,
     ) -> Answer:
         """The answer, or a `ProviderFailure`, or `Useless`; `about` goes into the log line."""
         if await self.budget.is_spent():
@@ -83,6 +85,8 @@ class Calls:
             logger.error("daily budget spent", extra={"jobId": self.job.job_id})
             raise BudgetSpent
         timeout_seconds = min(rung.timeout_seconds, self.seconds_for_a_call())
+        if is_again:
+            tell(Event.RE_ASKED, self.job, model=rung.model, **about)
         call = _Call(rung, messages, max_output_tokens, about)
         try:
             answer = await self.provider.ask(
@@ -131,6 +135,7 @@ class Calls:
             ending=ending,
             seconds=(clock.now_ms() - call.asked_at_ms) / 1000,
             **({"parameter": parameter} if parameter else {}),
+            **({"errorType": type(failure).__name__} if failure else {}),
             **call.about,
             **asdict(usage),
         )
