@@ -101,6 +101,7 @@ class Attempt:
     function_ends_at: float
     climb: Climb = field(init=False)
     written: Job = field(init=False)  # the same as the attempt left it
+    is_lost: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.written = self.job
@@ -148,8 +149,7 @@ class Attempt:
             try:
                 await asyncio.to_thread(self.tools.leases.heartbeat, self.job, next_end_ms, news)
             except LeaseLost as lost:
-                tell(Event.LEASE_LOST, self.job)
-                return DONE if lost.job is None or is_over(lost.job) else STAYS
+                return self._lost(lost.job)
             except DependencyUnavailable:
                 if clock.now_ms() >= lease_ends_at_ms:
                     return STAYS  # for all we know another worker has the job now
@@ -237,11 +237,17 @@ class Attempt:
                 _tell_end(self.written)
                 return DONE
             except LeaseLost as lost:
-                tell(Event.LEASE_LOST, self.job)
-                return DONE if lost.job is None or is_over(lost.job) else STAYS
+                return self._lost(lost.job)
             except DependencyUnavailable:
                 await asyncio.sleep(0.25 * 2**tried)
         return STAYS
+
+    def _lost(self, stored: Job | None) -> bool:
+        """The lease is not ours any more, which is told once; whether the job is over."""
+        if self.written is self.job and not self.is_lost:
+            self.is_lost = True
+            tell(Event.LEASE_LOST, self.job)
+        return DONE if stored is None or is_over(stored) else STAYS
 
     async def _settle(self) -> None:
         """Nothing was written under the lease: if the job was cancelled or its time ran out, what
