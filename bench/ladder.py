@@ -132,6 +132,7 @@ async def climb_all(rungs: list[Rung], requests: Iterable[str], fate: Fate, mete
             provider=provider,
             job=_job(n, request),
             seconds_for_a_call=lambda: 60.0,
+            is_whole=True,
         )
         outcome = await climbing.run()
         result.usage += climbing.usage

@@ -19,6 +19,18 @@ _DEADLINE_AT = {
     "description": "Until when the job may run; then an open one has failed.",
 }
 
+# What the status document has more of for a task whose answer comes in parts.
+_OF_PARTS = (
+    " `outline` as soon as it is known, and `partialResult` with the parts that are valid so far, "
+    "while it is open and when it is `failed`: a part that was shown stays as it is, and is in the "
+    "result."
+)
+_OUTLINE = {
+    "type": "array",
+    "items": ref("PartPlan"),
+    "description": "The parts of the answer, in their order.",
+}
+
 
 @dataclass(frozen=True)
 class Names:
@@ -50,7 +62,8 @@ def task_schemas(task: AnyTask, taken: Mapping[str, Json]) -> tuple[Names, Json]
         f"Of the answer's texts. By default as Accept-Language says, else {task.languages[0]}.",
         task.languages,
     )
-    return names, {locale: languages, **request, **answers, **_views(noun, ref(names.result))}
+    views = _views(noun, ref(names.result), has_parts=task.parts is not None)
+    return names, {locale: languages, **request, **answers, **views}
 
 
 def _locale_name(task: AnyTask) -> str:
@@ -80,7 +93,7 @@ def _referring(node: Any, new: Mapping[str, str]) -> Any:
     return node
 
 
-def _views(noun: str, result: Json) -> Json:
+def _views(noun: str, result: Json, *, has_parts: bool) -> Json:
     """What a submit and a status answer."""
     return {
         f"{noun}Submission": object_(
@@ -102,7 +115,9 @@ def _views(noun: str, result: Json) -> Json:
         ),
         f"{noun}Job": object_(
             "Where a job stands. `pollAfterMs` only while it is open, `result` only when it is "
-            "`completed`, `error`, `errorCode` and `retryable` only when it is `failed`.",
+            "`completed`, `error`, `errorCode` and `retryable` only when it is `failed`."
+            + _OF_PARTS
+            * has_parts,
             {
                 "jobId": {"type": "string"},
                 "status": ref("JobStatus"),
@@ -128,6 +143,7 @@ def _views(noun: str, result: Json) -> Json:
                     "description": "After how many milliseconds to ask again.",
                 },
                 "result": result,
+                **({"outline": _OUTLINE, "partialResult": result} if has_parts else {}),
                 "error": {"type": "string", "description": "For the user."},
                 "errorCode": ref("ErrorCode"),
                 "retryable": {
@@ -236,6 +252,15 @@ COMMON_SCHEMAS: Json = {
     ),
     "Stage": enum("What the bar stands for.", ("queued", "analyzing", "generating", "done")),
     "ErrorCode": enum("Why a job failed.", list(ErrorCode)),
+    "PartState": enum("A part that is `ready` is in `partialResult`.", ("waiting", "ready")),
+    "PartPlan": object_(
+        "A part of the answer, ready or not.",
+        {
+            "title": {"type": "string", "description": "For the user."},
+            "state": ref("PartState"),
+        },
+        required=("title", "state"),
+    ),
     "ProblemCode": enum("What was wrong; stable.", [error.code for error in all_errors()]),
     "Push": object_(
         "Where to be told, instead of polling. Absent when push is off.",

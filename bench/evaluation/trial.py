@@ -133,6 +133,7 @@ async def run(
         provider=watched,
         job=_job(task_name, as_stored(request), request.locale),
         seconds_for_a_call=lambda: SECONDS_A_CALL,
+        is_whole=True,
     )
     started = time.monotonic()
     outcome = await climbing.run()

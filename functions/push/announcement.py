@@ -1,4 +1,4 @@
-"""The announcement of ended jobs to their subscribers."""
+"""The announcement of jobs that have ended, or come on, to their subscribers."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,8 @@ def announce(
 ) -> list[str]:
     """Tell each job in these records of the table's stream to its subscribers.
 
-    The template's filter passes only the write that ended a job with subscribers.
+    The template's filter passes only writes that tell something to subscribers. Of several of one
+    run the last is told, which says all. What is open after its deadline is told to nobody.
     Returns the sequence numbers of the records that did not reach every subscriber. When such a
     record is announced again, the other subscribers hear of it twice.
     """
@@ -35,13 +36,17 @@ def announce(
         return True
 
     failed = []
+    changes = [record["dynamodb"] for record in records]
     with ThreadPoolExecutor(_THREADS) as threads:
         telling = []
-        for record in records:
-            job = job_of(record["dynamodb"]["NewImage"])
+        jobs = [(each["SequenceNumber"], job_of(each["NewImage"])) for each in changes]
+        last = {(job.job_id, job.run_id): number for number, job in jobs}
+        for number, job in jobs:
+            if number != last[job.job_id, job.run_id] or job.is_overdue(now_ms):
+                continue
             frame = job_frame(job, now_ms)
             told = [threads.submit(tell, each, frame, job) for each in sorted(job.subscribers)]
-            telling.append((record["dynamodb"]["SequenceNumber"], told))
+            telling.append((number, told))
         for sequence_number, told in telling:
             if not all(each.result() for each in told):
                 failed.append(sequence_number)

@@ -1,7 +1,5 @@
 """A job as one WebSocket frame."""
 
-from dataclasses import replace
-
 from simmer.jobs.job import Job
 from simmer.web.view import job_view
 
@@ -10,9 +8,9 @@ MAX_FRAME_BYTES = 32 * 1024
 
 
 def job_frame(job: Job, now_ms: int) -> str:
-    """The status document, to the byte what GET answers; without the result if that is too long
-    for a frame: the client then asks for it."""
+    """The status document, to the byte what GET answers; without the result or its parts if they
+    are too long for a frame: the client then asks for them."""
     frame = job_view(job, now_ms)
     if len(frame.encode()) > MAX_FRAME_BYTES:
-        return job_view(replace(job, result=None), now_ms)
+        return job_view(job, now_ms, is_short=True)
     return frame

@@ -19,10 +19,10 @@ from simmer.settings import WorkerSettings
 from simmer.web.http import PONG, Event, is_ping, whereabouts
 from worker import Worker
 
-# For each of ten jobs a heartbeat and a call of its own, whose key is fetched and whose answer is
-# validated here, one after the other. As many as Python gives a small machine would let
-# calls that hang stop the hearts of the others.
-THREADS = 20
+# For each of ten jobs a heartbeat, and five calls, whose keys are fetched and whose answers are
+# validated here. As many as Python gives a small machine would let calls that hang stop the hearts
+# of the others.
+THREADS = 60
 
 logger = Logger(service="simmer", child=True)
 

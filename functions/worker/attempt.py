@@ -5,6 +5,7 @@ the climb's outcome, or when the lease is lost.
 """
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -99,8 +100,11 @@ class Attempt:
     message: Message
     function_ends_at: float
     climb: Climb = field(init=False)
+    written: Job = field(init=False)  # the same as the attempt left it
+    is_lost: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
+        self.written = self.job
         self.climb = Climb(
             ladder=self.tools.ladder,
             provider=self.tools.provider,
@@ -125,30 +129,34 @@ class Attempt:
                 task.cancel()
             await asyncio.wait((climbing, beating))
             # What was spent was spent, whether or not the job is still ours to write to.
-            if self.climb.job is self.job:
+            if self.written is self.job:
                 await self._settle()
             await self.tools.books.record(
-                self.climb.job, self.climb.usage_by_model, self.climb.answered_by
+                self.written, self.climb.usage_by_model, self.climb.answered_by
             )
 
     async def _beat(self) -> bool:
-        """Keep lease and message ours. Returns when the lease is lost: whether the job is over."""
+        """Keep lease and message ours, and store the news of the climb at once. Returns when the
+        lease is lost: whether the job is over."""
         lease_ends_at_ms = self.job.lease.expires_at_ms if self.job.lease else 0
         pause_seconds = float(self.tools.settings.heartbeat_seconds)
         is_slow = False
         while True:
-            await asyncio.sleep(pause_seconds)
-            next_end_ms = self.tools.lease_end_ms()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.climb.has_news.wait(), pause_seconds)
+            self.climb.has_news.clear()
+            next_end_ms, news = self.tools.lease_end_ms(), dict(self.climb.news)
             try:
-                await asyncio.to_thread(self.tools.leases.heartbeat, self.job, next_end_ms)
+                await asyncio.to_thread(self.tools.leases.heartbeat, self.job, next_end_ms, news)
             except LeaseLost as lost:
-                tell(Event.LEASE_LOST, self.job)
-                return DONE if lost.job is None or is_over(lost.job) else STAYS
+                return self._lost(lost.job)
             except DependencyUnavailable:
                 if clock.now_ms() >= lease_ends_at_ms:
                     return STAYS  # for all we know another worker has the job now
                 pause_seconds = 1.0
                 continue
+            for name in news:
+                del self.climb.news[name]
             lease_ends_at_ms = next_end_ms
             pause_seconds = float(self.tools.settings.heartbeat_seconds)
             await self.message.hide(self.tools.visibility_seconds)
@@ -188,7 +196,7 @@ class Attempt:
             case Completed(result):
                 end = partial(self.tools.leases.complete, self.job, result)
             case Failed(error_code):
-                end = partial(self.tools.leases.fail, self.job, error_code)
+                end = partial(self.tools.leases.fail, self.job, error_code, news=self.climb.news)
         retention_seconds = self.tools.settings.retention_seconds
         return await self._write(
             lambda: end(
@@ -205,6 +213,7 @@ class Attempt:
                 self.climb.usage,
                 first_rung=self.climb.rung,
                 awaits_capacity=delay_seconds > 0,
+                news=self.climb.news,
             )
         )
         if released is STAYS:
@@ -220,19 +229,25 @@ class Attempt:
     async def _write(self, write: Callable[[], Job]) -> bool:
         """Try until the store took the end, said that the job is not ours, or was asked too often.
 
-        The job as it was written is then `self.climb.job`.
+        The job as it was written is then `self.written`.
         """
         for tried in range(WRITE_TRIES):
             try:
-                self.climb.job = await asyncio.to_thread(write)
-                _tell_end(self.climb.job)
+                self.written = await asyncio.to_thread(write)
+                _tell_end(self.written)
                 return DONE
             except LeaseLost as lost:
-                tell(Event.LEASE_LOST, self.job)
-                return DONE if lost.job is None or is_over(lost.job) else STAYS
+                return self._lost(lost.job)
             except DependencyUnavailable:
                 await asyncio.sleep(0.25 * 2**tried)
         return STAYS
+
+    def _lost(self, stored: Job | None) -> bool:
+        """The lease is not ours any more, which is told once; whether the job is over."""
+        if self.written is self.job and not self.is_lost:
+            self.is_lost = True
+            tell(Event.LEASE_LOST, self.job)
+        return DONE if stored is None or is_over(stored) else STAYS
 
     async def _settle(self) -> None:
         """Nothing was written under the lease: if the job was cancelled or its time ran out, what

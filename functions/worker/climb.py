@@ -1,136 +1,58 @@
-"""The climbing rules: which model is asked what, until there is a result or a named failure.
+"""A job's climb: its answer in one call, or in parts that climb the ladder side by side.
 
-| what came back                    | what happens                                                 |
-| --------------------------------- | ------------------------------------------------------------ |
-| a valid answer                    | done                                                         |
-| an invalid one                    | the same model is shown its errors; invalid again: next rung |
-| one its endpoint found to be none | the same model is asked again; once more: next rung          |
-| cut short at the output cap       | the same model with twice the cap; cut again: next rung      |
-| a cap spent on reasoning, or on   | next rung: more room would buy more of the same              |
-| writing the same over and over    |                                                              |
-| refused, or filtered              | next rung, once in a job; refused again: `refused`           |
-| 5xx, time-out, a broken body,     | next rung; if none has an answer, back to the queue; where   |
-| an end that is none               | it was billed, once in a job                                 |
-| 429, overloaded, loading          | next rung; if none has an answer, back to the queue          |
-| no credit, no good key            | an operator's alarm; next rung; no call there for a while    |
-| parameter, unknown model          | an operator's alarm; next rung                               |
-| twice the cap, and it is too much | next rung: the cap was ours                                  |
-| (before any call) no money left   | an operator's alarm; `budget_exceeded`                       |
-| (before any call) budget unread   | an operator's alarm; back to the queue                       |
+A task that has parts is asked for an outline first, by the rung that the job begins with, and then
+for each part by itself. A part that is valid, alone and beside those that stand, stands from then
+on. The others are finished whatever becomes of one: then a part that no model has an answer for
+ends the job, and one for which there is no room now gives the job back. The parts that stand are
+kept either way.
 
-A rung whose answer was useless, and every rung below it, is not asked again in this job. At the top
-of the ladder the job goes back to the queue if a rung is left that may still answer. Otherwise it
-fails: `refused` if a model refused, `invalid_output` if one answered, and `model_unavailable` if
-none did. A rung is asked twice at the most, and the queue waits no longer than the deadline, so
-every path ends.
+Without an outline, or with one part only, there is one call.
 """
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+import contextlib
+from dataclasses import dataclass, field
+from functools import partial
 
-from aws_lambda_powertools import Logger
-from openai.types.chat import ChatCompletionMessageParam
-
-import prompt
 from answer import InvalidAnswer, validated
-from books import Budget
-from complaints import kinds
-from ladder import Ladder, Rung
-from prices import priced
-from provider import Provider, delay_seconds
-from providers.outcomes import (
-    UNREPORTED,
-    Answer,
-    Down,
-    Misconfigured,
-    Misfit,
-    ProviderFailure,
-    Throttled,
-)
-from providers.unwrap import unwrapped
-from simmer import clock
-from simmer.jobs.job import ErrorCode, Job, Usage
-from simmer.jobs.story import Event, tell
+from ascent import Ascent, Completed, Failed, NoCapacity, Outcome, Question
+from calls import BudgetBlind, BudgetSpent, Calls, OutOfTime, Useless
+from part_tasks import context_of, outline_task, part_task
+from providers.outcomes import ProviderFailure
+from simmer.jobs.item import part_attributes
+from simmer.jobs.job import ErrorCode
+from simmer.jobs.outline import Outline
 from simmer.task import AnyTask, TaskRequest, find_task
-
-# What a model writes while nobody counts, to estimate a call that was broken off.
-OUTPUT_TOKENS_A_SECOND = 50
+from simmer.task.parts import MAX_PARTS, AnyParts
+from simmer.task.reading import as_stored
 
 # How long a job waits for a worker with its own version of the task.
 OLD_FILE_SECONDS = 5
 
-logger = Logger(service="simmer", child=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    result: str
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    error_code: ErrorCode
-
-
-@dataclass(frozen=True, slots=True)
-class NoCapacity:
-    """Back to the queue, to be tried again after a delay."""
-
-    delay_seconds: int
-
-
-type Outcome = Completed | Failed | NoCapacity
-
-
-class OutOfTime(Exception):
-    """The time that is left is too short for another call."""
-
-
-class BudgetSpent(Exception):
-    """There is no money left for another call today."""
-
-
-class BudgetBlind(Exception):
-    """Nobody can read for now whether there is money left for another call."""
-
-
-class _Useless(Exception):
-    """A rung has said what it can, and it is no result."""
-
-    def __init__(self, error_code: ErrorCode) -> None:
-        super().__init__(error_code)
-        self.error_code = error_code
-
 
 @dataclass(slots=True)
-class Climb:
-    """One job's way up the ladder.
+class Climb(Calls):
+    """One job's way to its answer, in one call if `is_whole`.
 
-    `seconds_for_a_call` says how long the next call may take, or raises `OutOfTime`; `budget` is
-    asked before each, and its end is `BudgetSpent`, or `BudgetBlind` while nobody can say. `usage`
-    (of all answered calls, the useless ones too) and `rung` (the first that may still bring a
-    result) are right at any moment, so that they can be kept when the climb is broken off.
-    `answered_by` is the model of the result.
-    `logs_complaints` has the complaints themselves logged, which may quote what the user sent: for
-    a developer's machine only.
+    `rung`, the first that may still bring a result, is right at any moment. `answered_by` is the
+    model that answered last. `news` are the attributes of what stands of the answer and is not
+    stored yet; `has_news` is set whenever there is more of it.
     """
 
-    ladder: Ladder
-    provider: Provider
-    job: Job
-    seconds_for_a_call: Callable[[], float]
-    budget: Budget = field(default_factory=Budget)
-    usage_by_model: dict[str, Usage] = field(default_factory=dict)
-    rung: int = 0
+    is_whole: bool = False
     answered_by: str | None = None
-    logs_complaints: bool = False
-    _asked_at_ms: int = 0
+    news: dict[str, str] = field(default_factory=dict)
+    has_news: asyncio.Event = field(default_factory=asyncio.Event)
+    _outline: str | None = None
+    _parts: dict[int, str] = field(default_factory=dict)
+    _ascents: list[Ascent] = field(default_factory=list)
+    _accepting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
-    def usage(self) -> Usage:
-        return sum(self.usage_by_model.values(), Usage())
+    def rung(self) -> int:
+        unanswered = [each for each in self._ascents if each.answered_by is None]
+        rungs = [each.rung for each in unanswered or self._ascents]
+        return max(rungs, default=self.job.first_rung)
 
     async def run(self) -> Outcome:
         task = find_task(self.job.task)
@@ -139,190 +61,101 @@ class Climb:
             # as one of the new version.
             return NoCapacity(OLD_FILE_SECONDS)
         request = task.wire_model.model_validate_json(self.job.request)
-        return await self._climb(task, request)
+        self._outline, self._parts = self.job.outline, dict(self.job.parts)
+        if task.parts is not None and not self.is_whole:
+            await self._plan(task, task.parts, request)
+            if self._outline is not None:
+                return await self._in_parts(task, task.parts, request)
+        accepted = partial(_accepted, task, request)
+        return await self._ascend(Question(task=task, request=self.job.request, accepted=accepted))
 
-    async def _climb(self, task: AnyTask, request: TaskRequest) -> Outcome:
-        self.rung = self.job.first_rung
-        failures: list[ErrorCode] = []
-        open_again: dict[int, int] = {}  # the rungs that may still answer, and in how many seconds
-        for index, rung in list(enumerate(self.ladder))[self.rung :]:
-            try:
-                result = await self._ask_rung(rung, task, request)
-                self.answered_by = rung.model
-                return Completed(result)
-            except Throttled as failure:
-                open_again[index] = delay_seconds(failure, self._waited_seconds)
-                if self._waited_seconds + open_again[index] < rung.patience_seconds:
-                    break  # the next rung costs more than the time
-            except Down as failure:
-                if self._may_come_back(failure):
-                    open_again[index] = delay_seconds(failure, self._waited_seconds)
-            except Misconfigured:
-                if not open_again:  # a model below that only lacks room now must still be asked
-                    self.rung = index + 1
-            except _Useless as useless:
-                self.rung = index + 1
-                failures.append(useless.error_code)
-                if failures.count(ErrorCode.REFUSED) == 2:
-                    break
-        return self._at_the_top(failures, open_again)
+    async def _ascend(self, question: Question) -> Outcome:
+        ascent = Ascent(self, question, self.job.first_rung)
+        self._ascents.append(ascent)
+        outcome = await ascent.run()
+        self.answered_by = ascent.answered_by or self.answered_by
+        return outcome
 
-    def _at_the_top(self, failures: list[ErrorCode], open_again: dict[int, int]) -> Outcome:
-        """The outcome when no rung had a result."""
-        delays = [delay for index, delay in open_again.items() if index >= self.rung]
-        if delays:
-            return NoCapacity(min(delays))
-        if ErrorCode.REFUSED in failures:
-            return Failed(ErrorCode.REFUSED)
-        return Failed(failures[-1] if failures else ErrorCode.MODEL_UNAVAILABLE)
+    async def _plan(self, task: AnyTask, parts: AnyParts, request: TaskRequest) -> None:
+        """Have an outline, if the answer has parts and the first rung gives one."""
+        count = parts.count(request)
+        if self._outline is not None or not 1 < count <= MAX_PARTS:
+            return
+        planning = outline_task(task, parts, count)
+        question = Question(
+            task=planning,
+            request=self.job.request,
+            accepted=partial(_accepted, planning, request),
+            about={"part": "outline"},
+        )
+        first = min(self.job.first_rung, len(self.ladder) - 1)
+        with contextlib.suppress(Useless, ProviderFailure):  # then one call does
+            self._outline = await Ascent(self, question, first).ask(self.ladder[first])
+            self.news["outline"] = self._outline
+            self.has_news.set()
 
-    @property
-    def _waited_seconds(self) -> float:
-        """The seconds for which the job has been under way."""
-        started_at_ms = self.job.started_at_ms
-        return 0 if started_at_ms is None else (clock.now_ms() - started_at_ms) / 1000
-
-    def _may_come_back(self, failure: Down) -> bool:
-        """Whether to wait for the rung. One that fails at our expense is waited for once in a job:
-        not when an earlier attempt was billed."""
-        earlier = self.job.usage
-        is_billed = failure.usage != Usage()
-        return not (is_billed and (earlier.calls or earlier.unreported_calls))
-
-    async def _ask_rung(self, rung: Rung, task: AnyTask, request: TaskRequest) -> str:
-        """The rung's result after at most two calls, or why there is none."""
-        if self._asked_at_ms:
-            tell(Event.CLIMBED, self.job, model=rung.model)
-        capped = rung.capped(task.max_output_tokens)
-        first = messages = prompt.first_ask(task, rung, self.job.request)
-        max_output_tokens = capped.max_output_tokens
-        for asked in range(2):
-            answer = await self._call(rung, task, messages, max_output_tokens, asked)
-            match answer.ending:
-                case "refused":
-                    raise _Useless(ErrorCode.REFUSED)
-                case "exhausted" | "looping":
-                    break  # more room would buy more of the same
-                case "malformed":
-                    messages = first
-                case "truncated":
-                    if capped.larger_cap is None:
-                        break
-                    # The same question with more room: shown its errors it would be cut again.
-                    messages, max_output_tokens = first, capped.larger_cap
-                case "stop":
-                    try:
-                        # In a thread: the loop beats the hearts of the other jobs.
-                        return await asyncio.to_thread(validated, task, request, answer.text)
-                    except InvalidAnswer as invalid:
-                        self._tell_rejected(rung, invalid)
-                        said = unwrapped(answer.text)
-                        messages = prompt.re_ask(first, said, invalid.complaints)
-        raise _Useless(ErrorCode.INVALID_OUTPUT)
-
-    async def _call(
-        self,
-        rung: Rung,
-        task: AnyTask,
-        messages: list[ChatCompletionMessageParam],
-        max_output_tokens: int,
-        asked: int,
-    ) -> Answer:
-        if await self.budget.is_spent():
-            if self.budget.is_blind:
-                raise BudgetBlind
-            logger.error("daily budget spent", extra={"jobId": self.job.job_id})
-            raise BudgetSpent
-        timeout_seconds = min(rung.timeout_seconds, self.seconds_for_a_call())
-        if asked:
-            tell(Event.RE_ASKED, self.job, model=rung.model)
-        call = _Call(rung, messages, max_output_tokens)
-        self._asked_at_ms = clock.now_ms()
+    async def _in_parts(self, task: AnyTask, parts: AnyParts, request: TaskRequest) -> Outcome:
+        outline = Outline.parse(self._outline or "")
+        missing = [i for i in range(len(outline.plans)) if i not in self._parts]
+        writing = [self._write(task, parts, request, outline, i) for i in missing]
+        ends = await asyncio.gather(*writing, return_exceptions=True)
+        for end in ends:
+            if isinstance(end, Failed):
+                return end
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
+        if waits := [end for end in ends if isinstance(end, NoCapacity)]:
+            return min(waits, key=lambda wait: wait.delay_seconds)
         try:
-            answer = await self.provider.ask(
-                rung,
-                messages,
-                prompt.response_format(task, rung),
-                max_output_tokens=max_output_tokens,
-                timeout_seconds=timeout_seconds,
+            return Completed(await _accepted(task, request, outline.result_of(self._parts)))
+        except InvalidAnswer:  # the task's file has changed under the parts
+            return Failed(ErrorCode.INVALID_OUTPUT)
+
+    async def _write(
+        self, task: AnyTask, parts: AnyParts, request: TaskRequest, outline: Outline, i: int
+    ) -> Outcome:
+        """Have the part of that number."""
+        plan, alone = outline.plans[i], parts.asking_for(request, 1)
+        writing = part_task(task, parts, plan)
+
+        async def accepted(text: str) -> str:
+            whole = await _accepted(writing, alone, text)
+            # The result's one list has the outermost brackets.
+            part = whole[whole.index("[") + 1 : whole.rindex("]")].strip()
+            async with self._accepting:  # what stands must not change meanwhile
+                standing = {**self._parts, i: part}
+                beside = parts.asking_for(request, len(standing))
+                await _accepted(task, beside, outline.result_of(standing))
+                self._parts = standing
+                self.news |= part_attributes({i: part})
+                if len(standing) < len(outline.plans):  # else the result follows at once
+                    self.has_news.set()
+            return part
+
+        return await self._ascend(
+            Question(
+                task=writing,
+                request=as_stored(alone),
+                accepted=accepted,
+                context=context_of(self._outline or "", plan),
+                about={"part": i},
             )
-        except asyncio.CancelledError:
-            self._log(call, "broken off", self._add(call, UNREPORTED))
-            raise
-        except Misfit as failure:
-            is_ours = max_output_tokens > rung.max_output_tokens  # nothing else is new in the call
-            kind = "cap refused" if is_ours else failure.kind
-            self._log(call, kind, self._add(call, failure.usage), None if is_ours else failure)
-            if is_ours:
-                raise _Useless(ErrorCode.INVALID_OUTPUT) from None
-            raise
-        except ProviderFailure as failure:
-            self._log(call, failure.kind, self._add(call, failure.usage), failure)
-            raise
-        self._log(call, answer.ending, self._add(call, answer.usage, answer.text))
-        return answer
-
-    def _add(self, call: "_Call", usage: Usage, text: str = "") -> Usage:
-        """Keep what a call consumed; the same with its cost."""
-        rung = call.rung
-        estimated = call.estimated(usage, text) if usage.unreported_calls else usage
-        cost_microusd = priced(estimated, rung.model, rung.price).cost_microusd
-        usage = replace(usage, cost_microusd=cost_microusd)
-        if usage != Usage():
-            self.usage_by_model[rung.model] = self.usage_by_model.get(rung.model, Usage()) + usage
-            self.budget.spend(usage.cost_microusd)
-        return usage
-
-    def _log(
-        self, call: "_Call", ending: str, usage: Usage, failure: ProviderFailure | None = None
-    ) -> None:
-        """Log the call; question and answer stay out, for they are the user's."""
-        parameter = failure.parameter if failure is not None else None
-        tell(
-            Event.MODEL_CALL,
-            self.job,
-            is_alarming=failure is not None and failure.is_alarming,
-            rung=self.ladder.index(call.rung) + 1,
-            model=call.rung.model,
-            ending=ending,
-            seconds=(clock.now_ms() - self._asked_at_ms) / 1000,
-            **({"parameter": parameter} if parameter else {}),
-            **({"errorType": type(failure).__name__} if failure else {}),
-            **asdict(usage),
-        )
-
-    def _tell_rejected(self, rung: Rung, invalid: InvalidAnswer) -> None:
-        told: dict[str, Any] = {"kinds": kinds(self.job.task, invalid.complaints, invalid.types)}
-        if self.logs_complaints:
-            told["because"] = list(invalid.complaints)
-        tell(
-            Event.REJECTED,
-            self.job,
-            model=rung.model,
-            complaints=len(invalid.complaints),
-            **told,
         )
 
 
-class _Call:
-    """A call under way, and what it takes where nobody counts."""
+async def _accepted(task: AnyTask, request: TaskRequest, text: str) -> str:
+    # In a thread: the loop beats the hearts of the other jobs.
+    return await asyncio.to_thread(validated, task, request, text)
 
-    def __init__(
-        self, rung: Rung, messages: list[ChatCompletionMessageParam], max_output_tokens: int
-    ) -> None:
-        self.rung = rung
-        self._messages = messages
-        self._max_output_tokens = max_output_tokens
-        self._started_at = asyncio.get_running_loop().time()
 
-    def estimated(self, usage: Usage, text: str) -> Usage:
-        """The usage with what was not reported: the question by its length, the answer by its own
-        or, where there is none, by the time there was to write it."""
-        seconds = asyncio.get_running_loop().time() - self._started_at
-        written = len(text.encode("utf-8", "replace")) // 4
-        likely = min(self._max_output_tokens, round(seconds * OUTPUT_TOKENS_A_SECOND))
-        return replace(
-            usage,
-            input_tokens=usage.input_tokens or prompt.estimated_tokens(self._messages),
-            output_tokens=usage.output_tokens or written or likely,
-        )
+__all__ = [
+    "BudgetBlind",
+    "BudgetSpent",
+    "Climb",
+    "Completed",
+    "Failed",
+    "NoCapacity",
+    "OutOfTime",
+    "Outcome",
+]

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from openai.types.chat import ChatCompletionMessageParam
+from pydantic import BaseModel
 
 from ladder import Rung
 from simmer.task import AnyTask, find_task
@@ -24,21 +25,25 @@ MAX_QUOTED_CHARACTERS = 8000
 _MARK = re.compile(r"<(?![\s\d=])")
 
 
-def first_ask(task: AnyTask, rung: Rung, request: str) -> list[ChatCompletionMessageParam]:
-    """The messages for a request, given as JSON text."""
-    instructions = task.instructions
+def first_ask(
+    task: AnyTask, rung: Rung, request: str, outline: str = ""
+) -> list[ChatCompletionMessageParam]:
+    """The messages for a request, given as JSON text, and for an `outline` to it."""
+    instructions, model = task.instructions, _model_of(task)
     if rung.structured != "json_schema":
-        instructions += f"\nThe answer's JSON schema:\n{_shown_schema(task.name)}\n"
+        instructions += f"\nThe answer's JSON schema:\n{_shown_schema(model)}\n"
     shown: list[ChatCompletionMessageParam] = []
     for asked, answered in task.examples:
         said = json.dumps(answered, separators=(",", ":"), ensure_ascii=False)
         shown += [_asked(json.dumps(asked)), {"role": "assistant", "content": said}]
-    return [{"role": "system", "content": instructions}, *shown, _asked(request)]
+    return [{"role": "system", "content": instructions}, *shown, _asked(request, outline)]
 
 
-def _asked(request: str) -> ChatCompletionMessageParam:
-    data = _as_data(_compact(request))
-    return {"role": "user", "content": f"<request>\n{data}\n</request>"}
+def _asked(request: str, outline: str = "") -> ChatCompletionMessageParam:
+    content = f"<request>\n{_as_data(_compact(request))}\n</request>"
+    if outline:
+        content += f"\n<outline>\n{_as_data(outline)}\n</outline>"
+    return {"role": "user", "content": content}
 
 
 def _compact(request: str) -> str:
@@ -92,7 +97,7 @@ def response_format(task: AnyTask, rung: Rung) -> Mapping[str, Any] | None:
     """The shape of the answer as the endpoint takes it, or `None` if it takes none."""
     match rung.structured:
         case "json_schema":
-            schema = answer_schema(task.name, rung.bounds)
+            schema = _strict(_model_of(task), rung.bounds)
             return {
                 "type": "json_schema",
                 "json_schema": {"name": task.name, "strict": True, "schema": schema},
@@ -107,11 +112,21 @@ def response_format(task: AnyTask, rung: Rung) -> Mapping[str, Any] | None:
 def answer_schema(task_name: str, bounds: bool) -> dict[str, Any]:
     """The result's schema as vendors' strict modes want it, with the fields that the model has to
     write."""
-    return strict(wire_schema(find_task(task_name).result_model), bounds=bounds)
+    return _strict(_model_of(find_task(task_name)), bounds)
+
+
+def _model_of(task: AnyTask) -> type[BaseModel]:
+    model: type[BaseModel] = task.result_model
+    return model
 
 
 @cache
-def _shown_schema(task_name: str) -> str:
+def _strict(model: type[BaseModel], bounds: bool) -> dict[str, Any]:
+    return strict(wire_schema(model), bounds=bounds)
+
+
+@cache
+def _shown_schema(model: type[BaseModel]) -> str:
     """The same where no endpoint holds the model to it: as it is natural, and with all bounds."""
-    schema = natural(wire_schema(find_task(task_name).result_model))
+    schema = natural(wire_schema(model))
     return json.dumps(schema, separators=(",", ":"), ensure_ascii=False)

@@ -1,5 +1,6 @@
 """What a chat asks for: the task, the request, and the schema that the answer must have."""
 
+import dataclasses
 import importlib
 import json
 import re
@@ -16,6 +17,8 @@ from local.model.strict import as_asked
 type Json = dict[str, Any]
 
 _REQUEST = re.compile(r"^<request>[ \t]*\n(.*?)\n</request>[ \t]*$", re.DOTALL | re.MULTILINE)
+_OUTLINE = re.compile(r"^<outline>[ \t]*\n(.*?)\n</outline>[ \t]*$", re.DOTALL | re.MULTILINE)
+_OF_OUTLINE = "_outline"  # behind a task's name: what the schema of its outline is called
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,62 @@ def order_of(tasks: "Tasks", messages: Iterable[Json], response_format: Json) ->
     found = [request for text in users for request in _REQUEST.findall(text)]
     asked = response_format.get("json_schema") or {}
     system = "\n".join(text_of(each) for each in messages if each.get("role") == "system")
-    task = tasks.asked_for(asked.get("name"), system) if found else None
+    name = asked.get("name") or ""
+    task = tasks.asked_for(name.removesuffix(_OF_OUTLINE), system) if found else None
     if task is None:
         return None
-    return Order(task, json.loads(found[-1]), asked.get("schema"))
+    request, schema = json.loads(found[-1]), asked.get("schema")
+    if name.endswith(_OF_OUTLINE) or (task.parts and _is_outline(task, system)):
+        return _outline_order(task, request, schema)
+    plans = [json.loads(each) for text in users for each in _OUTLINE.findall(text)]
+    return Order(task, request, schema, _part(task, request, plans[-1]) if plans else None)
+
+
+def _is_outline(task: Any, system: str) -> bool:
+    told: bool = system.startswith(task.parts.outline_instructions)
+    return told
+
+
+def _outline_order(task: Any, request: Json, schema: Json | None) -> Order:
+    """The titles of the good answer, as the outline's model has them."""
+    [(name, items)] = good_answer(task, request).items()
+    title = _title(task)
+    fields = _item_model(task.parts.outline_model).model_fields.values()
+    known = [field.alias for field in fields]
+    plans = [
+        {**{key: item[key] for key in known if key in item}, "title": item[title]} for item in items
+    ]
+    planning = dataclasses.replace(
+        task,
+        name=f"{task.name}{_OF_OUTLINE}",
+        result_model=task.parts.outline_model,
+        check=lambda *_: [],
+        parts=None,
+    )
+    return Order(planning, request, schema, {name: plans})
+
+
+def _part(task: Any, request: Json, planned: Json) -> Json:
+    """That part of the good answer to the request for all of them."""
+    [(name, plans)] = planned["outline"].items()
+    asked = task.wire_model.model_validate_json(json.dumps(request))
+    whole = task.parts.asking_for(asked, len(plans)).model_dump_json(
+        by_alias=True, exclude_none=True
+    )
+    items = good_answer(task, json.loads(whole))[name]
+    item = items[plans.index(planned["part"]) % len(items)]
+    return {name: [{**item, _title(task): planned["part"]["title"]}]}
+
+
+def _title(task: Any) -> str:
+    alias: str = _item_model(task.result_model).model_fields[task.parts.title].alias
+    return alias
+
+
+def _item_model(model: Any) -> Any:
+    """The model of the items of a model's one list."""
+    [field] = model.model_fields.values()
+    return field.annotation.__args__[0]
 
 
 def text_of(message: Json) -> str:
@@ -76,8 +131,13 @@ class Tasks:
         known = self._all()
         if schema_name in known:
             return known[schema_name]
-        told = [task for task in known.values() if system.startswith(task.instructions)]
-        return max(told, key=lambda task: len(task.instructions), default=None)
+        told = [
+            (len(text), task)
+            for task in known.values()
+            for text in (task.instructions, task.parts.outline_instructions if task.parts else "")
+            if text and system.startswith(text)
+        ]
+        return max(told, key=lambda each: each[0], default=(0, None))[1]
 
     def _all(self) -> dict[str, Any]:
         if self._known is not None and not self._reloads:

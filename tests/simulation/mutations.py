@@ -143,15 +143,14 @@ MUTATIONS = (
     Mutation(
         "never beat",
         ATTEMPT,
-        "            await asyncio.sleep(pause_seconds)\n",
-        "            await asyncio.sleep(pause_seconds * 1000)\n",
+        "self.climb.has_news.wait(), pause_seconds)",
+        "self.climb.has_news.wait(), pause_seconds * 1000)",
     ),
     Mutation(
         "extend the visibility but not the lease",
         ATTEMPT,
-        "await asyncio.to_thread(self.tools.leases.heartbeat, self.job, next_end_ms)",
-        "await asyncio.to_thread(\n"
-        "                    self.tools.leases.heartbeat, self.job, self.job.lease.expires_at_ms)",
+        "self.tools.leases.heartbeat, self.job, next_end_ms, news)",
+        "self.tools.leases.heartbeat, self.job, self.job.lease.expires_at_ms, news)",
     ),
     Mutation(
         "release without a new message",
@@ -260,8 +259,8 @@ MUTATIONS = (
     Mutation(
         "forget what a cancelled job has cost",
         ATTEMPT,
-        "            if self.climb.job is self.job:\n",
-        "            if self.climb.job is None:\n",
+        "            if self.written is self.job:\n",
+        "            if self.written is None:\n",
     ),
     Mutation(
         "a budget that an unpriced rung escapes",

@@ -112,3 +112,10 @@ def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     stream = io.StringIO()
     monkeypatch.setattr(http.logger.registered_handler, "stream", stream)
     return stream
+
+
+@pytest.fixture(autouse=True)
+def whole_answers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One call a job, but for the tests of parts: what holds for one call holds for each part."""
+    if request.path.stem != "test_parts":
+        monkeypatch.setattr("climb.MAX_PARTS", 1)

@@ -130,10 +130,10 @@ WITHIN = {
     "ground": ["clock", "errors", "tasks", "aws", "settings", "table"],
     "text": ["plain", "strict_json", "languages"],
     "task": [
-        *("schema", "models", "task", "registry", "__init__"),
+        *("schema", "models", "parts", "task", "registry", "__init__"),
         *("reading", "strict_schema", "answers"),
     ],
-    "jobs": ["job", "metrics", "story", "item", "queue", "leases", "store", "admission"],
+    "jobs": ["job", "outline", "metrics", "story", "item", "queue", "leases", "store", "admission"],
     "waiting": ["durations", "polling", "progress"],
     "books": ["ledger", "history"],
     "web": ["http", "messages", "push_tokens", "view", "status"],

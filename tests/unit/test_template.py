@@ -550,11 +550,11 @@ def test_pool_of_our_own_lets_nobody_sign_up_by_himself(resources: dict[str, Any
 # ── Push ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_stream_brings_the_one_write_that_ends_a_job_with_subscribers(
+def test_stream_brings_the_one_write_that_ends_a_job_with_subscribers_and_its_news(
     resources: dict[str, Any],
 ) -> None:
     mapping = resources["PushFunctionEnds"]["Properties"]
-    [pattern] = mapping["FilterCriteria"]["Filters"]
+    [pattern, news] = mapping["FilterCriteria"]["Filters"]
     terminal = [status for status in JobStatus if status.is_terminal]
     open_ = [status for status in JobStatus if not status.is_terminal]
 
@@ -566,6 +566,15 @@ def test_stream_brings_the_one_write_that_ends_a_job_with_subscribers(
         "dynamodb": {
             "OldImage": {"status": {"S": open_}},
             "NewImage": {"status": {"S": terminal}, "has_subscribers": {"BOOL": [True]}},
+        },
+    }
+    assert json.loads(news["Pattern"]) == {
+        "dynamodb": {
+            "NewImage": {
+                "status": {"S": [JobStatus.PROCESSING]},
+                "has_news": {"BOOL": [True]},
+                "has_subscribers": {"BOOL": [True]},
+            },
         },
     }
 

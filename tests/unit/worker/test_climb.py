@@ -506,8 +506,8 @@ async def explore(rungs: int, all_words: tuple[str, ...]) -> list[Explored]:
 def test_whatever_the_calls_come_to_the_rules_hold(
     rungs: int, all_words: tuple[str, ...], ways: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("climb.logger.info", lambda *_, **__: None)
-    monkeypatch.setattr("climb.logger.error", lambda *_, **__: None)
+    monkeypatch.setattr("calls.logger.info", lambda *_, **__: None)
+    monkeypatch.setattr("calls.logger.error", lambda *_, **__: None)
     explored = asyncio.run(explore(rungs, all_words))
     assert len(explored) == ways
     for found in explored:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from climb import OUTPUT_TOKENS_A_SECOND
+from calls import OUTPUT_TOKENS_A_SECOND
 from ladder import Ladder, UnusableLadder
 from provider import PAUSE_SECONDS, Answer, Provider, Throttled
 from tests.unit.clock import Clock

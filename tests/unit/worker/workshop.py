@@ -63,8 +63,7 @@ class Workshop:
         job = a_job(
             self.clock,
             job_id=f"job-{next(_numbers)}",
-            request=json.dumps(REQUEST, ensure_ascii=False),
-            **fields,
+            **{"request": json.dumps(REQUEST, ensure_ascii=False), **fields},
         )
         admitted = self.store.admit(
             job, daily_quota=10_000, most_in_flight=1000, now_ms=self.clock.now_ms

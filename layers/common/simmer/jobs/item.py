@@ -1,7 +1,8 @@
 """A job as the table stores it, under the key `job#<job id>`.
 
 The attributes of the item are the fields of `Job`. The lease's attributes begin with `lease_`; the
-usage has one attribute for each of its fields. An absent value has no attribute.
+usage has one attribute for each of its fields, and so has each part (`part_0`). An absent value has
+no attribute.
 """
 
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ MAX_JOB_ID_CHARACTERS = 100
 # The parts of update expressions that several transitions share.
 LEASE = "#lease_token, #lease_expires_at_ms, #lease_message_id"
 USAGE = ", ".join(f"#{name} :{name}" for name in asdict(Usage()))
+
+_PART = "part_"
 
 
 class JobRefused(Exception):
@@ -55,11 +58,17 @@ def item_of(job: Job) -> Item:
         **{
             name: value
             for name, value in asdict(job).items()
-            if value not in (None, frozenset()) and name not in ("lease", "usage")
+            if value not in (None, frozenset()) and name not in ("lease", "usage", "parts")
         },
+        **part_attributes(job.parts),
         **asdict(job.usage),
     }
     return {name: serialized(value) for name, value in attributes.items()}
+
+
+def part_attributes(parts: Mapping[int, str]) -> dict[str, str]:
+    """The parts of an answer, each an attribute of its own: so none is written over by another."""
+    return {f"{_PART}{i}": text for i, text in parts.items()}
 
 
 def job_of(item: Mapping[str, Any]) -> Job:
@@ -80,6 +89,11 @@ def job_of(item: Mapping[str, Any]) -> Job:
     return Job(
         lease=lease,
         usage=Usage(**{name: stored[name] for name in asdict(Usage()) if name in stored}),
+        parts={
+            int(name.removeprefix(_PART)): text
+            for name, text in stored.items()
+            if name.startswith(_PART)
+        },
         status=JobStatus(stored["status"]),
         error_code=ErrorCode(error_code) if error_code else None,
         **{name: stored[name] for name in _SAME if name in stored},
@@ -87,7 +101,7 @@ def job_of(item: Mapping[str, Any]) -> Job:
 
 
 _NUMBERS = ("_ms", "_seconds", "_tokens", "calls", "_microusd", "_rung", "_version")
-_SAME = frozenset(Job.__dataclass_fields__) - {"lease", "usage", "status", "error_code"}
+_SAME = frozenset(Job.__dataclass_fields__) - {"lease", "usage", "parts", "status", "error_code"}
 
 
 def _key(job_id: str) -> str:

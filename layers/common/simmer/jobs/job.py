@@ -125,6 +125,8 @@ class Job:
     awaits_capacity: bool = False  # a provider was throttling when it was last released
     first_rung: int = 0  # where on the ladder the next attempt begins
     lease: Lease | None = None
+    outline: str | None = None  # of an answer in parts, as `simmer.jobs.outline` reads it
+    parts: Mapping[int, str] = field(default_factory=dict)  # each the very text that was validated
     result: str | None = None  # the very text that was validated
     error_code: ErrorCode | None = None
     usage: Usage = field(default_factory=Usage)

@@ -51,6 +51,9 @@ class LeaseStore:
 
     Every method raises `DependencyUnavailable` when DynamoDB fails. The write may have taken effect
     even then, and it is safe to send the write again.
+
+    `news` is what has come of an answer in parts since the last write: attributes of the item. What
+    stands is not written over, by a write that comes late either: clients have seen it.
     """
 
     def __init__(self, table: Table) -> None:
@@ -84,7 +87,7 @@ class LeaseStore:
                 " #started_at_ms = if_not_exists(#started_at_ms, :now_ms),"
                 " #durations = if_not_exists(#durations, :durations),"
                 " #lease_token = :lease_token, #lease_expires_at_ms = :lease_expires_at_ms,"
-                " #lease_message_id = :lease_message_id REMOVE #awaits_capacity",
+                " #lease_message_id = :lease_message_id REMOVE #awaits_capacity, #has_news",
                 f"{is_this_run} AND ({is_waiting} OR {is_abandoned}) AND {is_in_time}",
                 run_id=run_id,
                 pending=JobStatus.PENDING,
@@ -100,12 +103,19 @@ class LeaseStore:
         except JobRefused as refused:
             raise NotClaimed(refused.job) from None
 
-    def heartbeat(self, job: Job, lease_expires_at_ms: int) -> Job:
-        """Keep the lease until `lease_expires_at_ms`, or raise `LeaseLost`."""
+    def heartbeat(
+        self, job: Job, lease_expires_at_ms: int, news: Mapping[str, str] | None = None
+    ) -> Job:
+        """Keep the lease until `lease_expires_at_ms` and store `news`, or raise `LeaseLost`.
+
+        The flag is for the stream's filter, in template.yaml, which cannot compare two items.
+        """
+        flag = ", #has_news = :has_news" if news else " REMOVE #has_news"
         return self._update_held(
             job,
-            "SET #lease_expires_at_ms = :lease_expires_at_ms",
+            f"SET #lease_expires_at_ms = :lease_expires_at_ms{_once(news)}{flag}",
             lease_expires_at_ms=lease_expires_at_ms,
+            **({"has_news": True} | dict(news) if news else {}),
         )
 
     def complete(
@@ -123,12 +133,20 @@ class LeaseStore:
         )
 
     def fail(
-        self, job: Job, error_code: ErrorCode, usage: Usage, *, retention_seconds: int, now_ms: int
+        self,
+        job: Job,
+        error_code: ErrorCode,
+        usage: Usage,
+        *,
+        retention_seconds: int,
+        now_ms: int,
+        news: Mapping[str, str] | None = None,
     ) -> Job:
         """Store the reason of the failure, in time and under the lease, or raise `LeaseLost`."""
         return self._end(
             job,
-            "#error_code = :error_code",
+            f"#error_code = :error_code{_once(news)}",
+            **(news or {}),
             status=JobStatus.FAILED,
             error_code=error_code,
             usage=usage,
@@ -136,12 +154,21 @@ class LeaseStore:
             now_ms=now_ms,
         )
 
-    def release(self, job: Job, usage: Usage, *, first_rung: int, awaits_capacity: bool) -> Job:
+    def release(
+        self,
+        job: Job,
+        usage: Usage,
+        *,
+        first_rung: int,
+        awaits_capacity: bool,
+        news: Mapping[str, str] | None = None,
+    ) -> Job:
         """Give the lease back so that another worker may claim the job, or raise `LeaseLost`."""
         return self._update_held(
             job,
             "SET #status = :pending, #first_rung = :first_rung,"
-            f" #awaits_capacity = :awaits_capacity REMOVE {LEASE} ADD {USAGE}",
+            f" #awaits_capacity = :awaits_capacity{_once(news)} REMOVE {LEASE} ADD {USAGE}",
+            **(news or {}),
             pending=JobStatus.PENDING,
             first_rung=first_rung,
             awaits_capacity=awaits_capacity,
@@ -203,3 +230,8 @@ class LeaseStore:
             )
         except JobRefused as refused:
             raise LeaseLost(refused.job) from None
+
+
+def _once(news: Mapping[str, str] | None) -> str:
+    """More of a SET: each attribute that is not there yet."""
+    return "".join(f", #{name} = if_not_exists(#{name}, :{name})" for name in news or ())

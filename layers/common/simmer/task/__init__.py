@@ -4,6 +4,7 @@ The tests, `make run` and the functions find a task by `find_task`.
 """
 
 from simmer.task.models import NOT_ASKED, Omittable, TaskRequest, TaskResult
+from simmer.task.parts import Parts
 from simmer.task.registry import TaskError, find_task
 from simmer.task.task import AnyTask, Task
 
@@ -11,6 +12,7 @@ __all__ = [
     "NOT_ASKED",
     "AnyTask",
     "Omittable",
+    "Parts",
     "Task",
     "TaskError",
     "TaskRequest",

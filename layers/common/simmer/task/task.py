@@ -10,6 +10,7 @@ from pydantic import BaseModel, create_model
 from pydantic_core import to_jsonable_python
 
 from simmer.task.models import TaskRequest
+from simmer.task.parts import Parts
 
 # The stages of a job that a task has words of its own for.
 STAGES = ("analyzing", "generating")
@@ -58,6 +59,7 @@ class Task[Req: TaskRequest, Res: BaseModel]:
     `words` are the words for the user while a job is `analyzing` and `generating`, by language.
     What a language lacks is taken from the generic words.
     `is_shareable` says that an answer tells nothing of who asked, so that users may share it.
+    `parts` has the answer asked for in parts, which come earlier and fail alone.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Task[Req: TaskRequest, Res: BaseModel]:
     languages: Sequence[str] = ("en",)
     words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     is_shareable: bool = False
+    parts: Parts[Req] | None = None
 
     @cached_property
     def wire_model(self) -> type[Req]:

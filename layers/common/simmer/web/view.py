@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from simmer.jobs.job import ErrorCode, Job, JobStatus
+from simmer.jobs.outline import Outline
 from simmer.waiting.progress import (
     estimated_seconds_remaining,
     poll_after_ms,
@@ -15,8 +16,9 @@ from simmer.waiting.progress import (
 from simmer.web.messages import message
 
 
-def job_view(job: Job, now_ms: int) -> str:
-    """The status document of a job as the store gives it at `now_ms`."""
+def job_view(job: Job, now_ms: int, *, is_short: bool = False) -> str:
+    """The status document of a job as the store gives it at `now_ms`; a short one is without the
+    texts of the answer."""
     done = progress(job, now_ms)
     stage = _stage(job, done)
     document: dict[str, Any] = {
@@ -38,7 +40,15 @@ def job_view(job: Job, now_ms: int) -> str:
         document["error"] = message(f"failed.{code}", job.locale)
         document["errorCode"] = code
         document["retryable"] = code.is_retryable
-    return _with_result(document, job)
+    if job.outline is None or job.status in (JobStatus.COMPLETED, JobStatus.CANCELLED):
+        return _with_result(document, job, is_short=is_short)
+    outline = Outline.parse(job.outline)
+    document["outline"] = [
+        {"title": title, "state": "ready" if i in job.parts else "waiting"}
+        for i, title in enumerate(outline.titles)
+    ]
+    partial = outline.result_of(job.parts) if job.parts and not is_short else None
+    return _with_text(document, "partialResult", partial)
 
 
 def submitted_view(job: Job, push: Mapping[str, str] | None = None) -> str:
@@ -73,12 +83,15 @@ def relative_status_path(job: Job) -> str:
     return f"status/{job.job_id}"
 
 
-def _with_result(document: dict[str, Any], job: Job) -> str:
+def _with_result(document: dict[str, Any], job: Job, *, is_short: bool = False) -> str:
+    is_shown = job.status is JobStatus.COMPLETED and not is_short
+    return _with_text(document, "result", job.result if is_shown else None)
+
+
+def _with_text(document: dict[str, Any], name: str, stored: str | None) -> str:
     """The stored text goes in as it is: the bytes that were validated are the bytes delivered."""
     text = _dump(document)
-    if job.status is not JobStatus.COMPLETED or job.result is None:
-        return text
-    return f'{text[:-1]},"result":{job.result}}}'
+    return text if stored is None else f'{text[:-1]},"{name}":{stored}}}'
 
 
 def _stage(job: Job, done: int) -> str:

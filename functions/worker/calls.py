@@ -1,0 +1,171 @@
+"""The calls of one job's attempt: each within the budget and the time, counted and logged."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from openai.types.chat import ChatCompletionMessageParam
+
+import prompt
+from books import Budget
+from ladder import Ladder, Rung
+from prices import priced
+from provider import Provider
+from providers.outcomes import UNREPORTED, Answer, Misfit, ProviderFailure
+from simmer import clock
+from simmer.jobs.job import ErrorCode, Job, Usage
+from simmer.jobs.story import Event, tell
+
+# What a model writes while nobody counts, to estimate a call that was broken off.
+OUTPUT_TOKENS_A_SECOND = 50
+
+logger = Logger(service="simmer", child=True)
+
+
+class OutOfTime(Exception):
+    """The time that is left is too short for another call."""
+
+
+class BudgetSpent(Exception):
+    """There is no money left for another call today."""
+
+
+class BudgetBlind(Exception):
+    """Nobody can read for now whether there is money left for another call."""
+
+
+class Useless(Exception):
+    """A rung has said what it can, and it is no result."""
+
+    def __init__(self, error_code: ErrorCode) -> None:
+        super().__init__(error_code)
+        self.error_code = error_code
+
+
+@dataclass(slots=True)
+class Calls:
+    """The calls for one job.
+
+    `seconds_for_a_call` says how long the next call may take, or raises `OutOfTime`; `budget` is
+    asked before each, and its end is `BudgetSpent`, or `BudgetBlind` while nobody can say. `usage`
+    (of all answered calls, the useless ones too) is right at any moment, so that it can be kept
+    when the calls are broken off.
+    `logs_complaints` has the complaints themselves logged, which may quote what the user sent: for
+    a developer's machine only.
+    """
+
+    ladder: Ladder
+    provider: Provider
+    job: Job
+    seconds_for_a_call: Callable[[], float]
+    budget: Budget = field(default_factory=Budget)
+    usage_by_model: dict[str, Usage] = field(default_factory=dict)
+    logs_complaints: bool = False
+
+    @property
+    def usage(self) -> Usage:
+        return sum(self.usage_by_model.values(), Usage())
+
+    async def call(
+        self,
+        rung: Rung,
+        messages: list[ChatCompletionMessageParam],
+        response_format: Mapping[str, Any] | None,
+        max_output_tokens: int,
+        about: Mapping[str, Any],
+        *,
+        is_again: bool = False,
+    ) -> Answer:
+        """The answer, or a `ProviderFailure`, or `Useless`; `about` goes into the log line."""
+        if await self.budget.is_spent():
+            if self.budget.is_blind:
+                raise BudgetBlind
+            logger.error("daily budget spent", extra={"jobId": self.job.job_id})
+            raise BudgetSpent
+        timeout_seconds = min(rung.timeout_seconds, self.seconds_for_a_call())
+        if is_again:
+            tell(Event.RE_ASKED, self.job, model=rung.model, **about)
+        call = _Call(rung, messages, max_output_tokens, about)
+        try:
+            answer = await self.provider.ask(
+                rung,
+                messages,
+                response_format,
+                max_output_tokens=max_output_tokens,
+                timeout_seconds=timeout_seconds,
+            )
+        except asyncio.CancelledError:
+            self._log(call, "broken off", self._add(call, UNREPORTED))
+            raise
+        except ProviderFailure as failure:
+            usage = self._add(call, failure.usage)
+            # Nothing but the cap is new in a second call.
+            if isinstance(failure, Misfit) and max_output_tokens > rung.max_output_tokens:
+                self._log(call, "cap refused", usage)
+                raise Useless(ErrorCode.INVALID_OUTPUT) from None
+            self._log(call, failure.kind, usage, failure)
+            raise
+        self._log(call, answer.ending, self._add(call, answer.usage, answer.text))
+        return answer
+
+    def _add(self, call: "_Call", usage: Usage, text: str = "") -> Usage:
+        """Keep what a call consumed; the same with its cost."""
+        rung = call.rung
+        estimated = call.estimated(usage, text) if usage.unreported_calls else usage
+        cost_microusd = priced(estimated, rung.model, rung.price).cost_microusd
+        usage = replace(usage, cost_microusd=cost_microusd)
+        if usage != Usage():
+            self.usage_by_model[rung.model] = self.usage_by_model.get(rung.model, Usage()) + usage
+            self.budget.spend(usage.cost_microusd)
+        return usage
+
+    def _log(
+        self, call: "_Call", ending: str, usage: Usage, failure: ProviderFailure | None = None
+    ) -> None:
+        """Log the call; question and answer stay out, for they are the user's."""
+        parameter = failure.parameter if failure is not None else None
+        tell(
+            Event.MODEL_CALL,
+            self.job,
+            is_alarming=failure is not None and failure.is_alarming,
+            rung=self.ladder.index(call.rung) + 1,
+            model=call.rung.model,
+            ending=ending,
+            seconds=(clock.now_ms() - call.asked_at_ms) / 1000,
+            **({"parameter": parameter} if parameter else {}),
+            **({"errorType": type(failure).__name__} if failure else {}),
+            **call.about,
+            **asdict(usage),
+        )
+
+
+class _Call:
+    """A call under way, and what it takes where nobody counts."""
+
+    def __init__(
+        self,
+        rung: Rung,
+        messages: list[ChatCompletionMessageParam],
+        max_output_tokens: int,
+        about: Mapping[str, Any],
+    ) -> None:
+        self.rung = rung
+        self.about = about
+        self.asked_at_ms = clock.now_ms()
+        self._messages = messages
+        self._max_output_tokens = max_output_tokens
+        self._started_at = asyncio.get_running_loop().time()
+
+    def estimated(self, usage: Usage, text: str) -> Usage:
+        """The usage with what was not reported: the question by its length, the answer by its own
+        or, where there is none, by the time there was to write it."""
+        seconds = asyncio.get_running_loop().time() - self._started_at
+        written = len(text.encode("utf-8", "replace")) // 4
+        likely = min(self._max_output_tokens, round(seconds * OUTPUT_TOKENS_A_SECOND))
+        return replace(
+            usage,
+            input_tokens=usage.input_tokens or prompt.estimated_tokens(self._messages),
+            output_tokens=usage.output_tokens or written or likely,
+        )

@@ -1,0 +1,266 @@
+"""An answer in parts: an outline, then each part by a call of its own, stored when it comes."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from openai.types.chat import ChatCompletionMessageParam
+
+from ladder import Rung
+from provider import Answer, Down, Provider, Throttled
+from simmer.jobs.job import Job, JobStatus, Usage
+from tests.unit.worker.fakes import RECIPE, USAGE, Hang, refused
+from tests.unit.worker.workshop import Workshop, until
+
+TITLES = ["Fried tofu", "두부조림", "Tofu soup"]
+REQUEST = {"ingredients": ["두부", "Tofu"], "servings": 2, "count": 3, "locale": "en"}
+OUTLINE = json.dumps({"recipes": [{"title": title} for title in TITLES]}, ensure_ascii=False)
+
+type Said = str | Answer | Exception | Hang
+
+
+def part(title: str, **changes: Any) -> str:
+    """A model's answer to the call for a part, as a model may lay it out."""
+    recipe = {**RECIPE, "name": title, **changes}
+    return json.dumps({"recipes": [recipe]}, ensure_ascii=False, indent=1)
+
+
+@dataclass
+class Cook(Provider):
+    """Answers as scripted by the part that is asked for (`outline`, a title, or `whole`), and well
+    beyond the script. `asked` are the parts of the calls, in order."""
+
+    script: dict[str, list[Said]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    rungs: list[tuple[str, str]] = field(default_factory=list)
+    messages: dict[str, list[ChatCompletionMessageParam]] = field(default_factory=dict)
+    waits_for: Mapping[str, asyncio.Event] = field(default_factory=dict)
+
+    async def ask(
+        self,
+        rung: Rung,
+        messages: list[ChatCompletionMessageParam],
+        response_format: Mapping[str, Any] | None,
+        *,
+        max_output_tokens: int,
+        timeout_seconds: float,
+    ) -> Answer:
+        name = self._name(messages, response_format)
+        self.asked.append(name)
+        self.rungs.append((name, rung.model))
+        self.messages[name] = messages
+        answers = self.script.get(name, [])
+        said = answers.pop(0) if answers else self._good(name)
+        if name in self.waits_for:
+            await self.waits_for[name].wait()
+        match said:
+            case Hang():
+                await asyncio.Event().wait()
+                raise AssertionError
+            case str():
+                return Answer(said, "stop", USAGE)
+            case Answer():
+                return said
+            case Exception():
+                raise said
+
+    def _name(self, messages: list[Any], response_format: Mapping[str, Any] | None) -> str:
+        assert response_format is not None
+        if response_format["json_schema"]["name"] == "recipe_outline":
+            return "outline"
+        lines = str(messages[1]["content"]).splitlines()
+        if "<outline>" not in lines:
+            return "whole"
+        title: str = json.loads(lines[lines.index("<outline>") + 1])["part"]["title"]
+        return title
+
+    def _good(self, name: str) -> str:
+        if name == "outline":
+            return OUTLINE
+        if name == "whole":
+            return json.dumps(
+                {"recipes": [{**RECIPE, "name": title} for title in TITLES]}, ensure_ascii=False
+            )
+        return part(name)
+
+
+@pytest.fixture
+def shop(cloud: Any, clock: Any) -> Workshop:
+    return Workshop(cloud, clock)
+
+
+def admit(shop: Workshop, **fields: Any) -> Job:
+    request = json.dumps({**REQUEST, **fields.pop("asks", {})}, ensure_ascii=False)
+    shop_admit: Callable[..., Job] = shop.admit
+    return shop_admit(**{**fields, "request": request})
+
+
+def names(stored: Mapping[str, Any]) -> list[str]:
+    return [recipe["name"] for recipe in json.loads(stored["result"])["recipes"]]
+
+
+def test_each_part_is_asked_for_by_itself_and_the_result_is_made_of_them(shop: Workshop) -> None:
+    job, cook = admit(shop), Cook()
+    shop.run(cook)
+    stored = shop.cloud.job(job.job_id)
+    assert sorted(cook.asked) == sorted(["outline", *TITLES])
+    assert stored["status"] == "completed"
+    assert names(stored) == TITLES
+    assert stored["calls"] == 4
+    assert stored["outline"] == OUTLINE
+    for i in range(3):
+        if f"part_{i}" in stored:
+            assert stored[f"part_{i}"] in stored["result"]
+
+
+def test_the_call_for_a_part_has_the_request_for_one_and_the_outline_as_data(
+    shop: Workshop,
+) -> None:
+    admit(shop)
+    cook = Cook()
+    shop.run(cook)
+    system, user = (str(message.get("content")) for message in cook.messages["두부조림"])
+    lines = user.splitlines()
+    assert json.loads(lines[1])["count"] == 1
+    assert json.loads(lines[lines.index("<outline>") + 1]) == {
+        "outline": json.loads(OUTLINE),
+        "part": {"title": "두부조림"},
+    }
+    assert "`name` is the plan's `title`" in system.replace("\n", " ")
+
+
+def test_what_stands_is_stored_at_once_and_shown_while_others_are_written(
+    shop: Workshop,
+) -> None:
+    job = admit(shop)
+
+    async def watched() -> None:
+        late = asyncio.Event()
+        cook = Cook(waits_for={TITLES[0]: late})
+        event = {"Records": shop.receive()}
+        worker = shop.worker(cook)
+        running = asyncio.create_task(_process(event, worker))
+        await until(lambda: {"part_1", "part_2"} <= shop.cloud.job(job.job_id).keys())
+        stored = shop.cloud.job(job.job_id)
+        assert "part_0" not in stored
+        assert stored["status"] == "processing"
+        late.set()
+        await running
+
+    asyncio.run(watched())
+    assert names(shop.cloud.job(job.job_id)) == TITLES
+
+
+def test_one_bad_part_is_asked_again_alone(shop: Workshop) -> None:
+    job = admit(shop)
+    cook = Cook({TITLES[1]: ["prose", "prose"], TITLES[2]: [part(TITLES[2], servings=3)]})
+    shop.run(cook)
+    assert names(shop.cloud.job(job.job_id)) == TITLES
+    assert [cook.asked.count(title) for title in TITLES] == [1, 3, 2]
+    assert (TITLES[1], "large") in cook.rungs
+    assert (TITLES[2], "large") not in cook.rungs
+
+
+def test_a_part_under_another_name_is_asked_again(shop: Workshop) -> None:
+    job = admit(shop)
+    cook = Cook({TITLES[1]: [part(TITLES[0])]})
+    shop.run(cook)
+    assert names(shop.cloud.job(job.job_id)) == TITLES
+    assert cook.asked.count(TITLES[1]) == 2
+
+
+@pytest.mark.parametrize(
+    "outlines",
+    [
+        ["prose", "prose"],
+        [json.dumps({"recipes": [{"title": "A"}, {"title": "a "}, {"title": "B"}]})] * 2,
+        [json.dumps({"recipes": [{"title": "A"}]})] * 2,
+        [refused()],
+        [Down("timeout")],
+        [Throttled("429", 5.0)],
+    ],
+    ids=["prose", "alike", "too few", "refused", "down", "throttled"],
+)
+def test_without_an_outline_there_is_one_call(shop: Workshop, outlines: list[Said]) -> None:
+    job, cook = admit(shop), Cook({"outline": list(outlines)})
+    shop.run(cook)
+    stored = shop.cloud.job(job.job_id)
+    assert names(stored) == TITLES
+    assert cook.asked == ["outline"] * len(outlines) + ["whole"]
+    assert "outline" not in stored
+
+
+def test_one_part_is_one_call(shop: Workshop) -> None:
+    admit(shop, asks={"count": 1})
+    cook = Cook({"whole": [part(TITLES[0])]})
+    shop.run(cook)
+    assert cook.asked == ["whole"]
+
+
+def test_a_throttled_part_gives_the_job_back_with_the_others_kept(shop: Workshop) -> None:
+    job = admit(shop)
+    cook = Cook({TITLES[1]: [Throttled("429", 5.0), Throttled("429", 5.0)]})
+    shop.run(cook)
+    stored = shop.cloud.job(job.job_id)
+    assert stored["status"] == "pending"
+    assert {"outline", "part_0", "part_2"} <= stored.keys()
+    cook.asked.clear()
+    shop.queue.send(job)
+    shop.run(cook)
+    stored = shop.cloud.job(job.job_id)
+    assert cook.asked == [TITLES[1]]
+    assert names(stored) == TITLES
+    assert stored["calls"] == 4
+
+
+def test_a_hopeless_part_ends_the_job_by_name_and_the_good_ones_stay(shop: Workshop) -> None:
+    job = admit(shop)
+    shop.run(Cook({TITLES[1]: [refused(), refused()]}))
+    stored = shop.cloud.job(job.job_id)
+    assert (stored["status"], stored["error_code"]) == ("failed", "refused")
+    assert {"part_0", "part_2"} <= stored.keys()
+    assert "part_1" not in stored
+
+
+def test_a_takeover_asks_only_for_what_is_missing(shop: Workshop) -> None:
+    job = admit(shop)
+    shop.run(Cook({TITLES[1]: [Throttled("429", 5.0)] * 2}))
+    before = shop.cloud.job(job.job_id)
+    shop.queue.send(job)
+    cook = Cook()
+    shop.run(cook)
+    after = shop.cloud.job(job.job_id)
+    assert cook.asked == [TITLES[1]]
+    assert [after[name] for name in ("outline", "part_0", "part_2")] == [
+        before[name] for name in ("outline", "part_0", "part_2")
+    ]
+
+
+def test_a_new_run_begins_with_nothing(shop: Workshop) -> None:
+    job = admit(shop)
+    shop.run(Cook({TITLES[1]: [refused(), refused()]}))
+    again = Job(
+        **{
+            **{name: getattr(job, name) for name in Job.__dataclass_fields__},
+            "run_id": "run-2",
+            "status": JobStatus.PENDING,
+            "usage": Usage(),
+        }
+    )
+    admitted = shop.store.admit(
+        again, daily_quota=100, most_in_flight=100, now_ms=shop.clock.now_ms
+    )
+    assert admitted.is_new
+    assert not [
+        name for name in shop.cloud.job(job.job_id) if name == "outline" or name.startswith("part_")
+    ]
+
+
+async def _process(event: Any, worker: Any) -> None:
+    import app
+    from tests.unit.worker.workshop import Context
+
+    await app.process(event, Context(), worker)
