@@ -33,6 +33,13 @@ Every promise has a name, which a violation carries:
 | nobody else's job               |                                                               |
 | no job is lost                  | what was accepted is found                                    |
 | progress goes forward, 100 only when stored |                                                   |
+| a part that stands stays        | nor does the outline change while the run lasts               |
+| a part that stands is in the result | byte for byte, in the outline's order                     |
+| a result keeps to its outline   | its names are the titles                                      |
+| only who has the job writes parts |                                                             |
+| no part of another run          | a new run begins with none                                    |
+| what was seen only grows        | for each client, to the result or the failure                 |
+| parts in the outline's order    | as many as it says are ready; none after a cancel             |
 
 What happens to the table inside the shipped code is only noted (`violation`), for that code would
 take an exception of ours for one of its own; what clients meet is raised at once.
@@ -62,6 +69,9 @@ ALLOWED = {
     ("processing", "failed"),
 }
 
+# How many recipes are asked for, by ingredient.
+COUNTS = {"egg": 1, "tofu": 3, "leek": 2}
+
 # By how much the clock of a process may be off, either way.
 MAX_SKEW_MS = 1000
 # A killed worker's lease has to run out, by any clock; its message may come back a moment before,
@@ -72,6 +82,11 @@ TAKEOVER_MS = 30_000
 PUNCTUAL_MS = 13_000
 # What is claimed too shortly before its deadline cannot end in time.
 TOO_LATE_MS = 20_000
+
+
+def count_of(ingredient: str) -> int:
+    """The recipes that are asked for with this ingredient, `ann egg` or the like."""
+    return COUNTS[ingredient.rpartition(" ")[2]]
 
 
 class Violation(AssertionError):
@@ -99,6 +114,7 @@ class Run:
     completions: int = 0
     holder: Process | None = None  # who has the lease, or had it last if it ran out
     orphaned_at_ms: float | None = None  # when its holder was killed
+    standing: dict[str, str] = field(default_factory=dict)  # the outline and the parts
 
     def __str__(self) -> str:
         return f"run {self.run_id[:6]} of job {self.job_id[:6]} ({self.ingredient})"
@@ -122,6 +138,7 @@ class History:
     model_calls: Counter[str] = field(default_factory=Counter)  # by ingredient
     useless_calls: Counter[str] = field(default_factory=Counter)  # those that brought no answer
     answers: Counter[str] = field(default_factory=Counter)  # those that reached a worker
+    asked_again: list[str] = field(default_factory=list)  # parts that stood already
 
     def violated(self, promise: str, what: str) -> None:
         """Note what was broken where it cannot be raised."""
@@ -149,6 +166,8 @@ class History:
                 now_ms,
                 after["is_shared"]["BOOL"],
             )
+            if left := _standing(after):
+                self.violated("no part of another run", f"{run} began with {sorted(left)}")
             self.runs[run.job_id, run.run_id] = run
             return
         run = self.runs[_text(after, "job_id"), _text(after, "run_id")]
@@ -161,11 +180,41 @@ class History:
             self.violated("allowed transitions", f"{run}: {was} became {becomes}")
         if becomes == "cancelled":
             self._check_cancelled(run)
+        self._check_parts(run, before, after, writer)
         self._note(run, before, after, writer, now_ms)
         is_workers = becomes in ("completed", "failed") and not _is_expired(after)
         is_late = now_ms - MAX_SKEW_MS >= run.deadline_at_ms
         if is_workers and is_late and age_ms <= PUNCTUAL_MS:
             self.violated("nothing after the deadline", f"{run}: {becomes} was written late")
+
+    def _check_parts(self, run: Run, before: Any, after: Any, writer: Process | None) -> None:
+        had, has = _standing(before), _standing(after)
+        run.standing = has
+        if gone := [name for name, text in had.items() if has.get(name) != text]:
+            self.violated("a part that stands stays", f"{run}: {gone} went or changed")
+        is_beat = before.get("lease_token") == after.get("lease_token")
+        if has.keys() - had.keys() and is_beat and writer and writer is not run.holder:
+            self.violated("only who has the job writes parts", f"{run}: {writer.name} wrote one")
+        if _text(after, "status") == "completed":
+            result = _text(after, "result")
+            places = [result.find(has[name]) for name in sorted(has) if name != "outline"]
+            if -1 in places or places != sorted(places):
+                self.violated("a part that stands is in the result", f"{run}: {has}, {result}")
+            if "outline" in has:
+                titles = [plan["title"] for plan in json.loads(has["outline"])["recipes"]]
+                names = [recipe["name"] for recipe in json.loads(result)["recipes"]]
+                if names != titles:
+                    self.violated("a result keeps to its outline", f"{run}: {names}, {titles}")
+
+    def asks_for_part(self, ingredient: str, title: str) -> None:
+        """The model is asked for the part of that title."""
+        for run in self.runs.values():
+            plans = json.loads(run.standing.get("outline", '{"recipes": []}'))["recipes"]
+            for i, plan in enumerate(plans):
+                if plan["title"] == title and f"part_{i}" in run.standing:
+                    self.asked_again.append(f"{run}: part {i}")
+                if plan["title"] == title and run.ingredient != ingredient:
+                    self.violated("only valid results", f"{title} of {run} asked for {ingredient}")
 
     def _note(
         self, run: Run, before: Any, after: Any, writer: Process | None, now_ms: float
@@ -256,6 +305,8 @@ class History:
                 raise Violation("terminal is final", f"clients saw {last} become {document}")
             if document["progress"] < last["progress"]:
                 raise Violation("progress goes forward", f"{last} before {document}")
+            self._check_growth(last, document)
+        self._check_partial(document)
         seen.append((received_at_ms, document))
         if document["status"] in OPEN:
             if asked_at_ms >= deadline_ms:
@@ -268,10 +319,39 @@ class History:
     def _check_result(self, document: dict[str, Any]) -> None:
         recipes = document["result"]["recipes"]
         wanted = self.ingredients[document["jobId"]]
-        if len(recipes) != 1 or recipes[0]["ingredients"] != [wanted]:
+        if len(recipes) != count_of(wanted):
             raise Violation("only valid results", f"{wanted} was asked for: {recipes}")
-        if set(recipes[0]) != set(VALID_RECIPE) | {"ingredients"}:
-            raise Violation("only valid results", f"not a recipe: {recipes[0]}")
+        self._check_recipes(recipes, wanted)
+
+    def _check_recipes(self, recipes: list[dict[str, Any]], wanted: str) -> None:
+        for recipe in recipes:
+            if recipe["ingredients"] != [wanted] or recipe["servings"] != VALID_RECIPE["servings"]:
+                raise Violation("only valid results", f"{wanted} was asked for: {recipe}")
+            if set(recipe) != set(VALID_RECIPE) | {"ingredients"}:
+                raise Violation("only valid results", f"not a recipe: {recipe}")
+
+    def _check_growth(self, last: dict[str, Any], document: dict[str, Any]) -> None:
+        """What a client has seen of a run is there the next time, and in the result."""
+        if document["status"] == "cancelled":
+            return
+        now = document.get("result") or document.get("partialResult") or {"recipes": []}
+        before = last.get("partialResult", {"recipes": []})["recipes"]
+        if lost := [recipe for recipe in before if recipe not in now["recipes"]]:
+            raise Violation("what was seen only grows", f"{lost} not in {document}")
+        titles = [part["title"] for part in last.get("outline", [])]
+        now_titles = [part["title"] for part in document.get("outline", [])]
+        if titles and document["status"] != "completed" and now_titles != titles:
+            raise Violation("what was seen only grows", f"another outline: {document}")
+
+    def _check_partial(self, document: dict[str, Any]) -> None:
+        """Parts are shown with their outline, in its order, and of the request that was made."""
+        recipes = document.get("partialResult", {"recipes": []})["recipes"]
+        ready = [part["title"] for part in document.get("outline", []) if part["state"] == "ready"]
+        if [recipe["name"] for recipe in recipes] != ready:
+            raise Violation("parts in the outline's order", f"{ready}: {recipes}")
+        if ready and document["status"] in ("completed", "cancelled"):
+            raise Violation("parts in the outline's order", f"shown after the end: {document}")
+        self._check_recipes(recipes, self.ingredients[document["jobId"]])
 
     @property
     def last_documents(self) -> list[dict[str, Any]]:
@@ -327,12 +407,7 @@ class History:
                 raise Violation("one completion a run", str(run))
             if run.orphaned_at_ms is not None:
                 raise Violation("taken over in time", f"{run}: never")
-        for ingredient, calls in self.model_calls.items():
-            allowed = claims[ingredient] + self.useless_calls[ingredient]
-            if calls > allowed:
-                raise Violation(
-                    "the model is paid once", f"{calls} calls for {ingredient}, {allowed} allowed"
-                )
+        self._check_calls(claims, is_hiccup=is_hiccup)
         for ingredient, used in used_calls.items():
             answers = self.answers[ingredient]
             if used > answers or (is_hiccup and runs[ingredient] == 1 and used < answers):
@@ -340,11 +415,30 @@ class History:
                     "usage is counted once", f"{answers} answers for {ingredient}, {used} counted"
                 )
 
+    def _check_calls(self, claims: Counter[str], *, is_hiccup: bool) -> None:
+        if is_hiccup and self.asked_again:
+            raise Violation("the model is paid once", f"asked again for {self.asked_again}")
+        for ingredient, calls in self.model_calls.items():
+            count = count_of(ingredient)
+            a_claim = count + 1 if count > 1 else 1  # an outline, and each part
+            allowed = claims[ingredient] * a_claim + self.useless_calls[ingredient]
+            if calls > allowed:
+                raise Violation(
+                    "the model is paid once", f"{calls} calls for {ingredient}, {allowed} allowed"
+                )
+
 
 def _outcome(item: Any) -> Any:
     """All of an ended job but what was spent on it, which a worker may say a moment later."""
     spent = {*asdict(Usage()), "unsettled_lease_token"}
     return {name: value for name, value in item.items() if name not in spent}
+
+
+def _standing(item: Any) -> dict[str, str]:
+    """The outline and the parts in an item."""
+    return {
+        name: _text(item, name) for name in item if name == "outline" or name.startswith("part_")
+    }
 
 
 def _is_expired(item: Any) -> bool:

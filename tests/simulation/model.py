@@ -25,6 +25,7 @@ class Model:
         self._world = world
         self._history = history
         self._wrongness = wrongness
+        self._serial = 0
         self._errors = CallErrors(
             unreachable=lambda: Down("connection"),
             timed_out=lambda: Down("timeout"),
@@ -42,8 +43,15 @@ class Model:
     ) -> Answer:
         """One call; it is paid for once it has arrived, whatever becomes of the answer."""
         random, history = self._world.random, self._history
-        data = str(messages[1]["content"]).splitlines()[1]
-        ingredient = json.loads(data)["ingredients"][0]
+        lines = str(messages[1]["content"]).splitlines()
+        ingredient = json.loads(lines[1])["ingredients"][0]
+        titles: list[str] = [f"Dish {i}" for i in range(json.loads(lines[1])["count"])]
+        is_outline = response_format["json_schema"]["name"] == "recipe_outline"
+        if "<outline>" in lines:
+            titles = [json.loads(lines[lines.index("<outline>") + 1])["part"]["title"]]
+            history.asks_for_part(ingredient, titles[0])
+        self._serial += 1
+        serial = self._serial
         is_paid = is_given_up = False
 
         def effect() -> tuple[Answer, bool]:
@@ -52,7 +60,7 @@ class Model:
                 is_paid = True
                 history.model_calls[ingredient] += 1
                 history.useless_calls[ingredient] += is_given_up
-            return self._answer(ingredient)
+            return self._answer(ingredient, titles, serial, is_outline=is_outline)
 
         seconds = random.choice((1.0, 5.0, 20.0, 40.0, 60.0, 120.0 if self._wrongness else 30.0))
         try:
@@ -74,11 +82,19 @@ class Model:
         history.answers[ingredient] += 1
         return answer
 
-    def _answer(self, ingredient: str) -> tuple[Answer, bool]:
-        """The model's answer, and True if it is a good one."""
+    def _answer(
+        self, ingredient: str, titles: list[str], serial: int, *, is_outline: bool
+    ) -> tuple[Answer, bool]:
+        """The model's answer, and True if it is a good one. No two outlines have the same titles,
+        and no two recipes the same text."""
         random = self._world.random
-        good = {**VALID_RECIPE, "ingredients": [ingredient]}
-        text, ending = json.dumps({"recipes": [good]}), "stop"
+        good = {**VALID_RECIPE, "ingredients": [ingredient], "instructions": f"Cook it {serial}."}
+        plans: list[dict[str, Any]] = [{**good, "name": title} for title in titles]
+        # The part of another title, where there is one.
+        other = good if "of menu" in titles[0] else {**good, "servings": 4}
+        if is_outline:
+            plans = [{"title": f"{title} of menu {serial}"} for title in titles]
+        text, ending = json.dumps({"recipes": plans}), "stop"
         is_good = random.random() >= self._wrongness
         if not is_good:
             text, ending = random.choice(
@@ -89,6 +105,8 @@ class Model:
                     ("", "refused"),
                     ("", "stop"),
                     (json.dumps({"recipes": [{**good, "ingredients": ["snail"]}]}), "stop"),
+                    (json.dumps({"recipes": [{**good, "name": "Leftovers"}] * 2}), "stop"),
+                    (json.dumps({"recipes": [other]}), "stop"),
                     (json.dumps({"recipes": [{**good, "servings": 3}]}), "stop"),
                     (json.dumps({"recipes": [{**good, "thumbnailUrl": "https://x.y"}]}), "stop"),
                 )

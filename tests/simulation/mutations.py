@@ -38,6 +38,10 @@ LEASES = "layers/common/simmer/jobs/leases.py"
 CLIMB = "functions/worker/climb.py"
 ANSWER = "functions/worker/answer.py"
 APP = "functions/worker/app.py"
+OUTLINE = "layers/common/simmer/jobs/outline.py"
+VIEW = "layers/common/simmer/web/view.py"
+CALLS = "functions/worker/calls.py"
+PART_TASKS = "functions/worker/part_tasks.py"
 PRICES = "functions/worker/prices.py"
 PROGRESS = "layers/common/simmer/waiting/progress.py"
 JOB = "layers/common/simmer/jobs/job.py"
@@ -273,6 +277,71 @@ MUTATIONS = (
         ADMISSION,
         "        try:\n            queue.send(",
         "        store.note_sent(admission.job, now_ms)\n        try:\n            queue.send(",
+    ),
+    Mutation(
+        "let parts survive into a new run",
+        STORE,
+        "            item_of(job),\n",
+        "            {**{name: value for name, value\n"
+        '                in (self._table.get(f"job#{job.job_id}") or {}).items()\n'
+        '                if name == "outline" or name.startswith("part_")}, **item_of(job)},\n',
+    ),
+    Mutation(
+        "ask again for parts that stand",
+        CLIMB,
+        "dict(self.job.parts)",
+        "{}",
+    ),
+    Mutation(
+        "plan anew at each attempt",
+        CLIMB,
+        "if self._outline is not None or not 1 < count <= MAX_PARTS:",
+        "if not 1 < count <= MAX_PARTS:",
+    ),
+    Mutation(
+        "drop a part when the job is given back",
+        LEASES,
+        'awaits_capacity{_once(news)} REMOVE {LEASE} ADD {USAGE}"',
+        'awaits_capacity{_once(news)} REMOVE {LEASE}, #part_0 ADD {USAGE}"',
+    ),
+    Mutation(
+        "write parts without the lease",
+        LEASES,
+        "        return self._update_held(\n            job,\n"
+        '            f"SET #lease_expires_at_ms',
+        "        return self._items.update(\n            job.job_id,\n"
+        '            condition="attribute_exists(#lease_token)",\n'
+        '            expression=f"SET #lease_expires_at_ms',
+    ),
+    Mutation(
+        "show parts as they come",
+        OUTLINE,
+        "for i in sorted(parts)",
+        "for i in sorted(parts, reverse=True)",
+    ),
+    Mutation(
+        "show parts after a cancel",
+        VIEW,
+        "if job.outline is None or job.status in (JobStatus.COMPLETED, JobStatus.CANCELLED):",
+        "if job.outline is None or job.status is JobStatus.COMPLETED:",
+    ),
+    Mutation(
+        "complete although a part is throttled",
+        CLIMB,
+        "if waits := [end for end in ends if isinstance(end, NoCapacity)]:",
+        "if waits := [end for end in ends if isinstance(end, str)]:",
+    ),
+    Mutation(
+        "count what a call took twice",
+        CALLS,
+        "self.usage_by_model.get(rung.model, Usage()) + usage",
+        "self.usage_by_model.get(rung.model, Usage()) + usage + usage",
+    ),
+    Mutation(
+        "take a part under another title",
+        PART_TASKS,
+        'if folded(getattr(items[0], parts.title)) != folded(plan["title"]):',
+        "if False:",
     ),
     Mutation(
         "show a job to everybody",

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from functions.cancel import app as cancel_app
 from functions.status import app as status_app
 from functions.submit import app as submit_app
-from tests.simulation.history import TERMINAL, Violation
+from tests.simulation.history import COUNTS, TERMINAL, Violation, count_of
 from tests.simulation.virtual_loop import ProcessKilled
 
 if TYPE_CHECKING:
     from tests.simulation.scenario import Schedule
 
 USERS = ("ann", "ben")
-INGREDIENTS = ("egg", "tofu", "leek")
+INGREDIENTS = tuple(COUNTS)
 API_TIMEOUT_SECONDS = 10
 
 
@@ -68,7 +68,9 @@ class Phone:
             headers["idempotency-key"] = f"fresh-{self._schedule.now_ms():.0f}"
         elif roll < 0.2:
             headers["idempotency-key"] = f"key {ingredient}".replace(" ", "-")
-        body = json.dumps({"ingredients": [ingredient], "count": 1, "locale": "en"})
+        body = json.dumps(
+            {"ingredients": [ingredient], "count": count_of(ingredient), "locale": "en"}
+        )
         for _ in range(3):
             asked_at_ms = self._schedule.now_ms()
             self._schedule.posting[ingredient] += 1
