@@ -132,7 +132,10 @@ class Attempt:
             if self.written is self.job:
                 await self._settle()
             await self.tools.books.record(
-                self.written, self.climb.usage_by_model, self.climb.answered_by
+                self.written,
+                self.climb.usage_by_model,
+                self.climb.answered_by,
+                self.climb.part_count,
             )
 
     async def _beat(self) -> bool:

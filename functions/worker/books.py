@@ -166,10 +166,14 @@ class Books:
         return {task: history} if history else {}
 
     async def record(
-        self, job: Job, usage_by_model: Mapping[str, Usage], answered_by: str | None
+        self,
+        job: Job,
+        usage_by_model: Mapping[str, Usage],
+        answered_by: str | None,
+        parts: int = 1,
     ) -> None:
         """Add what an attempt consumed, whatever its end, and how long the job took if it is
-        completed, by the model that answered."""
+        completed, by the model that answered last and the number of parts."""
         for model, usage in usage_by_model.items():
             is_answer = model == answered_by and job.status is JobStatus.COMPLETED
             took_seconds = _took_seconds(job) if is_answer else None
@@ -183,6 +187,7 @@ class Books:
                         usage,
                         now_ms=now_ms,
                         took_seconds=took_seconds,
+                        parts=parts,
                     )
             except (DependencyUnavailable, TimeoutError):
                 logger.error(

@@ -23,7 +23,7 @@ from simmer.jobs.item import part_attributes
 from simmer.jobs.job import ErrorCode
 from simmer.jobs.outline import Outline
 from simmer.task import AnyTask, TaskRequest, find_task
-from simmer.task.parts import MAX_PARTS, AnyParts
+from simmer.task.parts import AnyParts
 from simmer.task.reading import as_stored
 
 # How long a job waits for a worker with its own version of the task.
@@ -40,6 +40,7 @@ class Climb(Calls):
     """
 
     is_whole: bool = False
+    part_count: int = 1
     answered_by: str | None = None
     news: dict[str, str] = field(default_factory=dict)
     has_news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -62,6 +63,7 @@ class Climb(Calls):
             return NoCapacity(OLD_FILE_SECONDS)
         request = task.wire_model.model_validate_json(self.job.request)
         self._outline, self._parts = self.job.outline, dict(self.job.parts)
+        self.part_count = task.part_count(request)
         if task.parts is not None and not self.is_whole:
             await self._plan(task, task.parts, request)
             if self._outline is not None:
@@ -78,10 +80,9 @@ class Climb(Calls):
 
     async def _plan(self, task: AnyTask, parts: AnyParts, request: TaskRequest) -> None:
         """Have an outline, if the answer has parts and the first rung gives one."""
-        count = parts.count(request)
-        if self._outline is not None or not 1 < count <= MAX_PARTS:
+        if self._outline is not None or self.part_count == 1:
             return
-        planning = outline_task(task, parts, count)
+        planning = outline_task(task, parts, self.part_count)
         question = Question(
             task=planning,
             request=self.job.request,

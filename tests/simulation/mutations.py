@@ -295,8 +295,8 @@ MUTATIONS = (
     Mutation(
         "plan anew at each attempt",
         CLIMB,
-        "if self._outline is not None or not 1 < count <= MAX_PARTS:",
-        "if not 1 < count <= MAX_PARTS:",
+        "if self._outline is not None or self.part_count == 1:",
+        "if self.part_count == 1:",
     ),
     Mutation(
         "drop a part when the job is given back",

@@ -118,4 +118,4 @@ def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 def whole_answers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """One call a job, but for the tests of parts: what holds for one call holds for each part."""
     if request.path.stem != "test_parts":
-        monkeypatch.setattr("climb.MAX_PARTS", 1)
+        monkeypatch.setattr("simmer.task.task.MAX_PARTS", 1)

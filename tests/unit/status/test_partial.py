@@ -28,6 +28,7 @@ def test_the_outline_is_shown_before_any_part_stands(clock: Clock) -> None:
         {"title": title, "state": "waiting"} for title in ("Soup", "죽", "Stew")
     ]
     assert "partialResult" not in document
+    assert document["stage"] == "generating"
 
 
 @pytest.mark.parametrize("status", [JobStatus.PENDING, JobStatus.PROCESSING, JobStatus.FAILED])

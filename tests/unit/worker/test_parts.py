@@ -11,7 +11,9 @@ from openai.types.chat import ChatCompletionMessageParam
 
 from ladder import Rung
 from provider import Answer, Down, Provider, Throttled
+from simmer.books.ledger import day_of
 from simmer.jobs.job import Job, JobStatus, Usage
+from simmer.waiting.durations import Durations
 from tests.unit.worker.fakes import RECIPE, USAGE, Hang, refused
 from tests.unit.worker.workshop import Workshop, until
 
@@ -257,6 +259,21 @@ def test_a_new_run_begins_with_nothing(shop: Workshop) -> None:
     assert not [
         name for name in shop.cloud.job(job.job_id) if name == "outline" or name.startswith("part_")
     ]
+
+
+def test_durations_are_learned_by_the_number_of_parts(shop: Workshop) -> None:
+    for _ in range(12):
+        admit(shop)
+        shop.run(Cook())
+    for _ in range(12):
+        admit(shop, asks={"count": 1})
+        shop.run(Cook({"whole": [part(TITLES[0])]}))
+    took = shop.entry("small").took_by_parts
+    assert {parts for parts, _ in took} == {1, 3}
+    of_three = shop.ledger.durations("recipe", ["small"], day_of(shop.clock.now_ms), 3)
+    of_all = shop.ledger.durations("recipe", ["small"], day_of(shop.clock.now_ms), 5)
+    assert sum(Durations.parse(of_three)._counts.values()) == 12
+    assert sum(Durations.parse(of_all)._counts.values()) == 24, "of five, nothing is known yet"
 
 
 async def _process(event: Any, worker: Any) -> None:

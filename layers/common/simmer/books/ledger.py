@@ -4,9 +4,10 @@ The items stand in the jobs table, under the key `ledger#<task>#<model>#<day>`:
 - what the calls consumed, whatever came of them: `Usage`'s fields
 - `jobs`: how many jobs were completed by an answer of this model
 - `took_<i>`: how many of those took so long from their first claim to their completion, by
-  `simmer.waiting.durations`' buckets
+  `simmer.waiting.durations`' buckets; `took3_<i>` of answers in three parts
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,16 +22,22 @@ from simmer.waiting.durations import Durations, bucket
 RETENTION_SECONDS = 400 * 24 * 3600
 
 CONTROL = "control"  # the key
-_TOOK = "took_"
+_TOOK = re.compile(r"took([0-9]*)_([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The work of one model for one task on one day. `took` counts durations, by bucket."""
+    """The work of one model for one task on one day. `took_by_parts` counts durations, by the
+    number of parts and the bucket."""
 
     usage: Usage
     jobs: int
-    took: Mapping[int, int]
+    took_by_parts: Mapping[tuple[int, int], int]
+
+    @property
+    def took(self) -> Mapping[int, int]:
+        """The durations of all, by bucket."""
+        return _of_all(self.took_by_parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +68,20 @@ class Ledger:
         return cls(Table.connect(table, is_patient=is_patient))
 
     def add(
-        self, task: str, model: str, usage: Usage, *, now_ms: int, took_seconds: float | None = None
+        self,
+        task: str,
+        model: str,
+        usage: Usage,
+        *,
+        now_ms: int,
+        took_seconds: float | None = None,
+        parts: int = 1,
     ) -> None:
-        """Add what the model consumed and, if its answer completed a job, how long that took."""
+        """Add what the model consumed and, if its answer completed a job of so many parts, how long
+        that took."""
         added = asdict(usage)
         if took_seconds is not None:
-            added |= {"jobs": 1, f"{_TOOK}{bucket(took_seconds)}": 1}
+            added |= {"jobs": 1, f"{_took(parts)}{bucket(took_seconds)}": 1}
         self._table.update(
             _key(task, model, day_of(now_ms)),
             "SET #expires_at_seconds = :expires_at_seconds ADD "
@@ -82,10 +97,10 @@ class Ledger:
         return Entry(
             usage=Usage(**{name: numbers.get(name, 0) for name in asdict(Usage())}),
             jobs=numbers.get("jobs", 0),
-            took={
-                int(name.removeprefix(_TOOK)): count
+            took_by_parts={
+                (int(found[1] or 1), int(found[2])): count
                 for name, count in numbers.items()
-                if name.startswith(_TOOK)
+                if (found := _TOOK.fullmatch(name))
             },
         )
 
@@ -95,14 +110,29 @@ class Ledger:
         more = item.get("more_microusd") if item.get("day") == {"S": str(day)} else None
         return Control("stopped" in item, int(more["N"]) if more else 0)
 
-    def durations(self, task: str, models: Sequence[str], day: date) -> str:
+    def durations(
+        self, task: str, models: Sequence[str], day: date, parts: int | None = None
+    ) -> str:
         """The durations of the task's jobs on that day and the day before, on these models, as
-        `simmer.waiting.durations` writes it."""
-        took: Counter[int] = Counter()
+        `simmer.waiting.durations` writes it: of those with so many parts, once they are known."""
+        took: Counter[tuple[int, int]] = Counter()
         for model in models:
             for each in (day, day - timedelta(days=1)):
-                took.update(self.read(task, model, each).took)
-        return str(Durations(took))
+                took.update(self.read(task, model, each).took_by_parts)
+        alike = Durations({i: count for (number, i), count in took.items() if number == parts})
+        return str(alike if alike.are_known else Durations(_of_all(took)))
+
+
+def _of_all(took: Mapping[tuple[int, int], int]) -> Mapping[int, int]:
+    counts: Counter[int] = Counter()
+    for (_, i), count in took.items():
+        counts[i] += count
+    return counts
+
+
+def _took(parts: int) -> str:
+    """What the names of these counts begin with; those of one call are as they always were."""
+    return "took_" if parts == 1 else f"took{parts}_"
 
 
 def _key(task: str, model: str, day: date) -> str:

@@ -46,12 +46,13 @@ def submit(
     queue: JobQueue,
     settings: SubmitSettings,
     now_ms: int,
-    durations_of: Callable[[str], Mapping[str, str]],
+    durations_of: Callable[[str, int], Mapping[str, str]],
 ) -> Admission:
     """Admit the request as a new run, or join it to the job of an equal request.
 
-    `durations_of` a task's name is how long jobs take; a new run is measured by it to its end. It
-    may have to be read, so a request that is refused anyway does not ask for it.
+    `durations_of` a task's name and a number of parts is how long such jobs take; a new run is
+    measured by it to its end. It may have to be read, so a request that is refused anyway does not
+    ask for it.
 
     When this returns an open job, the job and a message for it are durable. Raises the errors of
     `simmer.errors`; after `DependencyUnavailable` the same call again is harmless.
@@ -59,7 +60,9 @@ def submit(
     task = find_task(submission.task)
     asked = _parse(task, submission)
     job = _new_job(task, asked, submission, settings, now_ms)
-    if durations := durations_of(task.name):  # else the first claim may know
+    if durations := durations_of(
+        task.name, task.part_count(asked)
+    ):  # else the first claim may know
         job = replace(job, durations=durations)
     admission = store.admit(
         job,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, create_model
 from pydantic_core import to_jsonable_python
 
 from simmer.task.models import TaskRequest
-from simmer.task.parts import Parts
+from simmer.task.parts import MAX_PARTS, Parts
 
 # The stages of a job that a task has words of its own for.
 STAGES = ("analyzing", "generating")
@@ -77,6 +77,11 @@ class Task[Req: TaskRequest, Res: BaseModel]:
     words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     is_shareable: bool = False
     parts: Parts[Req] | None = None
+
+    def part_count(self, request: Req) -> int:
+        """The number of parts in which the answer is asked for; 1 is one call."""
+        count = self.parts.count(request) if self.parts else 1
+        return count if count <= MAX_PARTS else 1
 
     @cached_property
     def wire_model(self) -> type[Req]:

@@ -99,7 +99,7 @@ def _stage(job: Job, done: int) -> str:
         return "done"
     if job.status is JobStatus.PENDING:
         return "queued"
-    return "analyzing" if done < 50 else "generating"
+    return "analyzing" if done < 50 and job.outline is None else "generating"
 
 
 def _message(job: Job, stage: str, now_ms: int) -> str:
