@@ -6,6 +6,7 @@ import { choose, chosenTask, language, offer, taskNamed, view, words } from "./c
 import { announce, byId, element } from "./dom.js";
 import { begin, hasTimed, jobKnownAs, remember, renderHistory } from "./history.js";
 import { outcomeOf } from "./outcome.js";
+import { clearParts, fillPart, hasParts, keepingPlace, placeParts, renderParts, settled, showOutline } from "./parts.js";
 import { offerSharing } from "./share.js";
 import { speak, texts } from "./texts.js";
 import { dollars, followTrace, forgetTrace, renderTrace, traceFacts } from "./trace.js";
@@ -37,12 +38,13 @@ function newJob(at, isSubmitted) {
   following = new AbortController();
   jobTask = chosenTask();
   const { name } = jobTask;
-  job = clientFor(name).job({ onUpdate: showJob, signal: following.signal });
+  job = clientFor(name).job({ onUpdate: showJob, onPart: showPart, signal: following.signal });
   startedAt = at;
   isOurs = isTimed = isSubmitted;
   isKept = false;
   startBar({ at, isKnown: hasTimed(name) });
   forgetTrace();
+  clearParts();
   byId("cancel").disabled = false;
   return job;
 }
@@ -87,6 +89,8 @@ function showJob(changed) {
   if (changed !== job || job.state === "idle") return; // idle: we follow it no more, and it goes on
   const isOpen = job.state === "submitting" || job.state === "polling";
   if (job.id && !isMissing()) keep(isOpen);
+  if (job.state === "cancelled") clearParts();
+  else showOutline(job.outline);
   if (isOpen) {
     if (job.failures === 0) heed(job);
     return showProgress();
@@ -97,6 +101,13 @@ function showJob(changed) {
     showOutcome();
     renderJobs();
   }
+}
+
+/** Called by the client with each part, once. */
+function showPart(part, of) {
+  if (of !== job) return;
+  fillPart(part, view());
+  if (screen === "outcome") byId("outcome-parts").hidden = false;
 }
 
 const isMissing = () => job.error?.code === "job_not_found";
@@ -143,6 +154,7 @@ function showScreen(name) {
   const isNew = screen !== name;
   screen = name;
   for (const each of SCREENS) byId(each).hidden = each !== name;
+  placeParts(name, request?.locale);
   if (name !== "job") document.title = "Simmer";
   document.body.classList.toggle("busy", name === "job");
   byId("form-faults").hidden = true;
@@ -151,7 +163,7 @@ function showScreen(name) {
   if (!isNew) return;
   if (name === "form") view().focus();
   else byId(name).querySelector("h2").focus({ preventScroll: true });
-  window.scrollTo(0, 0);
+  if (name !== "results" || !hasParts()) window.scrollTo(0, 0); // who reads a card stays at it
 }
 
 function showProgress() {
@@ -187,8 +199,10 @@ function showResults() {
   byId("results-title").textContent = title;
   byId("cached").hidden = !job.cached;
   byId("result").lang = request?.locale ?? "";
-  byId("result").replaceChildren(...view().result(job.result));
-  showScreen("results");
+  keepingPlace(() => {
+    byId("result").replaceChildren(...settled(view().result(job.result)));
+    showScreen("results");
+  });
   showFacts();
   announce(title + (job.cached ? ` (${texts().cached})` : ""));
 }
@@ -204,6 +218,7 @@ function showOutcome() {
   byId("outcome").classList.toggle("wrong", isWrong);
   byId("retry").hidden = !request || !canRetry;
   if (waitMs < LONGEST_TIMER_MS && request) retryTimer = setTimeout(() => (byId("retry").hidden = false), waitMs);
+  byId("outcome-parts").hidden = !hasParts();
   showScreen("outcome");
   showFacts();
   announce(`${title}. ${text}`);
@@ -251,6 +266,7 @@ function renderAnew() {
     byId("form-faults").hidden = true;
     return;
   }
+  renderParts(view());
   if (screen === "results") showResults();
   if (screen === "outcome") showOutcome();
   if (screen === "job") showProgress();

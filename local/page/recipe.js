@@ -53,6 +53,7 @@ export function recipeView() {
     wanted: (request) => [(request.ingredients ?? []).join(", "), ...terms(request)].join(" · "),
     found: ({ recipes = [] } = {}) => words().found(recipes.length),
     result: ({ recipes = [] } = {}) => recipes.map(card),
+    part: card,
     text: ({ recipes = [] } = {}) => recipes.map(plain).join("\n\n"),
   };
 }

@@ -8,9 +8,9 @@ const LONGEST_FACT = 120; // characters; what is longer is a paragraph
 const MOST_COLUMNS = 6;
 const HEADINGS = ["name", "title"];
 
-/** A card of the result. */
-export function resultView(value, schema) {
-  return element("article", { className: "card result" }, ...content(value, schema, schema, 3));
+/** A card of the result, or of a part of it, whose schema is within `root`. */
+export function resultView(value, schema, root = schema) {
+  return element("article", { className: "card result" }, ...content(value, schema, root, 3));
 }
 
 /** The same as plain text, to be copied. */

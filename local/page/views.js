@@ -65,6 +65,7 @@ function schemaView(task) {
     wanted: (request) => summary(request, shape, schema),
     found: () => title,
     result: (value) => [resultView(value, result)],
+    part: (value) => resultView(value, partOf(result), result),
     text: (value) => resultText(value, result),
   };
 
@@ -72,6 +73,12 @@ function schemaView(task) {
     for (const each of node.querySelectorAll(".error")) each.textContent = "";
     for (const each of node.querySelectorAll("[aria-invalid]")) each.removeAttribute("aria-invalid");
   }
+}
+
+/** What the list of a result is made of. */
+function partOf(result) {
+  const members = Object.values(shapeOf(result, result).properties ?? {});
+  return members.map((each) => shapeOf(each, result)).find(({ kind }) => kind === "list")?.items ?? {};
 }
 
 const path = (field) => (field ? field.split(".") : []);

@@ -43,7 +43,7 @@ class Screen:
 
     @property
     def recipes(self) -> Locator:
-        return self.page.get_by_role("article")
+        return self.page.locator("#result").get_by_role("article")
 
     def heading(self, name: str) -> Locator:
         return self.page.get_by_role("heading", name=name)

@@ -3,10 +3,13 @@
 import io
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -15,7 +18,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from simmer_client import State, Update, cli
+from simmer_client import OutlineEntry, Part, State, Update, cli
 from simmer_client.terminal import Bar, plain, result_view
 from tests.client.driving import JOB
 from tests.client.misbehaving import MisbehavingServer
@@ -450,3 +453,72 @@ def test_plain_keeps_what_people_write() -> None:
     assert plain("김치볶음밥 – 👩\u200d🍳 ½ cup é") == "김치볶음밥 – 👩\u200d🍳 ½ cup é"
     assert plain("a\nb") == "a\N{REPLACEMENT CHARACTER}b"
     assert plain("a\nb\x00", keep="\n") == "a\nb\N{REPLACEMENT CHARACTER}"
+
+
+# ── An answer in parts ────────────────────────────────────────────────────────────────────────────
+
+
+def at_a_terminal(server: MisbehavingServer, *arguments: str) -> tuple[int, str, str]:
+    """Run in a terminal of its own: the exit code, and all that was written there, as it is and
+    without what steers a terminal."""
+    control, terminal = pty.openpty()
+    command = [sys.executable, "-m", "simmer_client", *arguments, "--url", server.url]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "NO_COLOR": "1"}
+    with subprocess.Popen(command, stdout=terminal, stderr=terminal, env=environment) as process:
+        os.close(terminal)
+        said = b""
+        with suppress(OSError):  # it ends so, when nobody writes there any more
+            while chunk := os.read(control, 65536):
+                said += chunk
+    os.close(control)
+    raw = said.decode()
+    return process.returncode, raw, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", raw)
+
+
+FULL = {
+    "ingredients": ["egg"],
+    "instructions": "Cook.",
+    "cookingTime": 5,
+    "difficulty": "easy",
+    "servings": 2,
+}
+IN_TWO = {"recipes": [{"name": "Fried egg", **FULL}, {"name": "Egg rice", **FULL}]}
+STEPS = ["titles", "second", "both", "done"]
+
+
+@pytest.mark.parametrize("task", ["recipe", "poem"])
+def test_at_a_terminal_titles_come_first_and_each_part_is_shown_once(task: str) -> None:
+    with MisbehavingServer(status=STEPS, result=IN_TWO) as server:
+        code, _, text = at_a_terminal(server, "run", task, "ingredients=egg")
+
+    assert code == 0
+    titles = text.index("· Fried egg")
+    assert titles < text.index("✓ Egg rice") < text.index("✓ Fried egg")
+    assert titles < text.index("╭─ Egg rice") < text.index("╭─ Fried egg")
+    assert text.count("╭─ Egg rice") == text.count("╭─ Fried egg") == 1
+
+
+def test_a_title_steers_no_terminal() -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=120)
+    entry = OutlineEntry("\x1b[31mred\u202e[bold]", "ready")
+    with Bar(console, shows_parts=True) as bar:
+        bar.show(Update(task="recipe", outline=(entry,)))
+        bar.show_part(Part(0, entry.title, {"text": entry.title}))
+
+    assert "\x1b[31mred" not in screen.getvalue()
+    assert "\u202e" not in screen.getvalue()
+    assert "[bold]" in screen.getvalue()
+
+
+@pytest.mark.parametrize("how", ["--json", "--task=recipe"])
+def test_a_program_reads_the_whole_result_at_the_end(simmer: Simmer, how: str) -> None:
+    with MisbehavingServer(status=STEPS, result=IN_TWO) as server:
+        said = simmer(server, "wait", JOB, how)
+
+    assert said.code == 0
+    if how == "--json":
+        assert json.loads(said.out) == IN_TWO
+        assert said.err == ""
+    else:
+        assert said.out.index("╭─ Fried egg") < said.out.index("╭─ Egg rice")

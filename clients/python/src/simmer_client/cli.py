@@ -118,11 +118,11 @@ def _wait(client: Client, options: argparse.Namespace) -> int:
 def _follow(job: Job, options: argparse.Namespace) -> int:
     errors = Console(stderr=True, quiet=options.json)
     try:
-        with Bar(errors) as bar:
-            completed = job.wait(on_update=bar.show)
+        with Bar(errors, shows_parts=sys.stdout.isatty()) as bar:
+            completed = job.wait(on_update=bar.show, on_part=bar.show_part)
     except KeyboardInterrupt:
         completed = _interrupted(job, options)
-    _show_result(completed, options)
+    _show_result(completed, options, has_seen_all=0 < len(completed.outline) == bar.shown)
     return 0
 
 
@@ -146,12 +146,16 @@ def _stop(options: argparse.Namespace, said: dict[str, Any]) -> NoReturn:
     raise SystemExit(_say_wrong(options, said, 130))
 
 
-def _show_result(completed: Update, options: argparse.Namespace) -> None:
+def _show_result(
+    completed: Update, options: argparse.Namespace, *, has_seen_all: bool = False
+) -> None:
     if options.json:
         print(json.dumps(completed.result))  # ASCII: nothing in it can steer a terminal
         return
     console = Screen()
-    if options.task == "recipe":
+    if has_seen_all:
+        pass  # one part after the other, when it came
+    elif options.task == "recipe":
         for recipe in recipes(completed):
             console.print(card(recipe))
     else:

@@ -6,6 +6,7 @@ not markup, and characters that steer a terminal do not reach it.
 
 import json
 import unicodedata
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,7 +17,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from simmer_client.recipe import Recipe
+from simmer_client.parts import Outline, Part
+from simmer_client.recipe import Recipe, recipe_of
 from simmer_client.update import State, Update
 
 # Control and surrogate characters, and those that turn lines or their direction around.
@@ -41,11 +43,29 @@ class Screen(Console):
         raise BrokenPipeError
 
 
-class Bar:
-    """A progress bar on standard error. It shows what the server said, and nothing in between."""
+class _Titled(Progress):
+    """A bar, and below it the titles of an answer's parts, each with a mark once it is there."""
 
-    def __init__(self, console: Console) -> None:
-        self._progress = Progress(
+    outline: Outline = ()
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        for entry in self.outline:
+            mark, style = ("✓", "green") if entry.state == "ready" else ("·", "dim")
+            yield Text(f"  {mark} {plain(entry.title)}", style=style)
+
+
+class Bar:
+    """A progress bar on standard error. It shows what the server said, and nothing in between.
+
+    With `shows_parts` each part of an answer is shown above the bar when it comes, for someone at
+    a terminal; `shown` is how many.
+    """
+
+    def __init__(self, console: Console, *, shows_parts: bool = False) -> None:
+        self.shown = 0
+        self._shows_parts = shows_parts and console.is_terminal and not console.quiet
+        self._progress = _Titled(
             TextColumn("{task.fields[message]}", markup=False),
             BarColumn(),
             TaskProgressColumn(),
@@ -69,7 +89,13 @@ class Bar:
     ) -> None:
         self._progress.stop()
 
+    def show_part(self, part: Part) -> None:
+        if self._shows_parts:
+            self._progress.console.print(part_view(part))
+            self.shown += 1
+
     def show(self, update: Update) -> None:
+        self._progress.outline = update.outline
         seconds = update.estimated_seconds_remaining
         is_open = not update.state.is_terminal
         words = "Sending the request..." if update.state is State.SUBMITTING else update.message
@@ -80,6 +106,15 @@ class Bar:
             left=f"about {seconds} s left" if seconds and is_open else "",
             refresh=True,
         )
+
+
+def part_view(part: Part) -> Panel:
+    """A part of an answer: a recipe as one, anything else by its title."""
+    recipe = recipe_of(part)
+    if recipe is not None:
+        return card(recipe)
+    title = Text(plain(part.title), style="bold")
+    return Panel(result_view(part.value), title=title, title_align="left", width=80)
 
 
 def card(recipe: Recipe) -> Panel:
