@@ -126,7 +126,9 @@ def list_keys(context: typer.Context) -> None:
 
 
 @keys.command("set")
-def set_key(context: typer.Context, name: str = "default") -> None:
+def set_key(
+    context: typer.Context, name: Annotated[str, typer.Argument(help="The entry.")] = "default"
+) -> None:
     """Put a key, read from standard input, in the place of the one of that name. Workers use it
     within a minute: until then the old one must work."""
     target = target_of(context)

@@ -130,8 +130,8 @@ def test_all_spending_is_stopped_within_ten_seconds_and_goes_on_without_a_loss(
     jobs = [ann.submit(f"{name} {i}").json()["jobId"] for i in range(3)]
     until(lambda: len(model.calls(name)) == 3)
 
-    operator.run(stop.splitlines()[0])
     stopped_at = time.time()
+    operator.run(stop.splitlines()[0])
     until(lambda: all(call["closedEarly"] for call in model.calls(name)))
     assert time.time() - stopped_at < STOPPED_WITHIN_SECONDS
     operator.run(stop)
