@@ -54,7 +54,7 @@ check: setup  ## What CI runs: format, lint, types, template, lock, tests with t
 	$(PYTHON) -m mypy layers functions --exclude functions/push/
 	$(PYTHON) -m mypy functions/push
 	$(PYTHON) -m mypy --python-version 3.11 clients/python/src
-	$(PYTHON) -m mypy local tests bench openapi deploy
+	$(PYTHON) -m mypy local tests bench openapi deploy admin
 	SAM_CLI_TELEMETRY=0 .venv/bin/sam validate --lint
 	SAM_CLI_TELEMETRY=0 .venv/bin/sam validate --lint --template monitoring.yaml
 	$(PYTHON) -m tests.lint_template

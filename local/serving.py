@@ -29,7 +29,7 @@ from local import front, reach
 from local.child import Child, ChildError
 from local.emulator import sam
 from local.emulator.deployment import Deployment
-from local.emulator.stack import DeploymentError, Emulator, EmulatorError
+from local.emulator.stack import REGION, DeploymentError, Emulator, EmulatorError
 from local.model.small.process import SmallModel
 from local.model.stand_in import StandIn
 from local.reload import Reloader, why_not_served
@@ -51,6 +51,8 @@ ALL_ADDRESSES = "0.0.0.0"
 
 # Where a shell in the repository finds the address: `API=$(cat .build/url)`.
 URL_FILE = BUILD / "url"
+# What `simmer-admin` looks after it with: the emulator's root, so nobody else may read it.
+AWS_FILE = BUILD / "aws.env"
 
 TASKS = (LAYER / "simmer" / "tasks").relative_to(REPOSITORY)
 
@@ -94,6 +96,8 @@ def serve(options: argparse.Namespace, listener: socket.socket, cleanup: ExitSta
     reloader = Reloader(_tasks(report), report)
     deployment = emulator.deploy(TEMPLATE, parameters)
     deployment.put_model_key(model.key)
+    _write_credentials(emulator, deployment)
+    cleanup.callback(AWS_FILE.unlink, missing_ok=True)
     trace = Trace(emulator.functions_log)
     app = front.application(
         deployment.api_url,
@@ -104,6 +108,18 @@ def serve(options: argparse.Namespace, listener: socket.socket, cleanup: ExitSta
         hosts=frozenset(options.host),
     )
     asyncio.run(_serve(deployment, app, listener, children, report, trace, reloader))
+
+
+def _write_credentials(emulator: Emulator, deployment: Deployment) -> None:
+    variables = {
+        **emulator.credentials,
+        "AWS_ENDPOINT_URL": emulator.endpoint,
+        "AWS_DEFAULT_REGION": REGION,
+        "SIMMER_STACK": deployment.stack_name,
+    }
+    AWS_FILE.unlink(missing_ok=True)
+    with os.fdopen(os.open(AWS_FILE, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+        file.writelines(f"export {name}={text}\n" for name, text in variables.items())
 
 
 def _tasks(report: Report) -> Catalogue:
@@ -244,6 +260,7 @@ ready {url}
                     --json {example}
   the tasks       {TASKS}; what is saved there is served
   logs            {BUILD / "logs"}
+  to look after   SIMMER_ENV=local ./simmer-admin --help
   to stop         Ctrl-C
 """
 

@@ -10,6 +10,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -348,6 +349,18 @@ def test_every_trouble_of_the_list_above_has_its_metric() -> None:
     counted = {each["MetricTransformations"][0]["MetricName"] for each in FILTERS.values()}
 
     assert {metric for _, _, metric in TROUBLES} | {"PushFailures"} == counted
+
+
+RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook.md"
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_alarm_names_its_page_of_the_runbook(name: str) -> None:
+    own = re.sub(r"(?<!^)([A-Z])", r"-\1", name.removesuffix("Alarm")).lower()
+
+    assert f"Commands: docs/runbook.md#{own}" in ALARMS[name]["AlarmDescription"]
+    headings = re.findall(r"^#+ (.+)$", RUNBOOK.read_text(), re.MULTILINE)
+    assert own in [heading.lower().replace(" ", "-") for heading in headings]
 
 
 def test_nearly_spent_budget_is_told_once_a_day(

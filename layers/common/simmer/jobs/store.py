@@ -193,7 +193,7 @@ class JobStore:
                 return job
             try:
                 if job.wanted_by == mine:
-                    return self._cancel(job, now_ms)
+                    return self.cancel_for_all(job, now_ms)
                 return self._leave(job, mine)
             except JobRefused:
                 continue  # the job has just ended, or a user came or went
@@ -256,8 +256,8 @@ class JobStore:
             job, "DELETE #wanted_by :users", is_wanted_by_others, users=set(users), one=1
         )
 
-    def _cancel(self, job: Job, now_ms: int) -> Job:
-        """End a job for which no other user waits."""
+    def cancel_for_all(self, job: Job, now_ms: int) -> Job:
+        """End a job, unless other users wait for it than those that `job` has, by now."""
         is_wanted_by_nobody_else = "#wanted_by = :wanted_by"
         cancelled = self._update_open(
             job,

@@ -1,0 +1,226 @@
+"""Jobs: found, shown with their stories, ended, run again; and the messages that nobody handled."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from admin.target import Target
+from admin.terminal import at, say, table, target_of
+from local.trace import line_of
+from simmer import clock
+from simmer.jobs.job import Job, JobStatus, Usage, mark_of
+from simmer.jobs.leases import LeaseLost
+from simmer.jobs.queue import UnreadableMessage, Wakeup
+
+app = typer.Typer(help="Jobs.", no_args_is_help=True)
+letters = typer.Typer(help="The dead-letter queue.", no_args_is_help=True)
+
+LOGS = ("SubmitLogGroup", "StatusLogGroup", "CancelLogGroup", "PushLogGroup", "WorkerLogGroup")
+NO_LIMIT = 10**9
+type Id = Annotated[str, typer.Argument(help="The job's id.")]
+
+
+@app.command("list")
+def list_jobs(
+    context: typer.Context,
+    user: Annotated[str, typer.Option(help="Who asked, or waits with others.")] = "",
+    status: Annotated[str, typer.Option()] = "",
+    code: Annotated[str, typer.Option(help="The reason of a failure.")] = "",
+    ids: Annotated[bool, typer.Option(help="Only the ids, for a shell.")] = False,
+) -> None:
+    """The newest jobs first. Reads the whole table: half a unit for each 4 KB of it."""
+    target = target_of(context)
+    found = sorted(_found(target, user, status, code), key=lambda job: -job.created_at_ms)
+    if ids:
+        for job in found:
+            typer.echo(job.job_id)
+        return
+    rows = [
+        (each.job_id, each.task, at(each.created_at_ms), each.status, each.error_code or "",
+         f"{each.usage.cost_microusd / 1e6:.4f}")
+        for each in found
+    ]  # fmt: skip
+    table(("job", "task", "submitted", "status", "code", "usd"), rows)
+
+
+def _found(target: Target, user: str, status: str, code: str) -> Iterator[Job]:
+    sub = target.sub(user) if user else ""
+    for job in target.jobs():
+        is_theirs = not sub or job.owner == sub or mark_of(sub) in job.wanted_by
+        if is_theirs and status in ("", job.status) and code in ("", job.error_code or ""):
+            yield job
+
+
+@app.command()
+def show(context: typer.Context, job_id: Id) -> None:
+    """A job as it stands, and its story; without what was asked and answered."""
+    target = target_of(context)
+    job = target.job(job_id)
+    hidden = {"request", "result", "words", "durations", "lease", "usage", "subscribers"}
+    facts = {name: value for name, value in asdict(job).items() if name not in hidden}
+    facts |= {"wanted_by": len(job.wanted_by), **asdict(job.usage)}
+    if job.lease:
+        facts["lease_expires_at_ms"] = job.lease.expires_at_ms
+    table(
+        ("field", "value"),
+        [
+            (name, at(value) if name.endswith("_ms") and value else str(value))
+            for name, value in facts.items()
+            if value not in (None, "")
+        ],
+    )
+    for event in sorted(_story(target, job), key=lambda event: str(event["at"])):
+        say(line_of(job_id, event))
+
+
+def _story(target: Target, job: Job) -> Iterator[dict[str, Any]]:
+    logs = target.aws("logs")
+    for group in LOGS:
+        pages = logs.get_paginator("filter_log_events").paginate(
+            logGroupName=target.stack.ids[group],
+            filterPattern=f'"{job.job_id}"',
+            startTime=job.created_at_ms - 60_000,
+        )
+        for message in (event["message"] for page in pages for event in page["events"]):
+            try:
+                line = json.loads(message)
+            except ValueError:
+                continue  # a line of Lambda's own
+            if line.get("jobId") == job.job_id and line["message"] not in ("request", "metrics"):
+                yield {**line, "at": line["timestamp"], "event": line["message"]}
+
+
+@app.command()
+def cancel(context: typer.Context, job_id: Id) -> None:
+    """End a job, for all users that wait for it."""
+    target = target_of(context)
+    job = target.job(job_id)
+    if job.status.is_terminal:
+        say(f"{job_id} is {job.status} already")
+        return
+    target.store.cancel_for_all(job, clock.now_ms())
+    say(f"{job_id} is cancelled")
+
+
+@app.command()
+def send(context: typer.Context, job_id: Id) -> None:
+    """Wake a worker for an open job. Safe at any time: a message too many is dropped."""
+    target = target_of(context)
+    target.queue.send(target.job(job_id))
+    say(f"a worker is woken for {job_id}")
+
+
+@app.command()
+def redrive(context: typer.Context, job_ids: Annotated[list[str], typer.Argument()]) -> None:
+    """Have jobs run again: an open one by another worker, at once; one that has failed or was
+    cancelled as a new run, under the same id, that its client sees."""
+    target = target_of(context)
+    for job_id in job_ids:
+        say(f"{job_id}: {run_again(target, target.job(job_id))}")
+
+
+def run_again(target: Target, job: Job) -> str:
+    """Have a job run again; what was done for it."""
+    now_ms = clock.now_ms()
+    if job.status is JobStatus.COMPLETED:
+        return "completed already"
+    if job.status.is_terminal or job.is_overdue(now_ms):
+        run = _new_run(job, now_ms)
+        admitted = target.store.admit(
+            run, daily_quota=NO_LIMIT, most_in_flight=NO_LIMIT, now_ms=now_ms
+        )
+        target.queue.send(admitted.job)
+        return "a new run"
+    if job.lease is not None:
+        try:
+            job = target.leases.release(
+                job, Usage(), first_rung=job.first_rung, awaits_capacity=False
+            )
+        except LeaseLost:
+            return "it has just moved on by itself"
+    target.queue.send(job)
+    return "taken from its worker, and sent to another" if job.started_at_ms else "sent again"
+
+
+def _new_run(job: Job, now_ms: int) -> Job:
+    deadline_at_ms = now_ms + job.deadline_at_ms - job.created_at_ms
+    return replace(
+        job,
+        run_id=uuid.uuid4().hex,
+        created_at_ms=now_ms,
+        deadline_at_ms=deadline_at_ms,
+        expires_at_seconds=deadline_at_ms // 1000 + 24 * 3600,
+        status=JobStatus.PENDING,
+        subscribers=frozenset(),
+        started_at_ms=None,
+        completed_at_ms=None,
+        awaits_capacity=False,
+        first_rung=0,
+        lease=None,
+        result=None,
+        error_code=None,
+        usage=Usage(),
+    )
+
+
+# ── Messages that no worker could handle ──────────────────────────────────────────────────────────
+
+
+@letters.command("list")
+def list_letters(context: typer.Context) -> None:
+    """What is in the dead-letter queue; it is back there after half a minute."""
+    target = target_of(context)
+    rows = []
+    for message in _letters(target):
+        job = _job_of(target, message)
+        sent_ms = int(message["Attributes"]["SentTimestamp"])
+        about = (job.job_id, job.status, job.error_code or "") if job else ("unreadable", "", "")
+        rows.append((at(sent_ms), *about))
+    table(("sent", "job", "status", "code"), rows)
+
+
+@letters.command("redrive")
+def redrive_letters(context: typer.Context) -> None:
+    """Have the jobs in it run again, and take their messages out; the others stay."""
+    target = target_of(context)
+    for message in _letters(target):
+        if job := _job_of(target, message):
+            say(f"{job.job_id}: {run_again(target, job)}")
+            target.sqs.delete_message(
+                QueueUrl=target.dead_letters, ReceiptHandle=message["ReceiptHandle"]
+            )
+
+
+@letters.command()
+def empty(context: typer.Context) -> None:
+    """Delete every message in it."""
+    target = target_of(context)
+    target.sqs.purge_queue(QueueUrl=target.dead_letters)
+    say("the dead-letter queue is empty")
+
+
+def _letters(target: Target) -> Iterator[dict[str, Any]]:
+    while received := target.sqs.receive_message(
+        QueueUrl=target.dead_letters,
+        MaxNumberOfMessages=10,
+        VisibilityTimeout=30,
+        MessageSystemAttributeNames=["SentTimestamp"],
+    ).get("Messages"):
+        yield from received
+
+
+def _job_of(target: Target, message: dict[str, Any]) -> Job | None:
+    try:
+        return target.items.read(Wakeup.parse(message["Body"]).job_id)
+    except UnreadableMessage:
+        return None
+
+
+def today() -> str:
+    """The day (UTC), as the table's keys have it."""
+    return str(datetime.fromtimestamp(clock.now_ms() / 1000, UTC).date())

@@ -1,0 +1,53 @@
+"""The functions' logs and the queues, as they are now."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from admin.jobs import LOGS
+from admin.terminal import at, say, table, target_of
+from simmer import clock
+
+
+def logs(
+    context: typer.Context,
+    text: str,
+    minutes: Annotated[int, typer.Option(min=1, help="How far back.")] = 60,
+) -> None:
+    """The lines of all functions that hold a text, such as "unexpected error", oldest first."""
+    target = target_of(context)
+    found: list[tuple[int, str]] = []
+    for group in LOGS:
+        pages = (
+            target.aws("logs")
+            .get_paginator("filter_log_events")
+            .paginate(
+                logGroupName=target.stack.ids[group],
+                filterPattern=json.dumps(text),
+                startTime=clock.now_ms() - minutes * 60_000,
+            )
+        )
+        for page in pages:
+            found += [(each["timestamp"], each["message"].strip()) for each in page["events"]]
+    for when, message in sorted(found):
+        say(f"{at(when)}  {message}")
+    say(f"{len(found)} lines in the last {minutes} minutes")
+
+
+def queues(context: typer.Context) -> None:
+    """How many messages wait, are under way, or could not be handled."""
+    target = target_of(context)
+    rows = []
+    for name in ("JobsQueueUrl", "JobsDeadLetterQueueUrl"):
+        known = target.sqs.get_queue_attributes(
+            QueueUrl=target.output(name), AttributeNames=["All"]
+        )["Attributes"]
+        rows.append(
+            (
+                name.removesuffix("Url"),
+                known["ApproximateNumberOfMessages"],
+                known["ApproximateNumberOfMessagesNotVisible"],
+            )
+        )
+    table(("queue", "waiting", "under way"), rows)
