@@ -18,12 +18,13 @@ from tests.lint_template import PARAMETER_SETS, TEMPLATE, findings, translated
 TEXT = TEMPLATE.read_text()
 FUNCTIONS = [
     *("SubmitFunction", "StatusFunction", "CancelFunction"),
-    *("PushFunction", "WorkerFunction"),
+    *("PushFunction", "WorkerFunction", "EventsFunction", "WebhookFunction"),
 ]
 WHICH_SECRET = {
     "SubmitFunction": ("PUSH_KEY_SECRET", "PushKeySecret"),
     "PushFunction": ("PUSH_KEY_SECRET", "PushKeySecret"),
     "WorkerFunction": ("MODEL_KEYS_SECRET", "ModelKeysSecret"),
+    "WebhookFunction": ("WEBHOOK_SECRET", "WebhookSecret"),
 }
 
 
@@ -185,6 +186,18 @@ PERMISSIONS = {
         ("JobsQueue", "sqs:ChangeMessageVisibility"),
         ("JobsQueue", "sqs:SendMessage"),
         ("ModelKeysSecret", "secretsmanager:GetSecretValue"),
+    },
+    "EventsFunction": {
+        ("EventBus", "events:PutEvents"),
+        ("EventsDeadLetterQueue", "sqs:SendMessage"),
+        *(("JobsTable.StreamArn", f"dynamodb:{action}") for action in _STREAM),
+    },
+    "WebhookFunction": {
+        ("WebhookQueue", "sqs:ReceiveMessage"),
+        ("WebhookQueue", "sqs:DeleteMessage"),
+        ("WebhookQueue", "sqs:GetQueueAttributes"),
+        ("WebhookQueue", "sqs:ChangeMessageVisibility"),
+        ("WebhookSecret", "secretsmanager:GetSecretValue"),
     },
 }
 
