@@ -128,13 +128,13 @@ def test_description_of_the_webhooks_version_has_room_for_the_longest_address() 
     longest = f"https://{'h' * 100}/{'p' * 120}"
 
     assert _resources()[_version("WebhookFunction")]["Properties"]["Description"] == {
-        "Ref": "WebhookUrl"
+        "Fn::Sub": "${WebhookUrl} ${Metrics} ${Tracing}"
     }
     assert re.fullmatch(pattern, longest)
     assert not any(
         re.fullmatch(pattern, more) for more in (longest + "p", f"https://h{longest[8:]}")
     )
-    assert len(longest) <= 256
+    assert len(f"{longest} false PassThrough") <= 256
 
 
 def _parameters_in(value: Any) -> set[str]:

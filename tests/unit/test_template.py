@@ -688,8 +688,11 @@ def test_every_parameter_and_output_is_described() -> None:
 
 def test_traces_may_be_written_only_where_they_are_drawn(resources: dict[str, Any]) -> None:
     policy = resources["TracingPolicy"]
-    roles = {each["Ref"] for each in policy["Properties"]["Roles"]}
+    *always, with_a_webhook = policy["Properties"]["Roles"]
+    condition, role, otherwise = with_a_webhook["Fn::If"]
+    roles = {each["Ref"] for each in (*always, role)}
 
+    assert (condition, otherwise) == ("HasWebhook", {"Ref": "AWS::NoValue"})
     assert policy["Condition"] == "HasTracing"
     assert roles == {
         resources[function]["Properties"]["Role"]["Fn::GetAtt"][0] for function in FUNCTIONS
