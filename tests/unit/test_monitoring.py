@@ -666,8 +666,8 @@ def test_nested_stack_is_given_what_the_names_say() -> None:
     for queue in ("JobsQueue", "JobsDeadLetterQueue", "EventsDeadLetterQueue"):
         assert given[f"{queue}Name"] == {"Fn::GetAtt": [queue, "QueueName"]}
     for queue in ("WebhookQueue", "WebhookDeadLetterQueue"):
-        name = {"Fn::GetAtt": [queue, "QueueName"]}
-        assert given[f"{queue}Name"] == _if_there_is_a_webhook(name)
+        value = {"Fn::GetAtt": [queue, "QueueName"]}
+        assert given[f"{queue}Name"] == _if_there_is_a_webhook(value)
     assert given["StackName"] == {"Ref": "AWS::StackName"}
 
 

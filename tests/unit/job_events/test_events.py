@@ -7,8 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.core import DEFAULT_ACCOUNT_ID
-from moto.events.models import events_backends
+from moto.backends import get_backend
 
 from functions.events import app
 from tests.unit.api import Api
@@ -49,7 +48,7 @@ def events(
             self._moto = boto3.Session("testing", "testing", region_name="us-east-1").client(
                 "events"
             )
-            events_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].reset()
+            get_backend("events")["123456789012"]["us-east-1"].reset()
             self._moto.create_event_bus(Name=BUS)
             self.refusals: list[dict[str, Any]] = []
 

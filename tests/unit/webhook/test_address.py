@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-import receiver
 from receiver import NotDelivered, is_public
 from tests.unit.webhook.conftest import DETAIL, Webhook, record
 
@@ -51,7 +50,7 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         tried.append(f"{address[0]} {address[1]}")
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(receiver.socket, "create_connection", create_connection)
+    monkeypatch.setattr(socket, "create_connection", create_connection)
     return tried
 
 
@@ -72,7 +71,7 @@ def leads(monkeypatch: pytest.MonkeyPatch) -> Leads:
             found = left.pop(0) if len(left) > 1 else left[0]
             return [(None, None, None, "", (address, 0)) for address in found]
 
-        monkeypatch.setattr(receiver.socket, "getaddrinfo", getaddrinfo)
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
     return set_answers
 
@@ -148,7 +147,7 @@ def test_name_that_leads_nowhere_is_tried_again(
     def getaddrinfo(*_: object, **__: object) -> list[Any]:
         raise socket.gaierror(-2, "Name or service not known")
 
-    monkeypatch.setattr(receiver.socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
     assert webhook.deliver(webhook.receiver("https://hooks.example/")) == ["message-0"]
     with pytest.raises(NotDelivered, match="name not resolved"):

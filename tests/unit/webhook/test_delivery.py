@@ -13,6 +13,7 @@ import delivery
 import receiver
 from delivery import pause_seconds
 from functions.webhook import app
+from simmer.errors import DependencyUnavailable
 from tests.receiver import DRIP, SILENCE, TeamServer
 from tests.unit.clock import Clock
 from tests.unit.cloud import Cloud, refused
@@ -164,7 +165,7 @@ def test_pause_that_cannot_be_set_is_left_to_the_queue(
     webhook: Webhook, team: TeamServer, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def hide(receipt_handle: str, seconds: int) -> None:
-        raise delivery.DependencyUnavailable("not hidden")
+        raise DependencyUnavailable("not hidden")
 
     team.answers = [503]
     monkeypatch.setattr(webhook, "hide", hide)
