@@ -50,9 +50,9 @@ check: setup  ## What CI runs: format, lint, types, template, lock, tests with t
 	  || { echo "requirements.txt is not what uv.lock says: make lock"; exit 1; }; done
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
-	@# Two functions have modules beside app.py, so each has an `app` of its own.
-	$(PYTHON) -m mypy layers functions --exclude functions/push/
-	$(PYTHON) -m mypy functions/push
+	@# Four functions have modules beside app.py, so each has an `app` of its own.
+	$(PYTHON) -m mypy layers functions --exclude 'functions/(push|events|webhook)/'
+	@for each in push events webhook; do $(PYTHON) -m mypy functions/$$each || exit 1; done
 	$(PYTHON) -m mypy --python-version 3.11 clients/python/src
 	$(PYTHON) -m mypy local tests bench openapi deploy admin
 	SAM_CLI_TELEMETRY=0 .venv/bin/sam validate --lint

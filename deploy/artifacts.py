@@ -18,7 +18,7 @@ from pathlib import Path
 
 from deploy.parameters import REPOSITORY
 
-FUNCTIONS = ("submit", "status", "cancel", "push", "worker")
+FUNCTIONS = ("submit", "status", "cancel", "push", "worker", "events", "webhook")
 # Unpacked, with byte-code. Each megabyte is read at a cold start.
 LARGEST_BYTES = {"CommonLayer": 13 * 1024**2, "WorkerFunction": 40 * 1024**2}
 LARGEST_OTHER_BYTES = 200_000

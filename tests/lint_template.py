@@ -35,7 +35,9 @@ PARAMETER_SETS: dict[str, dict[str, str]] = {
         "DeletionProtection": "ACTIVE",
         "DomainName": "api.example.com",
         "GradualShift": "Canary10Percent10Minutes",
+        "NotifyFunctionArn": "arn:aws:lambda:us-east-1:123456789012:function:notify",
         "PushAccessLogs": "on",
+        "WebhookUrl": "https://api.example.com/jobs",
     },
 }
 

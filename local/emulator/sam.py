@@ -12,13 +12,16 @@ since the emulator takes them otherwise than CloudFormation:
 - a WebSocket API without `$connect` or `$disconnect` hands these to its `$default` route, which
   on AWS gets messages only;
 - it has no CodeDeploy: there, an alias moves to a new version at once;
-- it knows no alarm on a formula: there, such an alarm is left out.
+- it knows no alarm on a formula: there, such an alarm is left out;
+- it draws a secret with punctuation, unless each of these characters is excluded;
+- a webhook may lead to this machine, by http, which no parameter of the template can allow.
 """
 
 import copy
 import logging
 import os
 import re
+import string
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,9 +155,12 @@ def expand(
         )
         if kind == "AWS::Lambda::Function" and "Environment" in properties:
             properties["Environment"] = _resolvable(properties["Environment"], endpoint)
+        if properties.get("GenerateSecretString", {}).get("ExcludePunctuation"):
+            properties["GenerateSecretString"]["ExcludeCharacters"] = string.punctuation
         if kind == "AWS::ApiGatewayV2::Api" and properties.get("ProtocolType") == "WEBSOCKET":
             resources.update(_silent_routes(logical_id, resources))
     _drop_what_it_lacks(resources)
+    _let_the_webhook_lead_here(expanded)
     secrets = {name for name, kind, _ in _resources(expanded) if kind == _SECRET}
     referring: Template = _refer_by_arn(expanded, secrets)
     return referring
@@ -194,6 +200,15 @@ def _drop_what_it_lacks(resources: Template) -> None:
         if is_formula or resource["Type"].startswith("AWS::CodeDeploy::"):
             del resources[logical_id]
         resource.pop("UpdatePolicy", None)
+
+
+def _let_the_webhook_lead_here(template: Template) -> None:
+    if parameter := template.get("Parameters", {}).get("WebhookUrl"):
+        parameter.pop("AllowedPattern", None)
+    for _, kind, properties in _resources(template):
+        variables = properties.get("Environment", {}).get("Variables", {})
+        if kind == "AWS::Lambda::Function" and "WEBHOOK_URL" in variables:
+            variables["WEBHOOK_LOOPBACK"] = "true"
 
 
 def _silent_routes(api: str, resources: Template) -> Template:

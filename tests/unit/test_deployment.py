@@ -10,7 +10,10 @@ from tests import lint_template
 from tests.lint_template import MONITORING, PARAMETER_SETS, TEMPLATE, translated
 
 TEXT = TEMPLATE.read_text()
-FUNCTIONS = ["SubmitFunction", "StatusFunction", "CancelFunction", "PushFunction", "WorkerFunction"]
+FUNCTIONS = [
+    *("SubmitFunction", "StatusFunction", "CancelFunction", "PushFunction", "WorkerFunction"),
+    *("EventsFunction", "WebhookFunction"),
+]
 FOR_CLIENTS = ["SubmitFunction", "StatusFunction", "CancelFunction"]
 
 
@@ -96,7 +99,7 @@ def test_parameter_that_a_function_is_told_is_in_what_publishes_its_version(func
     assert told - {"DeployId"} == described - {"DeployId"}
 
 
-@pytest.mark.parametrize("function", ["SubmitFunction", "WorkerFunction"])
+@pytest.mark.parametrize("function", ["SubmitFunction", "WorkerFunction", "WebhookFunction"])
 def test_function_is_another_whenever_its_version_is_to_be_published_again(function: str) -> None:
     """Lambda publishes nothing for a function that has not changed, and the stack would fail."""
     described = _parameters_in(_resources()[_version(function)]["Properties"])
@@ -118,6 +121,20 @@ def test_description_of_a_version_has_room_for_the_longest_values(function: str)
 
     described = re.sub(r"\$\{(\w+)\}", lambda found: "x" * longest(found[1]), text)
     assert 64 < len(described) <= 256
+
+
+def test_description_of_the_webhooks_version_has_room_for_the_longest_address() -> None:
+    pattern = translated(TEXT)["Parameters"]["WebhookUrl"]["AllowedPattern"]
+    longest = f"https://{'h' * 100}/{'p' * 120}"
+
+    assert _resources()[_version("WebhookFunction")]["Properties"]["Description"] == {
+        "Fn::Sub": "${WebhookUrl} ${Metrics} ${Tracing}"
+    }
+    assert re.fullmatch(pattern, longest)
+    assert not any(
+        re.fullmatch(pattern, more) for more in (longest + "p", f"https://h{longest[8:]}")
+    )
+    assert len(f"{longest} false PassThrough") <= 256
 
 
 def _parameters_in(value: Any) -> set[str]:
@@ -288,6 +305,7 @@ def test_secrets_are_drawn_as_they_always_were() -> None:
 
     assert drawn == {
         "PushKeySecret": {"PasswordLength": 64, "ExcludePunctuation": True},
+        "WebhookSecret": {"PasswordLength": 44, "ExcludePunctuation": True},
         "ModelKeysSecret": {"SecretStringTemplate": "{}", "GenerateStringKey": "default"},
     }
 

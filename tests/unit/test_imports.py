@@ -38,7 +38,7 @@ def _roots(path: Path) -> set[str]:
 def test_there_is_something_to_look_at() -> None:
     assert len(SIMMER) > 10
     found = {path.parent.name for path in FUNCTIONS}
-    assert found >= {"submit", "status", "cancel", "push", "worker"}
+    assert found >= {"submit", "status", "cancel", "push", "worker", "events", "webhook"}
 
 
 # ── What a cold start loads ───────────────────────────────────────────────────────────────────────
@@ -50,7 +50,7 @@ print(json.dumps({name: getattr(m, "__file__", None) for name, m in sys.modules.
 """
 
 
-@pytest.mark.parametrize("function", ["submit", "status", "cancel", "push"])
+@pytest.mark.parametrize("function", ["submit", "status", "cancel", "push", "events", "webhook"])
 def test_light_function_loads_neither_the_model_sdk_nor_the_worker(function: str) -> None:
     """In a process of its own, with the function's folder and the layer as Lambda has them."""
     code = ROOT / "functions" / function
@@ -68,7 +68,7 @@ def test_light_function_loads_neither_the_model_sdk_nor_the_worker(function: str
     assert Path(loaded["app"]) == code / "app.py"
     heavy = {"openai", "httpx", "httpx2", "httpcore", "httpcore2", "anyio", "asyncio"}
     heavy |= {"jsonschema_rs"}
-    if function in ("status", "cancel"):
+    if function in ("status", "cancel", "events", "webhook"):
         # A poll reads an item and words; to load a task's models for it would double its start.
         heavy |= {"pydantic", "pydantic_core"}
     assert heavy & {name.partition(".")[0] for name in loaded} == set()
@@ -100,6 +100,7 @@ KNOW_AWS = {
     "layers/common/simmer/jobs/queue.py",
     "layers/common/simmer/web/push_tokens.py",  # the key
     "functions/push/connections.py",
+    "functions/events/bus.py",
 }
 
 

@@ -268,7 +268,8 @@ def test_a_bug_behind_the_apis_is_counted_in_the_log_of_every_function_that_serv
     ]
 
     assert heard_by(line) == {"Bugs"}
-    assert sorted(listening) == sorted(f"{function}LogGroup" for function in API_FUNCTIONS)
+    told = ["Events", "Webhook"]  # where such a line says the same
+    assert sorted(listening) == sorted(f"{name}LogGroup" for name in [*API_FUNCTIONS, *told])
 
 
 def _a_gateway_that_takes_no_frame(cloud: Cloud, job_id: str) -> None:
@@ -348,7 +349,8 @@ def test_every_metric_of_a_filter_has_one_alarm_and_every_alarm_of_ours_a_filter
 def test_every_trouble_of_the_list_above_has_its_metric() -> None:
     counted = {each["MetricTransformations"][0]["MetricName"] for each in FILTERS.values()}
 
-    assert {metric for _, _, metric in TROUBLES} | {"PushFailures"} == counted
+    others = {"PushFailures", "WebhookFailures"}
+    assert {metric for _, _, metric in TROUBLES} | others == counted
 
 
 RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook.md"
@@ -433,8 +435,11 @@ AWS_METRICS = {
 # Which parameter of the nested stack may stand for a dimension.
 VALUES = {
     "ApiId": {"ApiId", "PushApiId"},
-    "FunctionName": {f"{name}FunctionName" for name in (*API_FUNCTIONS, "Worker")},
-    "QueueName": {"JobsQueueName", "JobsDeadLetterQueueName"},
+    "FunctionName": {f"{name}FunctionName" for name in (*API_FUNCTIONS, "Worker", "Events")},
+    "QueueName": {
+        *("JobsQueueName", "JobsDeadLetterQueueName", "EventsDeadLetterQueueName"),
+        *("WebhookQueueName", "WebhookDeadLetterQueueName"),
+    },
     "TableName": {"JobsTableName"},
 }
 OF_THE_ACCOUNT = {("AWS/Lambda", "Throttles")}  # has no dimension there
@@ -643,20 +648,39 @@ def test_nested_stack_is_given_every_parameter_it_has() -> None:
     given = PARENT["Resources"]["Monitoring"]["Properties"]["Parameters"]
 
     assert set(given) == set(NESTED["Parameters"])
-    assert {name: value for name, value in given.items() if name.endswith("LogGroup")} == {
-        name: {"Ref": name} for name in given if name.endswith("LogGroup")
+    logs = {name: value for name, value in given.items() if name.endswith("LogGroup")}
+    assert logs.pop("WebhookLogGroup") == _if_there_is_a_webhook({"Ref": "WebhookLogGroup"})
+    assert logs == {name: {"Ref": name} for name in logs}
+
+
+def _if_there_is_a_webhook(value: dict[str, Any]) -> dict[str, Any]:
+    return {"Fn::If": ["HasWebhook", value, ""]}
+
+
+def test_without_a_webhook_nothing_looks_at_one() -> None:
+    of_the_webhook = {
+        name: each["Condition"] for name, each in NESTED["Resources"].items() if "Webhook" in name
+    }
+
+    assert len(of_the_webhook) == 5
+    assert set(of_the_webhook.values()) == {"HasWebhook"}
+    assert NESTED["Conditions"]["HasWebhook"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "WebhookQueueName"}, ""]}]
     }
 
 
 def test_nested_stack_is_given_what_the_names_say() -> None:
     given = PARENT["Resources"]["Monitoring"]["Properties"]["Parameters"]
 
-    for name in (*API_FUNCTIONS, "Worker"):
+    for name in (*API_FUNCTIONS, "Worker", "Events"):
         assert given[f"{name}FunctionName"] == {"Ref": f"{name}Function"}
     assert (given["ApiId"], given["PushApiId"]) == ({"Ref": "Api"}, {"Ref": "PushApi"})
     assert given["JobsTableName"] == {"Ref": "JobsTable"}
-    for queue in ("JobsQueue", "JobsDeadLetterQueue"):
+    for queue in ("JobsQueue", "JobsDeadLetterQueue", "EventsDeadLetterQueue"):
         assert given[f"{queue}Name"] == {"Fn::GetAtt": [queue, "QueueName"]}
+    for queue in ("WebhookQueue", "WebhookDeadLetterQueue"):
+        value = {"Fn::GetAtt": [queue, "QueueName"]}
+        assert given[f"{queue}Name"] == _if_there_is_a_webhook(value)
     assert given["StackName"] == {"Ref": "AWS::StackName"}
 
 

@@ -18,12 +18,13 @@ from tests.lint_template import PARAMETER_SETS, TEMPLATE, findings, translated
 TEXT = TEMPLATE.read_text()
 FUNCTIONS = [
     *("SubmitFunction", "StatusFunction", "CancelFunction"),
-    *("PushFunction", "WorkerFunction"),
+    *("PushFunction", "WorkerFunction", "EventsFunction", "WebhookFunction"),
 ]
 WHICH_SECRET = {
     "SubmitFunction": ("PUSH_KEY_SECRET", "PushKeySecret"),
     "PushFunction": ("PUSH_KEY_SECRET", "PushKeySecret"),
     "WorkerFunction": ("MODEL_KEYS_SECRET", "ModelKeysSecret"),
+    "WebhookFunction": ("WEBHOOK_SECRET", "WebhookSecret"),
 }
 
 
@@ -185,6 +186,18 @@ PERMISSIONS = {
         ("JobsQueue", "sqs:ChangeMessageVisibility"),
         ("JobsQueue", "sqs:SendMessage"),
         ("ModelKeysSecret", "secretsmanager:GetSecretValue"),
+    },
+    "EventsFunction": {
+        ("EventBus", "events:PutEvents"),
+        ("EventsDeadLetterQueue", "sqs:SendMessage"),
+        *(("JobsTable.StreamArn", f"dynamodb:{action}") for action in _STREAM),
+    },
+    "WebhookFunction": {
+        ("WebhookQueue", "sqs:ReceiveMessage"),
+        ("WebhookQueue", "sqs:DeleteMessage"),
+        ("WebhookQueue", "sqs:GetQueueAttributes"),
+        ("WebhookQueue", "sqs:ChangeMessageVisibility"),
+        ("WebhookSecret", "secretsmanager:GetSecretValue"),
     },
 }
 
@@ -675,8 +688,11 @@ def test_every_parameter_and_output_is_described() -> None:
 
 def test_traces_may_be_written_only_where_they_are_drawn(resources: dict[str, Any]) -> None:
     policy = resources["TracingPolicy"]
-    roles = {each["Ref"] for each in policy["Properties"]["Roles"]}
+    *always, with_a_webhook = policy["Properties"]["Roles"]
+    condition, role, otherwise = with_a_webhook["Fn::If"]
+    roles = {each["Ref"] for each in (*always, role)}
 
+    assert (condition, otherwise) == ("HasWebhook", {"Ref": "AWS::NoValue"})
     assert policy["Condition"] == "HasTracing"
     assert roles == {
         resources[function]["Properties"]["Role"]["Fn::GetAtt"][0] for function in FUNCTIONS

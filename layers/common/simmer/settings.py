@@ -122,6 +122,23 @@ class PushSettings(_Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EventsSettings(_Settings):
+    """The settings of the function that tells EventBridge."""
+
+    event_bus: str  # its name
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookSettings(_Settings):
+    """The settings of the function that tells the team's own server."""
+
+    webhook_url: str
+    webhook_queue_url: str  # the ends that it has to be told
+    webhook_secret: str
+    webhook_loopback: bool = _read(_flag, default=False)  # only local/ sets it: http to 127.0.0.1
+
+
+@dataclass(frozen=True, kw_only=True)
 class WorkerSettings(_Settings):
     """The settings of the function that runs jobs. The worker's `ladder` reads `model_ladder`."""
 

@@ -1,0 +1,36 @@
+"""Events: the end of each job, told to EventBridge without its content.
+
+The jobs table's stream brings the ends. Whoever wants to know adds a rule to the bus.
+"""
+
+from functools import cache
+from typing import Any
+
+from bus import EventBus, job_ended
+from simmer.errors import DependencyUnavailable
+from simmer.jobs.item import job_of
+from simmer.settings import EventsSettings
+from simmer.web.http import PONG, Event, is_ping, logger, whereabouts
+
+
+class NotPut(Exception):
+    """The stream has to bring the batch again. The text quotes nothing: Lambda logs it."""
+
+
+@cache
+def _bus() -> EventBus:
+    return EventBus.connect(EventsSettings.from_env().event_bus)
+
+
+def handler(event: Event, context: Any) -> dict[str, Any]:
+    if is_ping(event, "Records"):
+        return PONG
+    try:
+        _bus().put([job_ended(job_of(each["dynamodb"]["NewImage"])) for each in event["Records"]])
+    except DependencyUnavailable as error:
+        logger.warning("events not put", extra=whereabouts(error.__cause__ or error))
+        raise NotPut from None
+    except Exception as error:
+        logger.error("unexpected error", extra=whereabouts(error))
+        raise NotPut from None
+    return {}

@@ -1,0 +1,31 @@
+"""Webhook: the ends of jobs, sent to the team's own server, signed as Standard Webhooks has it.
+
+The bus brings the ends by a queue of their own, so that a server that is away holds up nothing. A
+message that was not delivered is shown again after a pause, which grows.
+"""
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities import parameters
+
+from delivery import deliver
+from receiver import Receiver
+from simmer.aws import CLIENT_CONFIG
+from simmer.jobs.queue import JobQueue
+from simmer.settings import WebhookSettings
+from simmer.web.http import PONG, Event, is_ping
+
+
+@cache
+def _wiring() -> tuple[Receiver, JobQueue]:
+    settings = WebhookSettings.from_env()
+    secrets = parameters.SecretsProvider(boto_config=CLIENT_CONFIG)
+    return Receiver(settings, secrets), JobQueue.connect(settings.webhook_queue_url)
+
+
+def handler(event: Event, context: Any) -> dict[str, Any]:
+    if is_ping(event, "Records"):
+        return PONG
+    failed = deliver(event["Records"], *_wiring())
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}

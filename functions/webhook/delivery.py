@@ -1,0 +1,59 @@
+"""The delivery of a batch: its messages side by side, and a pause for each that failed."""
+
+import random
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
+
+from receiver import NotDelivered, Receiver
+from simmer.errors import DependencyUnavailable
+from simmer.jobs.queue import JobQueue
+from simmer.web.http import logger, whereabouts
+
+# For all that a receiver does not answer at once, such as headers that drip. The function's
+# time-out is longer: what was delivered is acknowledged by then.
+BATCH_SECONDS = 15
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5, 3600
+
+
+def deliver(records: Sequence[Mapping[str, Any]], receiver: Receiver, queue: JobQueue) -> list[str]:
+    """Send each record of the queue; the ids of the messages that must be shown again."""
+    if not records:
+        return []
+    threads = ThreadPoolExecutor(len(records))
+    sending = [threads.submit(receiver.send, record["body"]) for record in records]
+    wait(sending, timeout=BATCH_SECONDS)
+    threads.shutdown(wait=False, cancel_futures=True)
+    return [
+        record["messageId"]
+        for record, sent in zip(records, sending, strict=True)
+        if not _is_done(record, sent, queue)
+    ]
+
+
+def pause_seconds(receive_count: int) -> int:
+    """The pause after so many tries: twice as long each time, and never many at one moment."""
+    longest = min(FIRST_PAUSE_SECONDS << receive_count - 1, LONGEST_PAUSE_SECONDS)
+    return round(longest * random.uniform(0.8, 1))
+
+
+def _is_done(record: Mapping[str, Any], sent: Future[None], queue: JobQueue) -> bool:
+    tried = int(record["attributes"]["ApproximateReceiveCount"])
+    if not sent.done():
+        failure = NotDelivered("no answer in time")
+    elif (error := sent.exception()) is None:
+        return True
+    elif isinstance(error, NotDelivered):
+        failure = error
+    else:
+        logger.error("unexpected error", extra=whereabouts(error))
+        failure = NotDelivered("unexpected error")
+    about = {"messageId": record["messageId"], "why": str(failure), "tries": tried}
+    logger.warning("webhook not delivered", extra=about)
+    if failure.is_final:
+        return True
+    try:
+        queue.hide(record["receiptHandle"], pause_seconds(tried))
+    except DependencyUnavailable:
+        logger.warning("message not hidden")  # then it comes after the queue's own time-out
+    return False

@@ -1,0 +1,138 @@
+"""The team's own server, and a message to it as Standard Webhooks 1.0 has it.
+
+The address is resolved once, looked at, and connected to: a name that leads to another address a
+moment later leads nowhere. A redirect is a failure like any other.
+"""
+
+import base64
+import binascii
+import hmac
+import json
+import socket
+import ssl
+from http.client import HTTPConnection, HTTPException
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from aws_lambda_powertools.utilities import parameters
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+
+from simmer import clock
+from simmer.settings import WebhookSettings
+
+TIMEOUT_SECONDS = 5  # for the connection, and for each part of the answer
+SECRET_MAX_AGE_SECONDS = 60
+
+# What IPv6 addresses are in use on the internet, without those that stand for one of IPv4.
+_UNICAST, _6TO4 = IPv6Network("2000::/3"), IPv6Network("2002::/16")
+
+
+class NotDelivered(Exception):
+    """The receiver has not taken the message. The text is for the log: no address, no answer."""
+
+    def __init__(self, why: str, *, is_final: bool = False) -> None:
+        super().__init__(why)
+        self.is_final = is_final  # it wants no message any more
+
+
+class Receiver:
+    """The server at the settings' URL. Safe to use from several threads."""
+
+    def __init__(self, settings: WebhookSettings, secrets: parameters.SecretsProvider) -> None:
+        self._url = urlsplit(settings.webhook_url)
+        self._secret_id = settings.webhook_secret
+        self._secrets = secrets
+        self._may_be_loopback = settings.webhook_loopback
+
+    def send(self, event: str) -> None:
+        """Send an event, as EventBridge writes it, or raise `NotDelivered`."""
+        told = json.loads(event)
+        detail = told["detail"]
+        message = {"type": told["detail-type"], "timestamp": detail["completedAt"], "data": detail}
+        body = json.dumps(message, separators=(",", ":")).encode()
+        signed = signature(self._secret(), detail["id"], clock.now_ms() // 1000, body)
+        status = self._post(body, {"content-type": "application/json", **signed})
+        if not 200 <= status < 300:
+            raise NotDelivered(f"status {status}", is_final=status == 410)
+
+    def _secret(self) -> str:
+        try:
+            return str(self._secrets.get(self._secret_id, max_age=SECRET_MAX_AGE_SECONDS))
+        except GetParameterError:
+            raise NotDelivered("secret out of reach") from None
+
+    def _post(self, body: bytes, headers: dict[str, str]) -> int:
+        connection = _Pinned(self._url, self._address())
+        try:
+            connection.request("POST", self._target(), body, headers)
+            return connection.getresponse().status
+        except TimeoutError:
+            raise NotDelivered("no answer in time") from None
+        except (OSError, HTTPException) as error:
+            raise NotDelivered(f"no answer: {type(error).__name__}") from None
+        finally:
+            connection.close()
+
+    def _target(self) -> str:
+        query = f"?{self._url.query}" if self._url.query else ""
+        return (self._url.path or "/") + query
+
+    def _address(self) -> str:
+        """An address of the receiver, if all of them are on the internet."""
+        try:
+            found = socket.getaddrinfo(self._url.hostname, None, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            raise NotDelivered("name not resolved") from None
+        addresses = [ip_address(str(each[4][0])) for each in found]
+        if not all(self._may_be_told(address) for address in addresses):
+            raise NotDelivered("address not allowed")
+        return str(addresses[0])
+
+    def _may_be_told(self, address: IPv4Address | IPv6Address) -> bool:
+        if self._may_be_loopback and address.is_loopback:
+            return True
+        return self._url.scheme == "https" and is_public(address)
+
+
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """True for an address on the internet; false for any that leads, or may lead, inside."""
+    if isinstance(address, IPv6Address) and (address not in _UNICAST or address in _6TO4):
+        return False
+    return address.is_global and not address.is_multicast
+
+
+def signature(secret: str, message_id: str, now_seconds: int, body: bytes) -> dict[str, str]:
+    """The headers. `secret` may hold several, the old one beside the new: one signature for each,
+    so that the receiver may change when it likes."""
+    signed = f"{message_id}.{now_seconds}.".encode() + body
+    try:
+        keys = [
+            base64.b64decode(each.removeprefix("whsec_"), validate=True) for each in secret.split()
+        ]
+    except binascii.Error:
+        raise NotDelivered("secret is not base64") from None
+    if not keys:
+        raise NotDelivered("secret is empty")
+    signatures = [base64.b64encode(hmac.digest(key, signed, "sha256")).decode() for key in keys]
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(now_seconds),
+        "webhook-signature": " ".join(f"v1,{each}" for each in signatures),
+    }
+
+
+class _Pinned(HTTPConnection):
+    """A connection to that address, and to no other, under the URL's name."""
+
+    def __init__(self, url: SplitResult, address: str) -> None:
+        self._is_tls = url.scheme == "https"
+        self.default_port = 443 if self._is_tls else 80
+        super().__init__(url.hostname or "", url.port, timeout=TIMEOUT_SECONDS)
+        self._address = address
+
+    def connect(self) -> None:
+        self.sock: Any = socket.create_connection((self._address, self.port), self.timeout)
+        if self._is_tls:
+            context = ssl.create_default_context()
+            self.sock = context.wrap_socket(self.sock, server_hostname=self.host)
