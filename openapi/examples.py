@@ -34,12 +34,14 @@ def status_examples(task: AnyTask) -> dict[str, str]:
         "completed": view(JobStatus.COMPLETED, 31, result=result_of(task)),
         "failed": view(JobStatus.FAILED, 48, error_code=ErrorCode.INVALID_OUTPUT),
         "cancelled": view(JobStatus.CANCELLED, 5),
-        **({"inParts": view(JobStatus.PROCESSING, 12, **_begun(task))} if task.parts else {}),
+        **({"inParts": view(JobStatus.PROCESSING, 12, **begun)} if (begun := _begun(task)) else {}),
     }
 
 
 def _begun(task: AnyTask) -> Json:
     """Of an answer in parts: the outline, and the first part."""
+    if task.parts is None:
+        return {}
     [(name, items)] = task.answer.items()
     [items_field] = task.result_model.model_fields.values()
     alias = items_field.annotation.__args__[0].model_fields[task.parts.title].alias

@@ -326,12 +326,6 @@ MUTATIONS = (
         "if job.outline is None or job.status is JobStatus.COMPLETED:",
     ),
     Mutation(
-        "complete although a part is throttled",
-        CLIMB,
-        "if waits := [end for end in ends if isinstance(end, NoCapacity)]:",
-        "if waits := [end for end in ends if isinstance(end, str)]:",
-    ),
-    Mutation(
         "count what a call took twice",
         CALLS,
         "self.usage_by_model.get(rung.model, Usage()) + usage",

@@ -5,6 +5,7 @@ import re
 import traceback
 from collections.abc import Iterator
 from functools import cache
+from typing import get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -69,6 +70,7 @@ def flaws(task: AnyTask, name: str) -> Iterator[str]:
     if not isinstance(task.instructions, str) or not task.instructions.strip():
         yield "instructions: are empty: tell the model what to write"
     yield from _flaws_of_models(task)
+    yield from _flaws_of_parts(task)
     yield from _flaws_of_languages(task)
 
 
@@ -86,6 +88,32 @@ def _flaws_of_models(task: AnyTask) -> Iterator[str]:
     for field, model, is_answer in models:
         found = unfit(model, is_answer=is_answer)
         yield from dict.fromkeys(f"{field}: {place}: {sentence}" for place, sentence in found)
+
+
+def _flaws_of_parts(task: AnyTask) -> Iterator[str]:
+    if task.parts is None:
+        return
+    lists = {}
+    models = (
+        ("result_model", task.result_model),
+        ("parts: outline_model", task.parts.outline_model),
+    )
+    for field, model in models:
+        kinds = [each.annotation for each in getattr(model, "model_fields", {}).values()]
+        item = get_args(kinds[0])[0] if len(kinds) == 1 and get_origin(kinds[0]) is list else None
+        if not (isinstance(item, type) and issubclass(item, BaseModel)):
+            yield f"{field}: is not one list of models: leave out `parts`, or the other fields"
+            return
+        lists[field] = next(iter(model.model_json_schema()["properties"])), item
+    (name, item), (planned, plan) = lists.values()
+    if name != planned:
+        yield f"parts: outline_model: has a list called {planned}: call it {name}, as in the result"
+    for field, model, title in (
+        ("title", item, task.parts.title),
+        ("outline_model", plan, "title"),
+    ):
+        if title not in model.model_fields or model.model_fields[title].annotation is not str:
+            yield f"parts: {field}: {model.__name__} has no text called {title}: name one"
 
 
 def _flaws_of_languages(task: AnyTask) -> Iterator[str]:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, RootModel, SecretStr
 
 from local.task_checks import check_all, check_task
 from simmer import tasks
-from simmer.task import AnyTask, Task, TaskError, TaskRequest, TaskResult, find_task
+from simmer.task import AnyTask, Parts, Task, TaskError, TaskRequest, TaskResult, find_task
 from simmer.task.registry import flaws
 
 FILE = "simmer/tasks/trip.py"
@@ -243,3 +243,67 @@ def test_a_set_is_the_same_in_every_process() -> None:
         ).stdout
 
     assert len({identity(seed) for seed in ("1", "2", "3")}) == 1
+
+
+# ── An answer in parts ────────────────────────────────────────────────────────────────────────────
+
+
+class Day(TaskResult):
+    place: str
+    cost: int = 0
+
+
+class Days(TaskResult):
+    days: list[Day]
+
+
+class DayPlan(TaskResult):
+    title: str
+
+
+class Plan(TaskResult):
+    days: list[DayPlan]
+
+
+class Untitled(TaskResult):
+    days: list[Day]
+
+
+class Elsewhere(TaskResult):
+    stops: list[DayPlan]
+
+
+PARTS: Parts[Any] = Parts(
+    count=lambda request: len(request.places),
+    asking_for=lambda request, count: request,
+    outline_model=Plan,
+    outline_instructions="Plan the days.",
+    title="place",
+)
+IN_PARTS = replace(TRIP, result_model=Days, parts=PARTS)
+
+
+def test_a_task_whose_result_is_one_list_may_have_parts() -> None:
+    assert list(flaws(IN_PARTS, "trip")) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts", "flaw"),
+    [
+        ({"result_model": Trip}, {}, "result_model: is not one list of models"),
+        ({}, {"outline_model": DayPlan}, "parts: outline_model: is not one list of models"),
+        ({}, {"outline_model": Elsewhere}, "parts: outline_model: has a list called stops"),
+        ({}, {"outline_model": Untitled}, "parts: outline_model: Day has no text called title"),
+        ({}, {"title": "name"}, "parts: title: Day has no text called name"),
+        ({}, {"title": "cost"}, "parts: title: Day has no text called cost"),
+    ],
+)
+def test_parts_that_cannot_work_are_refused_by_field_and_cure(
+    changes: dict[str, Any], parts: dict[str, Any], flaw: str
+) -> None:
+    task = replace(IN_PARTS, parts=replace(PARTS, **parts), **changes)
+
+    [found] = flaws(task, "trip")
+
+    assert found.startswith(flaw)
+    assert ": " in found.removeprefix(flaw), "and the cure"
