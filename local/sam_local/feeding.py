@@ -3,10 +3,12 @@
 import asyncio
 import json
 import sys
+from contextlib import suppress
 from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from local.emulator.deployment import Deployment
 from local.emulator.stack import REGION
@@ -45,7 +47,13 @@ async def feed(deployment: Deployment, lambda_port: int) -> None:
             MessageSystemAttributeNames=["All"],
         )
         if messages := received.get("Messages"):
-            await asyncio.to_thread(_invoke, worker, sqs, url, messages)
+            try:
+                await asyncio.to_thread(_invoke, worker, sqs, url, messages)
+            except (
+                ClientError,
+                BotoCoreError,
+            ) as error:  # they come back, as from a worker's death
+                print(f"the worker was not reached: {error}", file=sys.stderr, flush=True)
 
 
 def _invoke(worker: Any, sqs: Any, url: str, messages: list[Any]) -> None:
@@ -66,4 +74,6 @@ def _invoke(worker: Any, sqs: Any, url: str, messages: list[Any]) -> None:
     failed = {each["itemIdentifier"] for each in said["batchItemFailures"]}
     for each in messages:
         if each["MessageId"] not in failed:
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
+            # The worker has deleted it by itself; AWS takes it twice, the emulator does not.
+            with suppress(ClientError):
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
