@@ -36,6 +36,10 @@ run: setup  ## Serve everything on this machine: PORT=3000 MODEL_DELAY=4; MODEL=
 	  $(if $(JOB_DEADLINE_SECONDS),--parameter 'JobDeadlineSeconds=$(JOB_DEADLINE_SECONDS)') \
 	  $(if $(MODEL_LADDER),--parameter 'ModelLadder=$(MODEL_LADDER)')
 
+.PHONY: sam-local
+sam-local: setup  ## The same under `sam local`, in Lambda's own image: needs Docker; SAM_FLAGS=--skip-pull-image
+	@UV='$(UV)' SAM_FLAGS='$(SAM_FLAGS)' exec $(PYTHON) -m local.sam_local --port '$(PORT)' --model-delay '$(MODEL_DELAY)'
+
 # --- make test -----------------------------------------------------------------------------
 
 .PHONY: test

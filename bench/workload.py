@@ -9,6 +9,8 @@ from simmer.tasks.recipe import TASK
 
 type Json = dict[str, Any]
 
+TASK_NAME = TASK.name
+
 _LARDERS = {
     "ko": [
         "두부",

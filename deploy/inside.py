@@ -61,17 +61,24 @@ class Stack:
 
     def variables(self, function: str) -> dict[str, str]:
         """The environment of the function's published version."""
-        about = self.aws("lambda").get_function_configuration(
+        found: dict[str, str] = self.configuration(function)["Environment"]["Variables"]
+        return found
+
+    def configuration(self, function: str) -> dict[str, Any]:
+        """All about the function's published version."""
+        about: dict[str, Any] = self.aws("lambda").get_function_configuration(
             FunctionName=self.ids[function], Qualifier=ALIAS
         )
-        found: dict[str, str] = about["Environment"]["Variables"]
-        return found
+        return about
 
 
 def look(stack: Stack) -> list[str]:
     """Everything that is wrong, what comes first in a job's way first."""
     found: list[str] = []
-    for each in (table, functions, permissions, sources, ladder, push_key):
+    for each in (
+        *(table, queue, functions, layers, permissions, sources, ladder),
+        *(push_address, push_key),
+    ):
         try:
             found += each(stack)
         except (ClientError, BotoCoreError, KeyError) as error:
@@ -105,6 +112,23 @@ def table(stack: Stack) -> Iterator[str]:
         return
     if about["TableStatus"] not in ("ACTIVE", "UPDATING"):
         yield f"JobsTable is {about['TableStatus']}"
+    if not about.get("StreamSpecification", {}).get("StreamEnabled"):
+        yield "the stream of JobsTable is off: nobody hears of the ends of jobs; clients poll"
+
+
+def queue(stack: Stack) -> Iterator[str]:
+    answer = stack.aws("sqs").get_queue_attributes(
+        QueueUrl=stack.outputs["JobsQueueUrl"], AttributeNames=["All"]
+    )
+    attributes = answer["Attributes"]
+    worker = stack.configuration("WorkerFunction")["Timeout"]
+    if int(attributes["VisibilityTimeout"]) < worker:
+        yield (
+            f"JobsQueue hides a message for {attributes['VisibilityTimeout']} s and a worker may "
+            f"run for {worker} s: Lambda takes no such pair, and jobs would be taken twice"
+        )
+    if "RedrivePolicy" not in attributes:
+        yield "JobsQueue has no dead-letter queue: what crashes workers comes back for a day"
 
 
 def functions(stack: Stack) -> Iterator[str]:
@@ -122,6 +146,17 @@ def functions(stack: Stack) -> Iterator[str]:
                 else "its log says more"
             )
             yield f"{function} does not start ({said[:200]}): {cause}"
+
+
+def layers(stack: Stack) -> Iterator[str]:
+    """One update gives all functions the same layer: another one is an old one."""
+    used: dict[str, list[str]] = {}
+    for function in NEEDED:
+        arns = [each["Arn"] for each in stack.configuration(function).get("Layers", [])]
+        used.setdefault(", ".join(arns) or "none", []).append(function)
+    if len(used) > 1:
+        each = "; ".join(f"{', '.join(names)}: {arn}" for arn, names in used.items())
+        yield f"the functions do not use the same layer ({each}): build and deploy again"
 
 
 def permissions(stack: Stack) -> Iterator[str]:
@@ -171,6 +206,13 @@ def ladder(stack: Stack) -> Iterator[str]:
         return
     for name in sorted({rung.key for rung in rungs} - set(keys)):
         yield f"the model's key is missing: the secret ModelKeysSecretArn has no entry {name!r}"
+
+
+def push_address(stack: Stack) -> Iterator[str]:
+    for function, name in (("SubmitFunction", "PUSH_URL"), ("PushFunction", "PUSH_ENDPOINT")):
+        address = stack.variables(function).get(name, "")
+        if stack.ids["PushApi"] not in address:
+            yield f"{name} of {function} is {address!r}, and not PushApi's address; clients poll"
 
 
 def push_key(stack: Stack) -> Iterator[str]:

@@ -30,6 +30,7 @@ type Json = dict[str, Any]
 # As many processes of submit and of status are warm from the start. The emulator lets no request
 # wait for one of them (tens of ms) but starts another one (seconds). So requests wait here.
 UPSTREAM_CONCURRENCY = 2
+_GATE_CONCURRENCY = 100  # of functions with connections of their own
 
 _PAGE = REPOSITORY / "local" / "page"
 _CLIENT = REPOSITORY / "clients" / "web" / "simmer.js"  # which the page is built on
@@ -105,7 +106,21 @@ def application(
             web.route("*", r"/{path:[\s\S]*}", proxy),  # line ends too: it is matched unescaped
         ]
     )
-    app.cleanup_ctx.append(_upstream)
+    app.cleanup_ctx.append(_upstream(UPSTREAM_CONCURRENCY))
+    return app
+
+
+def gate(upstream: str, address: str) -> web.Application:
+    """Hand on everything to the server at `upstream`, for whoever calls us by this name:port."""
+    app = web.Application(
+        client_max_size=_LARGEST_BODY_BYTES, middlewares=[_only_for(frozenset({address}))]
+    )
+
+    async def proxy(request: web.Request) -> web.StreamResponse:
+        return await _forward(request, upstream, reach.Sockets())
+
+    app.add_routes([web.route("*", r"/{path:[\s\S]*}", proxy)])
+    app.cleanup_ctx.append(_upstream(_GATE_CONCURRENCY))
     return app
 
 
@@ -146,18 +161,21 @@ def _page_file(path: Path) -> Callable[[web.Request], Awaitable[web.StreamRespon
     return serve
 
 
-async def _upstream(app: web.Application) -> AsyncIterator[None]:
-    app[_SLOTS] = asyncio.Semaphore(UPSTREAM_CONCURRENCY)
-    async with ClientSession(
-        connector=TCPConnector(limit=0),
-        timeout=_UPSTREAM_TIMEOUT,
-        auto_decompress=False,
-        cookie_jar=DummyCookieJar(),
-        # Nothing of its own: the API sees the headers that the client sent.
-        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-    ) as session:
-        app[_UPSTREAM] = session
-        yield
+def _upstream(concurrency: int) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def connected(app: web.Application) -> AsyncIterator[None]:
+        app[_SLOTS] = asyncio.Semaphore(concurrency)
+        async with ClientSession(
+            connector=TCPConnector(limit=0),
+            timeout=_UPSTREAM_TIMEOUT,
+            auto_decompress=False,
+            cookie_jar=DummyCookieJar(),
+            # Nothing of its own: the API sees the headers that the client sent.
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+        ) as session:
+            app[_UPSTREAM] = session
+            yield
+
+    return connected
 
 
 async def _forward(

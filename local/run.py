@@ -6,6 +6,7 @@ the first moment; the rest is in serving.py, whose imports take a second.
 
 import argparse
 import contextlib
+import importlib
 import signal
 import socket
 import sys
@@ -19,31 +20,35 @@ class Stopped(BaseException):
     """Somebody wants us to end; not an error."""
 
 
-def main() -> int:
+def main(serves: str = "local.serving", program: str = "make run") -> int:
+    """Have the module `serves` serve at the port that the command line names."""
     for number in _STOP_SIGNALS:
         signal.signal(number, _stop)
     try:
-        options = _options()
+        options = _options(program)
         try:
             listener = _listen(options.bind, options.port)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            remedy = "`make run PORT=…`" if options.bind == LOOPBACK else "`make run HOST=0.0.0.0`"
-            return _fail(f"port {options.port} of {options.bind}: {reason}; try {remedy}")
-        return _serve(options, listener)
+            remedy = "PORT=…" if options.bind == LOOPBACK else "HOST=0.0.0.0"
+            return _fail(
+                program,
+                f"port {options.port} of {options.bind}: {reason}; try `{program} {remedy}`",
+            )
+        return _serve(options, listener, serves, program)
     except Stopped:
         print("stopped", flush=True)
         return 0
 
 
-def _serve(options: argparse.Namespace, listener: socket.socket) -> int:
-    from local import serving
+def _serve(options: argparse.Namespace, listener: socket.socket, serves: str, program: str) -> int:
+    serving = importlib.import_module(serves)
 
     with listener, contextlib.ExitStack() as cleanup:
         try:
             serving.serve(options, listener, cleanup)
         except serving.FAILURES as error:
-            return _fail(str(error))
+            return _fail(program, str(error))
         finally:
             # A second Ctrl-C must not interrupt the clearing up.
             for number in _STOP_SIGNALS:
@@ -51,8 +56,8 @@ def _serve(options: argparse.Namespace, listener: socket.socket) -> int:
     raise Stopped
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make run", description="Simmer on this machine.")
+def _options(program: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog=program, description="Simmer on this machine.")
     parser.add_argument("--port", type=int, default=3000)
     parser.add_argument(
         "--bind",
@@ -111,8 +116,8 @@ def _stop(*_: object) -> NoReturn:
     raise Stopped
 
 
-def _fail(message: str) -> int:
-    print(f"make run: {message}", file=sys.stderr, flush=True)
+def _fail(program: str, message: str) -> int:
+    print(f"{program}: {message}", file=sys.stderr, flush=True)
     return 1
 
 

@@ -72,6 +72,8 @@ def per_1000_jobs(recording: Recording, deployed: Deployed) -> dict[str, float]:
         + a_job("sqs send_message") * USD["sqs_fair_request"],
         "logs": log_bytes * USD["log_byte"],
         "secrets read": secret_reads * USD["secret_read"],
+        # All of them occur in every hour.
+        "metrics": recording.counts["metrics"] * USD["metric_month"] / jobs_a_month,
         "share of a month at rest": sum(at_rest_usd().values()) / jobs_a_month,
     }
     return {name: 1000 * usd for name, usd in lines.items()}

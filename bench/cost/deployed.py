@@ -22,6 +22,7 @@ class Deployed:
     api_mb: int
     architecture: str
     system_log_level: str
+    metrics: str  # "true" or "false"
     batch: int = BATCH
     gatherers: int = 1
 
@@ -38,6 +39,7 @@ def shipped() -> Deployed:
         api_mb=int(shared["MemorySize"]),
         architecture=str(default["Architecture"]),
         system_log_level=str(shared["LoggingConfig"].get("SystemLogLevel", "INFO")),
+        metrics=str(default["Metrics"]),
     )
 
 

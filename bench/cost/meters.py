@@ -110,9 +110,20 @@ class LogMeter(logging.Handler):
         super().__init__()
         self.setFormatter(formatter)
         self._tally = tally
+        self._metrics: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         line = self.format(record)
         text = line if isinstance(line, str) else json.dumps(line)
         self._tally["log_bytes"] += len(text.encode()) + LOG_EVENT_BYTES
         self._tally["log_lines"] += 1
+        if '"_aws"' in text:
+            self._find_metrics(json.loads(text))
+
+    def _find_metrics(self, line: Mapping[str, Any]) -> None:
+        """A metric is a name with one combination of its dimensions' values."""
+        for about in line["_aws"]["CloudWatchMetrics"]:
+            for names in about["Dimensions"]:
+                values = [f"{name}={line[name]}" for name in names]
+                self._metrics |= {f"{each['Name']} {values}" for each in about["Metrics"]}
+        self._tally["metrics"] = len(self._metrics)

@@ -19,7 +19,7 @@ import pytest
 from bench.cost.deployed import Deployed
 from bench.cost.event_source import EventSource
 from bench.cost.meters import LogMeter, MeteredDynamoDb, MeteredSqs
-from bench.workload import TASK, long_answer, raw_requests
+from bench.workload import TASK_NAME, long_answer, raw_requests
 from functions.push import app as push_app
 from functions.status import app as status_app
 from functions.submit import app as submit_app
@@ -115,7 +115,8 @@ class _Run:
             "push": self._by_push,
         }[follow]
         self._push_url = PUSH_URL if follow == "push" else ""
-        self._bodies = raw_requests(jobs, seed=1)
+        # One of them a job: an answer that is asked for in one call, not in parts.
+        self._bodies = [{**body, "count": 1} for body in raw_requests(jobs, seed=1)]
         self._api = schedule.world.process("api")
         self._tally: Counter[str] = Counter()
         self.recording = Recording(jobs, 0.0, self._tally, 0.0)
@@ -144,6 +145,8 @@ class _Run:
         kept, formatter = logger.handlers, logger.handlers[0].formatter
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(logger, "handlers", [LogMeter(tally, formatter)])
+            patch.setenv("METRICS", self._deployed.metrics)
+            patch.setenv("METRICS_NAMESPACE", "Simmer/simmer-prod")
             patch.setattr(submit_app, "_push_tokens", lambda _: tokens)
             patch.setattr(push_app, "_wiring", lambda: (schedule.store, tokens, sockets))
             logging.disable(logging.NOTSET)
@@ -172,7 +175,7 @@ class _Run:
             took_seconds = random.uniform(SHORTEST_SECONDS, LONGEST_SECONDS)
             now_ms = int(self._schedule.now_ms())
             self._schedule.ledger.add(
-                TASK.name, "small", Usage(calls=1), now_ms=now_ms, took_seconds=took_seconds
+                TASK_NAME, "small", Usage(calls=1), now_ms=now_ms, took_seconds=took_seconds
             )
 
     # ── The client ────────────────────────────────────────────────────────────────────────────────
@@ -227,7 +230,7 @@ class _Run:
         event = {
             "routeKey": route,
             "headers": {"content-type": "application/json"},
-            "pathParameters": {"task": TASK.name, "jobId": job_id},
+            "pathParameters": {"task": TASK_NAME, "jobId": job_id},
             "requestContext": {
                 "requestId": "AbCdEfGhIjKlMnO=",
                 "authorizer": {"jwt": {"claims": {"sub": user}}},

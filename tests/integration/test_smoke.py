@@ -1,8 +1,11 @@
 """`make smoke` on a stack that works, and on stacks with mistakes in them: it names each."""
 
+import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -191,3 +194,155 @@ def test_what_somebody_took_away_is_named(emulator: Emulator, model: StandIn, na
     for route in aws("apigatewayv2").get_routes(ApiId=keyless.api_id)["Items"]:
         aws("apigatewayv2").delete_route(ApiId=keyless.api_id, RouteId=route["RouteId"])
     assert "401 without a token: 404: the API has no routes" in named(keyless)
+
+
+# ── Ten mistakes, one after the other, in one stack ───────────────────────────────────────────────
+
+
+class Mistakes:
+    """Changes a stack as somebody with a console would, and takes the change back."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self.aws = deployment.emulator.client
+        self.id = deployment.physical_id
+
+    @contextmanager
+    def configured(self, function: str, **change: Any) -> Iterator[None]:
+        client, name = self.aws("lambda"), self.id(function)
+        about = client.get_function_configuration(FunctionName=name)
+        before = {each: about[each] for each in change if each != "Layers"}
+        if "Layers" in change:
+            before["Layers"] = [each["Arn"] for each in about["Layers"]]
+        self._publish(client, name, change)
+        yield
+        self._publish(client, name, before)
+
+    def _publish(self, client: Any, name: str, change: dict[str, Any]) -> None:
+        client.update_function_configuration(FunctionName=name, **change)
+        version = client.publish_version(FunctionName=name)["Version"]
+        client.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
+
+    def variable(self, function: str, name: str, value: str) -> AbstractContextManager[None]:
+        about = self.aws("lambda").get_function_configuration(FunctionName=self.id(function))
+        variables = {**about["Environment"]["Variables"], name: value}
+        return self.configured(function, Environment={"Variables": variables})
+
+    @contextmanager
+    def policy_without(self, function: str, action: str) -> Iterator[None]:
+        iam, role = self.aws("iam"), self.id(f"{function}Role")
+        (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
+        document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        text = json.dumps(document)
+        assert action in text
+        less = text.replace(action, "sqs:ListQueues")
+        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=less)
+        yield
+        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=text)
+
+    @contextmanager
+    def secret(self, output: str, text: str) -> Iterator[None]:
+        client, secret = self.aws("secretsmanager"), self.deployment.outputs[output]
+        before = client.get_secret_value(SecretId=secret)["SecretString"]
+        client.put_secret_value(SecretId=secret, SecretString=text)
+        yield
+        client.put_secret_value(SecretId=secret, SecretString=before)
+
+    @contextmanager
+    def consumer_off(self, function: str) -> Iterator[None]:
+        client = self.aws("lambda")
+        (uuid,) = [
+            each["UUID"]
+            for each in client.list_event_source_mappings()["EventSourceMappings"]
+            if self.id(function) in each["FunctionArn"]
+        ]
+        client.update_event_source_mapping(UUID=uuid, Enabled=False)
+        yield
+        client.update_event_source_mapping(UUID=uuid, Enabled=True)
+
+    @contextmanager
+    def stream_off(self) -> Iterator[None]:
+        client, table = self.aws("dynamodb"), self.id("JobsTable")
+        client.update_table(TableName=table, StreamSpecification={"StreamEnabled": False})
+        yield
+        on = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+        client.update_table(TableName=table, StreamSpecification=on)
+
+    @contextmanager
+    def queue(self, **change: str) -> Iterator[None]:
+        client, url = self.aws("sqs"), self.deployment.outputs["JobsQueueUrl"]
+        answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=[*change])
+        client.set_queue_attributes(QueueUrl=url, Attributes=change)
+        yield
+        client.set_queue_attributes(QueueUrl=url, Attributes=answer["Attributes"])
+
+    def old_layer(self) -> AbstractContextManager[None]:
+        client = self.aws("lambda")
+        about = client.get_function_configuration(FunctionName=self.id("StatusFunction"))
+        arn = about["Layers"][0]["Arn"]
+        name = arn.split(":")[6]
+        where = client.get_layer_version_by_arn(Arn=arn)
+        assert where["LayerVersionArn"] == arn
+        content = {"ZipFile": b"PK\x05\x06" + bytes(18)}  # an empty archive
+        older = client.publish_layer_version(LayerName=name, Content=content)
+        return self.configured("StatusFunction", Layers=[older["LayerVersionArn"]])
+
+
+TEN_MISTAKES: dict[str, tuple[Callable[[Mistakes], AbstractContextManager[None]], str]] = {
+    "missing key": (
+        lambda stack: stack.secret("ModelKeysSecretArn", "{}"),
+        "the model's key is missing: the secret ModelKeysSecretArn has no entry 'default'",
+    ),
+    "key that is no JSON": (
+        lambda stack: stack.secret("ModelKeysSecretArn", "sk-1234"),
+        "the secret ModelKeysSecretArn is no JSON object",
+    ),
+    "no permission": (
+        lambda stack: stack.policy_without("SubmitFunction", "sqs:SendMessage"),
+        "SubmitFunction may not sqs:SendMessage",
+    ),
+    "wrong ladder": (
+        lambda stack: stack.variable("WorkerFunction", "MODEL_LADDER", '[{"model": 7}]'),
+        "ModelLadder cannot be read, so no worker starts",
+    ),
+    "queue without consumer": (
+        lambda stack: stack.consumer_off("WorkerFunction"),
+        "JobsQueue has no consumer",
+    ),
+    "old layer": (
+        Mistakes.old_layer,
+        "the functions do not use the same layer",
+    ),
+    "push to another address": (
+        lambda stack: stack.variable("PushFunction", "PUSH_ENDPOINT", "https://other.example/push"),
+        "PUSH_ENDPOINT of PushFunction is 'https://other.example/push', and not PushApi's",
+    ),
+    "stream of the table off": (Mistakes.stream_off, "the stream of JobsTable is off"),
+    "stream without consumer": (
+        lambda stack: stack.consumer_off("PushFunction"),
+        "the table's stream has no consumer",
+    ),
+    "messages shown too early": (
+        lambda stack: stack.queue(VisibilityTimeout="30"),
+        "JobsQueue hides a message for 30 s and a worker may run for",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", TEN_MISTAKES)
+def test_mistake_in_a_stack_is_named_and_nothing_else(seeded: Deployment, mistake: str) -> None:
+    make, sentence = TEN_MISTAKES[mistake]
+    stack = _stack(seeded)
+    assert inside.look(stack) == []
+
+    with make(Mistakes(seeded)):
+        said = inside.look(Stack(stack.aws, stack.name))
+
+    assert sentence in "\n".join(said)
+    assert len(said) <= 2  # of an old layer also that its function does not start
+    assert inside.look(stack) == []
+
+
+@pytest.fixture(scope="module")
+def seeded(emulator: Emulator, model: StandIn) -> Deployment:
+    return deploy(emulator, model, "smoke-seeded")

@@ -63,6 +63,7 @@ def test_each_job_is_run_once_and_its_calls_are_counted(recorded: tuple[str, Rec
     assert (by_polls > 5) == (follow == "polls")
     assert (recording.a_job("websocket_messages") > 5) == (follow == "push")
     assert recording.a_job("log_bytes") > 1000
+    assert 8 <= recording.counts["metrics"] <= 40
 
 
 def test_bill_is_prices_times_counts(recorded: tuple[str, Recording]) -> None:
