@@ -110,6 +110,13 @@ ATTACKS ?= 20
 attack: setup  ## Attack a stack of its own on this machine, at length: ATTACKS=20 times what the tests do
 	@UV='$(UV)' ATTACKS='$(ATTACKS)' $(PYTHON) -m pytest tests/attack
 
+JOBS ?= 500
+
+.PHONY: bad-network
+bad-network: setup  ## All three clients behind a bad network, on the local stack: JOBS=500 SEED=15
+	@UV='$(UV)' TEST_EVERYTHING=1 BAD_NETWORK_JOBS='$(JOBS)' $(if $(SEED),BAD_NETWORK_SEED='$(SEED)') \
+	  $(PYTHON) -m pytest tests/integration/test_bad_network.py -q -s
+
 .PHONY: screenshots
 screenshots: setup  ## Take README's pictures of the demo page again (needs Chromium)
 	@UV='$(UV)' $(PYTHON) -m tests.browser.screenshots
