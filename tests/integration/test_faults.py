@@ -61,6 +61,38 @@ def test_a_job_whose_worker_is_killed_in_mid_call_completes_on_another(
     assert messages(deployment, "JobsDeadLetterQueueUrl") == 0
 
 
+def test_a_job_in_parts_whose_worker_is_killed_twice_goes_on_from_the_parts_that_stand(
+    emulator: Emulator, model: StandIn
+) -> None:
+    deployment = deploy(emulator, model, "killed-twice")
+    alice = Api(deployment.api_url, deployment.token("alice"))
+    ingredient = unique("cat")
+    outline, slow = "ok", "slow:100"
+    model.script(outline, "ok", "ok", slow, slow, slow, "ok", slow, slow, match=ingredient)
+    job_id = alice.submit(ingredient, count=5).json()["jobId"]
+    seen: list[list[dict[str, object]]] = []
+
+    def shown() -> int:
+        document = alice.status(job_id).json()
+        seen.append(document.get("partialResult", {"recipes": []})["recipes"])
+        return len(seen[-1])
+
+    for parts, calls in ((2, 6), (3, 9)):
+        until(lambda parts=parts: shown() == parts)  # type: ignore[misc]
+        until(lambda calls=calls: len(model.calls(ingredient)) == calls)  # type: ignore[misc]
+        assert deployment.kill_lambda("WorkerFunction") == 1
+    ended = alice.wait(job_id)
+
+    assert ended["status"] == "completed"
+    recipes = ended["result"]["recipes"]
+    assert len({recipe["name"] for recipe in recipes}) == 5
+    assert all(
+        before == [each for each in after if each in before]
+        for before, after in zip(seen, [*seen[1:], recipes], strict=True)
+    )
+    assert len(model.calls(ingredient)) == 1 + 5 + 3 + 2, "no part that stood was asked for again"
+
+
 def test_without_any_worker_every_job_fails_at_its_deadline_and_stays_so(
     emulator: Emulator, model: StandIn
 ) -> None:
