@@ -94,7 +94,7 @@ class _Writer:
         self._world, self._wrong, self._tasks = world, wrong, Tasks()
 
     async def ask(
-        self, rung: Any, messages: Any, response_format: Any, *, timeout_seconds: float, **_: Any
+        self, _: Any, messages: Any, response_format: Any, *, timeout_seconds: float, **__: Any
     ) -> Any:
         from local.model.chat import order_of
         from local.model.contents import content_of

@@ -60,9 +60,8 @@ def submit(
     task = find_task(submission.task)
     asked = _parse(task, submission)
     job = _new_job(task, asked, submission, settings, now_ms)
-    if durations := durations_of(
-        task.name, task.part_count(asked)
-    ):  # else the first claim may know
+    durations = durations_of(task.name, job.parts_count or 1)
+    if durations:  # else the first claim may know
         job = replace(job, durations=durations)
     admission = store.admit(
         job,
@@ -152,6 +151,7 @@ def _new_job(
         request_hash=request_hash,
         locale=request.locale,
         task_version=task.version,
+        parts_count=None if (parts := task.part_count(request)) == 1 else parts,
         words=task.words.get(request.locale),
         created_at_ms=now_ms,
         deadline_at_ms=deadline_at_ms,

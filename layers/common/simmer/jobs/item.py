@@ -100,7 +100,7 @@ def job_of(item: Mapping[str, Any]) -> Job:
     )
 
 
-_NUMBERS = ("_ms", "_seconds", "_tokens", "calls", "_microusd", "_rung", "_version")
+_NUMBERS = ("_ms", "_seconds", "_tokens", "calls", "_count", "_microusd", "_rung", "_version")
 _SAME = frozenset(Job.__dataclass_fields__) - {"lease", "usage", "parts", "status", "error_code"}
 
 

@@ -18,6 +18,12 @@ from simmer.waiting.polling import SHORTEST_SECONDS, poll_schedule
 # Past this share of all jobs, the client is told that its job takes longer than usual.
 USUAL_SHARE = 0.99
 
+# For an answer in parts: the longest pause where something may be seen soon. The titles are some
+# tens of tokens; the first part comes at about this share of the time of an early whole.
+NEWS_GAP_SECONDS = 1.5
+TITLES_WITHIN_SECONDS = 10.0
+EARLY_SHARE, FIRST_PART_SHARE = 0.05, 0.8
+
 # A poll meant for the deadline must not come before it.
 AFTER_DEADLINE_MS = 100
 
@@ -65,14 +71,27 @@ def poll_after_ms(job: Job, now_ms: int) -> int:
 
 
 def _poll_after_ms(job: Job, now_ms: int) -> int:
+    elapsed_seconds = _elapsed_seconds(job, now_ms)
     if _durations(job).are_known:
         # A job that waits for its first worker may find one the next moment.
-        schedule = poll_schedule(_history(job))
-        return math.ceil(schedule.gap_seconds(_elapsed_seconds(job, now_ms)) * 1000)
+        gap_seconds = poll_schedule(_history(job)).gap_seconds(elapsed_seconds)
+        if _has_news_soon(job, elapsed_seconds):
+            gap_seconds = min(gap_seconds, NEWS_GAP_SECONDS)
+        return math.ceil(gap_seconds * 1000)
     # The article's steps: 1 s at first, then 2 s, and 0.5 s once the bar is at its end.
     if progress(job, now_ms) >= 95:
         return 500
     return 1000 if now_ms - job.created_at_ms < 10_000 else 2000
+
+
+def _has_news_soon(job: Job, elapsed_seconds: float) -> bool:
+    """Whether an outline or a part may come any moment: titles after a few seconds, if at all; a
+    part is done before the first of the wholes are."""
+    if job.parts_count is None:
+        return False
+    if job.outline is None:
+        return elapsed_seconds < TITLES_WITHIN_SECONDS
+    return elapsed_seconds > FIRST_PART_SHARE * _durations(job).seconds_until(EARLY_SHARE)
 
 
 def _elapsed_seconds(job: Job, now_ms: int) -> float:
