@@ -260,6 +260,7 @@ def compare(
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=100, help="for each row")
+    terminal = console()
     found = compare(RATES, COUNTS, parser.parse_args().jobs)
     for rate in RATES:
         table = Table(title=f"{rate:.0%} of the answers are wrong; seconds as a phone saw them")
@@ -276,10 +277,10 @@ def main() -> int:
                     "in parts" if in_parts else "one call",
                     *(f"{row[name]:.{digits.get(name, 1)}f}" for name in columns),
                 )
-        console.print(table)
+        terminal.print(table)
     broken = broken_bounds(found[0.1, 3, False], found[0.1, 3, True])
     for each in broken:
-        console.print(each, style="red")
+        terminal.print(each, style="red")
     return 1 if broken else 0
 
 
