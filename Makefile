@@ -123,7 +123,7 @@ screenshots: setup  ## Take README's pictures of the demo page again (needs Chro
 
 # --- make bench ----------------------------------------------------------------------------
 
-.PHONY: bench bench-ladder bench-tokens bench-progress bench-polling bench-push bench-slots bench-cost bench-parts
+.PHONY: bench bench-ladder bench-tokens bench-progress bench-polling bench-push bench-slots bench-cost bench-parts bench-poll
 bench: bench-ladder bench-tokens bench-progress bench-polling bench-slots  ## The benches that need no network and no key
 
 bench-ladder: .build/bench-venv  ## The cost of 1,000 jobs: cheap model, strong model, ladder
@@ -140,6 +140,9 @@ bench-polling: setup  ## Polls a job, and the delay from stored to seen: every 2
 
 bench-parts: setup  ## An answer in one call and in parts: first title, first part, whole, tokens, dollars, writes
 	@$(PYTHON) -m bench.parts
+
+bench-poll: setup  ## The instructions of a start and of a call, beside plain boto3 and Powertools (valgrind)
+	@UV='$(UV)' PYTHONPATH=.:layers/common:functions/worker $(PYTHON) -m bench.instructions
 
 bench-slots: setup  ## The wait of jobs, by jobs a day, workers and batching window
 	@$(PYTHON) -m bench.slots

@@ -70,7 +70,7 @@ def jobs_in_a_world(seed: int, count: int, wrong: float, in_parts: bool) -> list
         if not in_parts:
             patch.setattr(climb, "find_task", lambda name: replace(find_task(name), parts=None))
         schedule.ladder = _default_ladder()
-        schedule.model = _Writer(schedule.world, wrong)
+        schedule.model = _Writer(schedule.world, wrong)  # type: ignore[assignment]
         schedule.reads_ledger = True
         schedule.budget_usd = 0.0
         schedule.mapping.batch, schedule.mapping.max_workers = 1, 100

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
 
-from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from rich.table import Table
 
 from answer import InvalidAnswer, validated
@@ -32,14 +31,14 @@ from providers.unwrap import without_reasoning
 from simmer.task import find_task
 
 
-class OneKey(SecretsProvider):
+class OneKey:
     """A keys secret with this key under every name."""
 
     def __init__(self, key: str) -> None:
         self._key = key
 
-    def get(self, name: str, **_: Any) -> str:  # type: ignore[override]
-        return json.dumps({"default": self._key, name: self._key})
+    def get_secret_value(self, *, SecretId: str) -> dict[str, str]:  # noqa: N803
+        return {"SecretString": json.dumps({"default": self._key, SecretId: self._key})}
 
 
 @dataclass

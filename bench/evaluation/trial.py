@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from openai.types.chat import ChatCompletionMessageParam
 
 import prompt
@@ -45,14 +44,14 @@ class Purse:
         self.spent_usd += spent_usd
 
 
-class _Key(SecretsProvider):
+class _Key:
     """The keys secret, with one key under every name."""
 
     def __init__(self, key: str, names: set[str]) -> None:
         self._secret = json.dumps(dict.fromkeys(names, key))
 
-    def get(self, *_: Any, **__: Any) -> str:
-        return self._secret
+    def get_secret_value(self, *, SecretId: str) -> dict[str, str]:  # noqa: N803, ARG002
+        return {"SecretString": self._secret}
 
 
 @dataclass

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Self
 
-import boto3
-
-from simmer.aws import AWS_ERRORS, CLIENT_CONFIG
+from simmer import aws
+from simmer.aws import AWS_ERRORS
 from simmer.errors import DependencyUnavailable
 from simmer.jobs.job import Job
 from simmer.web.view import job_view
@@ -48,7 +47,7 @@ class EventBus:
 
     @classmethod
     def connect(cls, name: str) -> Self:
-        return cls(boto3.client("events", config=CLIENT_CONFIG), name)
+        return cls(aws.client("events"), name)
 
     def put(self, details: Sequence[dict[str, Any]]) -> None:
         """Tell of these ends, ten at most, or `DependencyUnavailable`: some may be told then."""

@@ -2,10 +2,8 @@
 
 from typing import TYPE_CHECKING, Self
 
-import boto3
-from botocore.exceptions import ClientError
-
-from simmer.aws import AWS_ERRORS, CLIENT_CONFIG
+from simmer import aws
+from simmer.aws import AWS_ERRORS, CLIENT_CONFIG, ClientError
 from simmer.errors import DependencyUnavailable
 
 if TYPE_CHECKING:
@@ -20,9 +18,7 @@ class Connections:
 
     @classmethod
     def connect(cls, endpoint: str) -> Self:
-        return cls(
-            boto3.client("apigatewaymanagementapi", endpoint_url=endpoint, config=CLIENT_CONFIG)
-        )
+        return cls(aws.client("execute-api", CLIENT_CONFIG, endpoint))
 
     def send(self, connection_id: str, frame: str) -> None:
         """Send the text; a client that has gone gets nothing, and that is no error.

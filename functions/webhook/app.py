@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities import parameters
 
 from delivery import deliver
 from receiver import Receiver
-from simmer.aws import CLIENT_CONFIG
+from simmer import aws
 from simmer.jobs.queue import JobQueue
 from simmer.settings import WebhookSettings
 from simmer.web.http import PONG, Event, is_ping
@@ -20,7 +20,7 @@ from simmer.web.http import PONG, Event, is_ping
 @cache
 def _wiring() -> tuple[Receiver, JobQueue]:
     settings = WebhookSettings.from_env()
-    secrets = parameters.SecretsProvider(boto_config=CLIENT_CONFIG)
+    secrets = parameters.SecretsProvider(boto3_client=aws.client("secretsmanager"))
     return Receiver(settings, secrets), JobQueue.connect(settings.webhook_queue_url)
 
 

@@ -9,15 +9,15 @@ import json
 import logging
 import random
 import re
+import threading
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import openai
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities import parameters
 from openai.types.chat import ChatCompletionMessageParam
 
 from ladder import Rung, SecretEntry
@@ -35,8 +35,8 @@ from providers.outcomes import (
     ProviderFailure,
     Throttled,
 )
-from simmer import clock
-from simmer.aws import CLIENT_CONFIG
+from simmer import aws, clock
+from simmer.aws import AWS_ERRORS, AwsError, ClientError
 from simmer.jobs.job import Usage, fingerprint
 
 # At INFO it writes a line of its own for each call, with the address.
@@ -50,18 +50,27 @@ KEYS_MAX_AGE_SECONDS = 60
 PAUSE_SECONDS = 60
 
 
+class Secrets(Protocol):
+    """Secrets Manager's client, as far as it is used."""
+
+    def get_secret_value(self, *, SecretId: str) -> Mapping[str, Any]: ...  # noqa: N803
+
+
 class Provider:
     """Every provider on the ladder, with its key from Secrets Manager."""
 
-    def __init__(self, keys_secret: str, secrets: parameters.SecretsProvider) -> None:
+    def __init__(self, keys_secret: str, secrets: Secrets) -> None:
         self._keys_secret = keys_secret
         self._secrets = secrets
+        # When the secret was last read, and what it said.
+        self._read: tuple[int, str | AwsError] = 0, ""
+        self._reading = threading.Lock()
         self._barred_until_ms: dict[tuple[str, ...], int] = {}
         self._slots: dict[tuple[str, ...], asyncio.Semaphore] = {}
 
     @classmethod
     def connect(cls, keys_secret: str) -> Self:
-        return cls(keys_secret, parameters.SecretsProvider(boto_config=CLIENT_CONFIG))
+        return cls(keys_secret, aws.client("secretsmanager"))
 
     async def ask(
         self,
@@ -131,24 +140,36 @@ class Provider:
 
     def _stored(self) -> Any:
         try:
-            stored = self._secrets.get(self._keys_secret, max_age=KEYS_MAX_AGE_SECONDS)
-            return json.loads(str(stored))
+            return json.loads(self._text())
         except ValueError:
             raise Misconfigured("key not in the secret") from None
-        except parameters.exceptions.GetParameterError as error:
-            if _code(error.__context__) in _NOT_PASSING:
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _NOT_PASSING:
                 raise Misconfigured("secret not readable") from None
             raise Down("secret out of reach") from None
+        except AWS_ERRORS:
+            raise Down("secret out of reach") from None
+
+    def _text(self) -> str:
+        """The secret. Who waited for another one's read takes what came of it, an error too."""
+        asked_at_ms = clock.now_ms()
+        with self._reading:
+            read_at_ms, text = self._read
+            is_young = clock.now_ms() < read_at_ms + KEYS_MAX_AGE_SECONDS * 1000
+            if read_at_ms <= asked_at_ms and not (is_young and isinstance(text, str)):
+                try:
+                    answer = self._secrets.get_secret_value(SecretId=self._keys_secret)
+                    text = str(answer.get("SecretString"))
+                except AWS_ERRORS as error:
+                    text = error
+                self._read = clock.now_ms(), text
+        if isinstance(text, Exception):
+            raise text
+        return text
 
 
 # What Secrets Manager says where no later try can succeed.
 _NOT_PASSING = {"AccessDeniedException", "DecryptionFailure"}
-
-
-def _code(error: BaseException | None) -> str:
-    """AWS's own word for what went wrong, if AWS answered."""
-    response: Mapping[str, Any] = getattr(error, "response", {})
-    return str(response.get("Error", {}).get("Code", ""))
 
 
 @cache

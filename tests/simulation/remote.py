@@ -12,6 +12,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
+from tests.as_ours import BOTO3_ERRORS, as_ours
 from tests.simulation.faults import Fault
 from tests.simulation.services.aws_errors import client_error
 from tests.simulation.services.dynamodb import transaction_cancelled
@@ -185,7 +186,10 @@ class FaultyClient:
                 timed_out=lambda: ReadTimeoutError(endpoint_url=url),
                 throttled=lambda: _throttled(world, self._service, operation, request),
             )
-            return remote(world, call, lambda: method(**request), errors, self._timeout_seconds)
+            try:
+                return remote(world, call, lambda: method(**request), errors, self._timeout_seconds)
+            except BOTO3_ERRORS as error:
+                raise as_ours(error) from None
 
         setattr(self, operation, invoke)  # the next call finds it without coming here
         return invoke

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 REPOSITORY = Path(__file__).parents[2]
 
 
+PATH = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "layers" / "common")])
 _SCENARIO = """
 from tests.simulation.test_determinism import busy_schedule
 print([busy_schedule(seed) for seed in range(20)])
@@ -88,7 +89,7 @@ def test_the_same_seed_is_the_same_schedule_in_any_interpreter() -> None:
         subprocess.run(
             [sys.executable, "-c", _SCENARIO],
             cwd=REPOSITORY,
-            env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(REPOSITORY)},
+            env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": PATH},
             check=True,
             capture_output=True,
             text=True,

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from simmer.jobs.job import Job, Lease, Usage
 from simmer.jobs.leases import LeaseStore
 from simmer.table import Table
+from tests.as_ours import BOTO3_ERRORS, as_ours
 
 TABLE = "jobs"
 QUEUE = "jobs-queue"
@@ -71,8 +72,11 @@ class FlakyClient:
                     self._failures[operation].remove(failure)
                     if takes_effect:
                         method(**arguments)
-                    raise error
-            return method(**arguments)
+                    raise as_ours(error)
+            try:
+                return method(**arguments)
+            except BOTO3_ERRORS as error:
+                raise as_ours(error) from None
 
         return call
 
@@ -118,15 +122,15 @@ class Cloud:
 
     def client(
         self,
-        service: Literal["dynamodb", "sqs", "secretsmanager", "apigatewaymanagementapi"],
-        **_: Any,
+        service: Literal["dynamodb", "sqs", "secretsmanager", "execute-api"],
+        *_: Any,
     ) -> FlakyClient:
-        """Stands in for `boto3.client`, which takes a tenth of a second."""
+        """Stands in for `aws.client`."""
         return {
             "dynamodb": self.dynamodb,
             "sqs": self.sqs,
             "secretsmanager": self.secrets,
-            "apigatewaymanagementapi": self.connections,
+            "execute-api": self.connections,
         }[service]
 
     def image(self, job_id: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from moto.backends import get_backend
 from functions.cancel import app as cancel_app
 from functions.status import app as status_app
 from functions.submit import app as submit_app
+from simmer import aws
 from simmer import clock as simmer_clock
 from simmer.web import http
 from tests.unit.api import Api
@@ -38,7 +39,7 @@ def _no_network(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _no_aws_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
-        if name.startswith("AWS_"):
+        if name.startswith("AWS_") or name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
@@ -70,11 +71,11 @@ def _aws_in_process() -> Iterator[None]:
 def cloud(
     _aws_in_process: None, _clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> Cloud:
-    """Empty, and what `boto3.client` leads to."""
+    """Empty, and what `aws.client` leads to."""
     for service in SERVICES:
         get_backend(service).reset()
     cloud = Cloud(**_clients)
-    monkeypatch.setattr(boto3, "client", cloud.client)
+    monkeypatch.setattr(aws, "client", cloud.client)
     return cloud
 
 

@@ -61,6 +61,24 @@ class _Settings:
         return cls(**_values(dataclasses.fields(cls), os.environ))
 
 
+def aws_environment() -> dict[str, str]:
+    """The variables that say where AWS is, with which keys, trusting whom, and through what."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith("AWS_") or name.upper() in _ON_THE_WAY
+    }
+
+
+_ON_THE_WAY = {"HTTPS_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE"}
+
+
+def trace_header() -> dict[str, str]:
+    """What joins a call to the trace of the invocation, if Lambda draws one."""
+    trace = os.environ.get("_X_AMZN_TRACE_ID")
+    return {"x-amzn-trace-id": trace} if trace else {}
+
+
 def _values(
     fields: tuple[dataclasses.Field[Any], ...], environment: Mapping[str, str]
 ) -> dict[str, Any]:

@@ -7,15 +7,12 @@ DynamoDB's API writes it: `{"status": {"S": "pending"}, …}`.
 
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
-import boto3
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from botocore.exceptions import ClientError
-
-from simmer import clock
-from simmer.aws import AWS_ERRORS, CLIENT_CONFIG, IMPATIENT_CONFIG
+from simmer import aws, clock
+from simmer.aws import AWS_ERRORS, CLIENT_CONFIG, IMPATIENT_CONFIG, ClientError
 from simmer.errors import DependencyUnavailable
 
 if TYPE_CHECKING:
@@ -27,8 +24,12 @@ type Item = Mapping[str, Any]
 # transaction. The refusal says nothing about the condition, so the write is sent again.
 TRANSACTION_TRIES = 8
 
-_serialize = TypeSerializer().serialize
-_deserialize = TypeDeserializer().deserialize
+_TYPES: Mapping[str, Callable[[Any], Any]] = {
+    "S": str,
+    "N": Decimal,
+    "BOOL": bool,
+    "NULL": lambda _: None,
+}
 
 
 class Refused(Exception):
@@ -54,7 +55,7 @@ class Table:
     def connect(cls, name: str, *, is_patient: bool = True) -> Self:
         """`is_patient=False` is for reads that the caller can do without."""
         config = CLIENT_CONFIG if is_patient else IMPATIENT_CONFIG
-        return cls(boto3.client("dynamodb", config=config), name)
+        return cls(aws.client("dynamodb", config), name)
 
     def get(self, pk: str, *, is_consistent: bool = False) -> Item | None:
         """The item; without `is_consistent` it may lag behind the last write by a moment."""
@@ -137,12 +138,39 @@ class Table:
 
 def serialized(value: Any) -> Any:
     """A Python value as DynamoDB's API writes it."""
-    return _serialize(str(value) if isinstance(value, str) else value)  # a StrEnum is no type of it
+    match value:
+        case str():
+            return {"S": str(value)}  # json would write a StrEnum, too, but not as its own text
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
+        case int() | Decimal():
+            return {"N": str(value)}
+        case Mapping():
+            return {"M": {name: serialized(each) for name, each in value.items()}}
+        case list() | tuple():
+            return {"L": [serialized(each) for each in value]}
+        case set() | frozenset() if all(isinstance(each, str) for each in value):
+            return {"SS": sorted(value)}
+    raise TypeError(f"DynamoDB has no type for {type(value).__name__}")
 
 
 def deserialized(item: Item) -> dict[str, Any]:
     """The attributes of an item as Python values; a number is a `Decimal`."""
-    return {name: _deserialize(value) for name, value in item.items()}
+    return {name: _deserialized(value) for name, value in item.items()}
+
+
+def _deserialized(value: Mapping[str, Any]) -> Any:
+    ((kind, content),) = value.items()
+    match kind:
+        case "M":
+            return deserialized(content)
+        case "L":
+            return [_deserialized(each) for each in content]
+        case "SS":
+            return set(content)
+    return _TYPES[kind](content)
 
 
 def _conditional(condition: str, expressions: str, values: Mapping[str, Any]) -> dict[str, Any]:

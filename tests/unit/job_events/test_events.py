@@ -10,6 +10,7 @@ import pytest
 from moto.backends import get_backend
 
 from functions.events import app
+from simmer import aws
 from tests.unit.api import Api
 from tests.unit.cloud import LOST_ANSWER, Cloud, FlakyClient, WorkerSide, refused
 from tests.unit.events import document
@@ -62,9 +63,9 @@ def events(
     client = FlakyClient(bus, cloud.calls)
     monkeypatch.setenv("EVENT_BUS", BUS)
     monkeypatch.setattr(
-        boto3,
+        aws,
         "client",
-        lambda service, **_: client if service == "events" else cloud.client(service),
+        lambda service, *_: client if service == "events" else cloud.client(service),
     )
     app._bus.cache_clear()
     yield Events(cloud, client, bus.refusals)

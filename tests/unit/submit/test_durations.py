@@ -163,7 +163,7 @@ def test_reading_gives_up_soon_and_is_not_tried_again() -> None:
     config: Any = IMPATIENT_CONFIG
 
     assert config.connect_timeout + config.read_timeout <= 1
-    assert config.retries == {"total_max_attempts": 1}
+    assert config.attempts == 1
 
 
 def test_reader_of_the_history_is_the_impatient_one(
@@ -171,11 +171,11 @@ def test_reader_of_the_history_is_the_impatient_one(
 ) -> None:
     configs: list[Any] = []
 
-    def connect(service: Any, config: Any) -> Any:
+    def connect(service: Any, config: Any = None) -> Any:
         configs.append((service, config))
         return cloud.client(service)
 
-    monkeypatch.setattr("boto3.client", connect)
+    monkeypatch.setattr("simmer.aws.client", connect)
 
     submit(api)
 

@@ -9,13 +9,10 @@ import threading
 import time
 import traceback
 from collections.abc import Coroutine, Iterator
-from datetime import datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
-from aws_lambda_powertools.utilities.parameters import SecretsProvider
-from aws_lambda_powertools.utilities.parameters import base as parameters_base
 from moto import mock_aws
 
 import provider as provider_module
@@ -32,8 +29,10 @@ from provider import (
     delay_seconds,
 )
 from providers.outcomes import Barred, Misfit
+from simmer import aws, clock
 from simmer.jobs.job import Usage
 from simmer.task import find_task
+from tests.as_ours import BOTO3_ERRORS, as_ours
 from tests.unit.cloud import refused
 from tests.unit.worker.fakes import REQUEST
 from tests.unit.worker.servers import (
@@ -84,11 +83,20 @@ class Secret:
     """The keys secret."""
 
     def __init__(self) -> None:
+        self.reads = 0
+        logging.getLogger("botocore").setLevel(logging.INFO)  # the tests' own client
         self.client = boto3.client("secretsmanager")
         self.id = self.client.create_secret(Name="keys", SecretString="{}")["ARN"]
 
     def put(self, text: str) -> None:
         self.client.put_secret_value(SecretId=self.id, SecretString=text)
+
+    def get_secret_value(self, *, SecretId: str) -> Any:  # noqa: N803
+        self.reads += 1
+        try:
+            return self.client.get_secret_value(SecretId=SecretId)
+        except BOTO3_ERRORS as error:
+            raise as_ours(error) from None
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +114,7 @@ def secret(only_secret: Secret) -> Secret:
 
 @pytest.fixture
 def provider(secret: Secret) -> Provider:
-    return Provider(secret.id, SecretsProvider(boto3_client=secret.client))
+    return Provider(secret.id, secret)
 
 
 @pytest.fixture(scope="module")
@@ -519,7 +527,7 @@ def test_a_key_that_is_not_in_the_secret_is_the_operators_to_mend(
 def test_a_secret_out_of_reach_is_a_failure_that_may_pass(
     runner: asyncio.Runner, crude: Crude, secret: Secret
 ) -> None:
-    elsewhere = Provider(f"{secret.id}-gone", SecretsProvider(boto3_client=secret.client))
+    elsewhere = Provider(f"{secret.id}-gone", secret)
     assert type(Run(runner, elsewhere).failure(crude)) is Down
     assert crude.bodies == []
 
@@ -538,10 +546,10 @@ def test_a_secret_that_may_not_be_read_is_the_operators_to_mend(
 ) -> None:
     class Refusing:
         def get_secret_value(self, **_: Any) -> dict[str, Any]:
-            raise refused(code)
+            raise as_ours(refused(code))
 
     refusing: Any = Refusing()
-    provider = Provider("secret", SecretsProvider(boto3_client=refusing))
+    provider = Provider("secret", refusing)
 
     assert type(Run(runner, provider).failure(crude)) is kind
     assert crude.bodies == []
@@ -552,13 +560,10 @@ def test_a_secret_that_hangs_is_given_up_at_the_calls_own_time_out(
 ) -> None:
     was_given_up = threading.Event()
 
-    class Hanging(SecretsProvider):
-        def __init__(self) -> None:
-            pass
-
-        def get(self, name: str, **_: Any) -> str:  # type: ignore[override]
+    class Hanging:
+        def get_secret_value(self, *, SecretId: str) -> dict[str, str]:  # noqa: N803
             assert was_given_up.wait(60)
-            return "{}"
+            return {"SecretString": "{}"}
 
     try:
         failure = Run(runner, Provider("secret", Hanging())).failure(crude, timeout_seconds=0.2)
@@ -584,9 +589,10 @@ def test_a_call_whose_time_is_over_before_it_begins_is_none(
 
 
 def test_a_provider_finds_its_own_way_to_the_secret(
-    runner: asyncio.Runner, crude: Crude, secret: Secret
+    runner: asyncio.Runner, crude: Crude, secret: Secret, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crude.answer = says(completion())
+    monkeypatch.setattr(aws, "client", {"secretsmanager": secret}.get)
     assert Run(runner, Provider.connect(secret.id)).ask(crude).text == "hello"
 
 
@@ -598,12 +604,8 @@ def test_a_new_key_is_used_once_the_old_one_is_old(
     secret.put(json.dumps({"default": "sk-new"}))
     run.ask(crude)
 
-    class Later(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            return datetime.now(tz) + timedelta(seconds=KEYS_MAX_AGE_SECONDS + 1)
-
-    monkeypatch.setattr(parameters_base, "datetime", Later)
+    later = clock.now_ms() + (KEYS_MAX_AGE_SECONDS + 1) * 1000
+    monkeypatch.setattr(clock, "now_ms", lambda: later)
     run.ask(crude)
     assert crude.authorizations == [f"Bearer {KEY}", f"Bearer {KEY}", "Bearer sk-new"]
 

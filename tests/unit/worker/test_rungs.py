@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import provider as provider_module
 from calls import OUTPUT_TOKENS_A_SECOND
 from ladder import Ladder, UnusableLadder
 from provider import PAUSE_SECONDS, Answer, Provider, Throttled
@@ -36,8 +37,8 @@ class Several(Keys):
     def __init__(self, **entries: str) -> None:
         self.entries = {"default": KEY, **entries}
 
-    def get(self, name: str, **_: Any) -> str:  # type: ignore[override]
-        return json.dumps(self.entries)
+    def get_secret_value(self, *, SecretId: str) -> dict[str, str]:  # noqa: N803
+        return {"SecretString": json.dumps(self.entries)}
 
 
 class Shop:
@@ -122,7 +123,7 @@ def test_what_a_rung_says_is_what_is_sent(shop: Shop) -> None:
 
 def test_a_rung_without_a_key_sends_none_and_reads_no_secret(shop: Shop) -> None:
     class Unread(Keys):
-        def get(self, name: str, **_: Any) -> str:  # type: ignore[override]
+        def get_secret_value(self, *, SecretId: str) -> dict[str, str]:  # noqa: N803
             raise AssertionError("read")
 
     played = shop.player([in_turn([GOOD])], [{"key": ""}], Unread()).play()
@@ -276,7 +277,8 @@ def test_a_job_of_many_parts_makes_one_call_to_a_rung_without_credit(shop: Shop)
     assert (played.ended, played.counts, played.delays) == ("model_unavailable", [1], [])
 
 
-def test_a_new_key_ends_the_pause(shop: Shop) -> None:
+def test_a_new_key_ends_the_pause(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provider_module, "KEYS_MAX_AGE_SECONDS", 0)
     keys = Several()
 
     def endpoint(call: Call) -> Reply:

@@ -6,8 +6,6 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from aws_lambda_powertools.utilities.parameters import SecretsProvider
-
 import app
 from attempt import Tools
 from books import Books
@@ -130,14 +128,11 @@ class Workshop:
 KEY = "sk-very-secret-0123456789"
 
 
-class Keys(SecretsProvider):
+class Keys:
     """The keys secret."""
 
-    def __init__(self) -> None:
-        pass
-
-    def get(self, name: str, **_: Any) -> str:  # type: ignore[override]
-        return json.dumps({"default": KEY})
+    def get_secret_value(self, *, SecretId: str) -> dict[str, str]:  # noqa: N803
+        return {"SecretString": json.dumps({"default": KEY})}
 
 
 class Context:

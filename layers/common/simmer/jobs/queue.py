@@ -5,9 +5,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-import boto3
-
-from simmer.aws import AWS_ERRORS, CLIENT_CONFIG
+from simmer import aws
+from simmer.aws import AWS_ERRORS
 from simmer.errors import DependencyUnavailable
 from simmer.jobs.job import Job
 
@@ -55,7 +54,7 @@ class JobQueue:
 
     @classmethod
     def connect(cls, url: str) -> Self:
-        return cls(boto3.client("sqs", config=CLIENT_CONFIG), url)
+        return cls(aws.client("sqs"), url)
 
     def send(self, job: Job, delay_seconds: int = 0, *, on_behalf_of: str | None = None) -> None:
         """Wake a worker for this run of the job, not before `delay_seconds`.

@@ -10,12 +10,11 @@ import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
-import boto3
 from aws_lambda_powertools import Logger
-from botocore.config import Config
 from itsdangerous import BadData, URLSafeSerializer
 
-from simmer.aws import AWS_ERRORS, CLIENT_CONFIG
+from simmer import aws
+from simmer.aws import AWS_ERRORS
 from simmer.errors import DependencyUnavailable, InvalidPushToken
 from simmer.jobs.job import Job
 from simmer.settings import SubmitSettings
@@ -39,9 +38,7 @@ _SHARED_SALT = "simmer.shared"
 TICKET = "ticket"
 
 # A submit reads the key after its job was accepted: it waits less for the key than for the job.
-_CONFIG = CLIENT_CONFIG.merge(
-    Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
-)
+_CONFIG = aws.Config(connect_timeout=1, read_timeout=1, attempts=2)
 
 logger = Logger(service="simmer", child=True)
 
@@ -57,7 +54,7 @@ class PushTokens:
 
     @classmethod
     def connect(cls, secret_id: str) -> Self:
-        return cls(boto3.client("secretsmanager", config=_CONFIG), secret_id)
+        return cls(aws.client("secretsmanager", _CONFIG), secret_id)
 
     def issue(self, job: Job, now_ms: int) -> str:
         """A token for this run of the job, or `DependencyUnavailable` without a key."""

@@ -1,0 +1,1 @@
+"""`make bench-poll`: what a start and a call cost, in instructions."""

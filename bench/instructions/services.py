@@ -1,0 +1,110 @@
+"""DynamoDB, SQS, Secrets Manager and a model on a port of this machine, in memory.
+
+The state is real: the stand-ins of the simulation, which the tests hold against an emulator.
+"""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from simmer.jobs.item import item_of
+from simmer.jobs.job import Job
+from tests.simulation.services.dynamodb import DynamoDb
+from tests.simulation.services.sqs import Sqs
+from tests.unit.worker.fakes import VALID
+
+USAGE = {"prompt_tokens": 400, "completion_tokens": 300, "total_tokens": 700}
+
+
+class Services:
+    """What the functions call. `url` is where; `answer` is the text that the model writes."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.dynamodb = DynamoDb({"jobs": {"pk": "S"}}, now=time.time)
+        self.sqs = Sqs(now=time.time)
+        self.queue_url = self.sqs.create_queue("jobs", visibility_seconds=3600)
+        self.answer = VALID
+        self.lock = threading.Lock()
+
+    def store(self, job: Job) -> None:
+        self.dynamodb.put_item(TableName="jobs", Item=item_of(job))
+
+    def store_like(self, job: Job, **changes: Any) -> None:
+        self.store(replace(job, **changes))
+
+    def messages(self) -> list[dict[str, Any]]:
+        """Those that wait, as the worker gets them."""
+        found = []
+        while some := self.sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
+            found += some
+        return [
+            {
+                "messageId": each["MessageId"],
+                "receiptHandle": each["ReceiptHandle"],
+                "body": each["Body"],
+            }
+            for each in found
+        ]
+
+    def call(self, target: str, body: dict[str, Any]) -> Any:
+        service, _, operation = target.partition(".")
+        if service == "secretsmanager":
+            return {"SecretString": json.dumps({"default": "key"})}
+        name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", operation).lower()
+        client: Any = self.sqs if service == "AmazonSQS" else self.dynamodb
+        with self.lock:
+            return getattr(client, name)(**body)
+
+    def complete(self) -> Any:
+        """A model's answer in OpenAI's form."""
+        message = {"role": "assistant", "content": self.answer}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        about = {"id": "c", "object": "chat.completion", "created": 1, "model": "m"}
+        return {**about, "choices": [choice], "usage": USAGE}
+
+
+@contextmanager
+def serving() -> Iterator[Services]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            target = self.headers.get("x-amz-target")
+            status = 200
+            try:
+                answer = services.call(target, body) if target else services.complete()
+            except ClientError as error:
+                status, answer = 400, dict(error.response)
+                said = answer.pop("Error")
+                answer |= {"__type": f"x#{said['Code']}", "message": said["Message"]}
+            text = json.dumps(answer).encode()
+            self.send_response_only(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    services = Services(f"http://127.0.0.1:{server.server_port}")
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield services
+    finally:
+        server.shutdown()
+        server.server_close()
