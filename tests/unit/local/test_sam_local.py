@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from local import front
 from local.sam_local import functions
 from local.sam_local.serving import _authorized
+from local.serving import Failed
 from local.toolchain import REPOSITORY, TEMPLATE
 
 pytestmark = pytest.mark.enable_socket
@@ -118,5 +119,5 @@ def test_template_for_sam_has_the_functions_and_no_reference(
 def test_without_docker_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
 
-    with pytest.raises(functions.Failed, match="Docker, which is not installed"):
+    with pytest.raises(Failed, match="Docker, which is not installed"):
         functions.host_for_containers()
