@@ -2,7 +2,7 @@
 
 Simulated jobs go through the shipped handlers, worker, store and validation under a virtual clock,
 without faults of the network; only the model is scripted. It writes its first token after 1 to 3 s
-and then 35 tokens a second; a recipe has 490 tokens and a title 20; of its answers a share does not
+and then 35 tokens a second; a part has 490 tokens and a title 20; of its answers a share does not
 fit, whichever way it is asked. A phone polls as it is told to, so that "seen" is what a user waits
 for. Dollars are those of the default ladder.
 """
@@ -21,9 +21,10 @@ from typing import Any
 from rich.table import Table
 
 from bench.terminal import console
+from bench.workload import TASK_NAME, different_request
 from tests.simulation.campaign import find_shipped_code
 
-RECIPE_TOKENS, TITLE_TOKENS, FRAME_TOKENS = 490, 20, 10
+PART_TOKENS, TITLE_TOKENS, FRAME_TOKENS = 490, 20, 10
 TOKENS_A_SECOND = 35.0
 FIRST_TOKEN_SECONDS = (1.0, 3.0)
 JOBS_A_WORLD = 25
@@ -107,7 +108,7 @@ class _Writer:
         assert order is not None
         [items] = order.result.values()
         is_outline = order.task.name.endswith("_outline")
-        tokens = FRAME_TOKENS + len(items) * (TITLE_TOKENS if is_outline else RECIPE_TOKENS)
+        tokens = FRAME_TOKENS + len(items) * (TITLE_TOKENS if is_outline else PART_TOKENS)
         seconds = random.uniform(*FIRST_TOKEN_SECONDS) + tokens / TOKENS_A_SECOND
         await asyncio.sleep(min(seconds, timeout_seconds))
         if seconds > timeout_seconds:
@@ -145,8 +146,8 @@ async def _watch(schedule: Any, number: int, count: int, after_seconds: float) -
 
     await asyncio.sleep(after_seconds)
     started = asyncio.get_running_loop().time()
-    body = {"ingredients": [f"egg {number}", "leek", "tofu"], "count": count, "locale": "en"}
-    accepted = await _call(schedule, submit_app.handler, body=json.dumps(body))
+    body = json.dumps(different_request(number, count))
+    accepted = await _call(schedule, submit_app.handler, body=body)
     job_id = accepted["jobId"]
     title = part = None
     polls = 0
@@ -178,7 +179,7 @@ async def _call(
 ) -> dict[str, Any]:
     event = {
         "headers": {"content-type": "application/json"},
-        "pathParameters": {"task": "recipe", **path},
+        "pathParameters": {"task": TASK_NAME, **path},
         "requestContext": {"authorizer": {"jwt": {"claims": {"sub": "ann"}}}},
         "body": body,
     }

@@ -70,3 +70,8 @@ def long_answer(request: str, size_bytes: int) -> str:
     short = size_bytes - len(json.dumps({"recipes": recipes}, ensure_ascii=False).encode())
     recipes[0]["instructions"] += " " + "x" * max(0, short - 1)
     return json.dumps({"recipes": recipes}, ensure_ascii=False)
+
+
+def different_request(number: int, count: int) -> Json:
+    """One of many that are no other's, for so many recipes."""
+    return {"ingredients": [f"egg {number}", "leek", "tofu"], "count": count, "locale": "en"}

@@ -36,7 +36,6 @@ from tests.simulation.history import History, Violation
 from tests.simulation.model import Model
 from tests.simulation.phones import Phone, poll
 from tests.simulation.remote import FaultyClient
-from tests.simulation.services import values
 from tests.simulation.services.dynamodb import DynamoDb
 from tests.simulation.services.sqs import Sqs
 from tests.simulation.weather import Weather, weather_of
@@ -98,8 +97,6 @@ def schedule_of(
             (provider, "random", world.random),
             (admission, "uuid", uuids),
             (worker, "uuid", uuids),
-            (table, "_serialize", values.from_python),
-            (table, "_deserialize", values.to_python),
             (submit_app, "_wiring", schedule.wiring),
             (submit_app, "_shared_audience", schedule.shared_audience),
             (submit_app, "_history", lambda: schedule.past_durations),

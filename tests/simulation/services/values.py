@@ -7,15 +7,12 @@ objects. A value is never changed in place.
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-
 type Value = dict[str, Any]
 type Item = dict[str, Value]
 
 TYPES = frozenset({"S", "N", "B", "SS", "NS", "BS", "M", "L", "BOOL", "NULL"})
 SETS = {"SS": "S", "NS": "N", "BS": "B"}
 ORDERED = frozenset({"S", "N", "B"})
-_serialize, _deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
 EXACT = Context(prec=38)  # the digits that DynamoDB keeps
 
 
@@ -96,26 +93,6 @@ def copied(value: Value) -> Value:
     elif kind in SETS:
         content = list(content)
     return {kind: content}
-
-
-def from_python(value: Any) -> Value:
-    """The same as boto3's serializer, faster for the most frequent types."""
-    match value:
-        case str():
-            return {"S": value}
-        case bool():
-            return {"BOOL": value}
-        case int():
-            return {"N": str(value)}
-    return dict(_serialize(value))
-
-
-def to_python(value: Value) -> Any:
-    """The same as boto3's deserializer, faster for the most frequent types."""
-    ((kind, content),) = value.items()
-    if kind in ("S", "BOOL"):
-        return content
-    return Decimal(content) if kind == "N" else _deserialize(value)  # type: ignore[arg-type]
 
 
 def kind_of(value: Value) -> str:
