@@ -35,6 +35,7 @@ def model(name: str) -> type[BaseModel]:
 def task(result_model: type[BaseModel], answer: Any) -> AnyTask:
     return dataclasses.replace(
         cast(AnyTask, TASK),
+        parts=None,
         name="shape",
         request_model=TaskRequest,
         result_model=result_model,
