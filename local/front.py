@@ -5,6 +5,7 @@
 /dev/info                {"model"}: `stand-in`, `local` (the small one: nonsense) or `real`
 /dev/tasks               the tasks, each with its schemas and example; see local/tasks/describe.py
 /dev/trace/{jobId}       what the functions have logged of a job, see local/trace.py
+/dev/webhook             takes the ends of jobs, and lists them; see local/webhook.py
 /dev/push                the API's socket, for whom it cannot reach; see local/reach.py
 anything else            the deployed HTTP API, byte for byte, but for that socket's address
 """
@@ -59,10 +60,11 @@ def application(
     tasks: Callable[[], list[Json]] = list,
     story: Callable[[str], list[Json]] = lambda _: [],
     hosts: frozenset[str] = frozenset(),
+    routes: Iterable[web.RouteDef] = (),
 ) -> web.Application:
     """The front of the API at `api_url`; `token_of(user)` and `tasks()` may block, `model` is for
     the page, `story(job_id)` has the events of a job. `hosts` are served beside those of this
-    machine, each as it stands in a Host header."""
+    machine, each as it stands in a Host header; `routes` are further ones."""
     app = web.Application(client_max_size=_LARGEST_BODY_BYTES, middlewares=[_only_for(hosts)])
 
     async def dev_token(request: web.Request) -> web.Response:
@@ -102,6 +104,7 @@ def application(
             web.get("/dev/info", dev_info),
             web.get("/dev/tasks", dev_tasks),
             web.get("/dev/trace/{job_id}", dev_trace),
+            *routes,
             web.get(reach.SOCKET_PATH, dev_push),
             web.route("*", r"/{path:[\s\S]*}", proxy),  # line ends too: it is matched unescaped
         ]

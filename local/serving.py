@@ -36,6 +36,7 @@ from local.reload import Reloader, why_not_served
 from local.tasks.catalogue import LAYER, Catalogue
 from local.toolchain import BUILD, REPOSITORY, TEMPLATE, ToolError
 from local.trace import Trace
+from local.webhook import WebhookReceiver
 
 # At once, ten jobs each. A job is better off waiting for one that is warm than for the emulator to
 # start another one (seconds), unless a call of the model takes longer than that.
@@ -91,6 +92,7 @@ def serve(options: argparse.Namespace, listener: socket.socket, cleanup: ExitSta
         "WorkerMaximumConcurrency": model.workers,
         "ModelLadder": model.ladder,
         "LogComplaints": "true",
+        "WebhookUrl": f"http://127.0.0.1:{listener.getsockname()[1]}/dev/webhook",
         **dict(options.parameter),
     }
     reloader = Reloader(_tasks(report), report)
@@ -106,6 +108,7 @@ def serve(options: argparse.Namespace, listener: socket.socket, cleanup: ExitSta
         tasks=lambda: reloader.catalogue.tasks,
         story=trace.story,
         hosts=frozenset(options.host),
+        routes=WebhookReceiver(deployment.webhook_secret).routes(),
     )
     asyncio.run(_serve(deployment, app, listener, children, report, trace, reloader))
 

@@ -5,6 +5,7 @@ status = receiver.take(headers, body)
 receiver.told(user)  →  [{"at": "…Z", "verified": true, "data": {"jobId": "c928f6…", …}}, …]
 """
 
+import asyncio
 import json
 import threading
 from collections import deque
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from aiohttp import web
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 type Json = dict[str, Any]
@@ -47,6 +49,19 @@ class WebhookReceiver:
         with self._lock:
             events = list(self._events)
         return [each for each in reversed(events) if owner in ("", each["data"]["owner"])]
+
+    def routes(self) -> list[web.RouteDef]:
+        """POST takes a delivery, GET lists the events (`?user=`)."""
+
+        async def take(request: web.Request) -> web.Response:
+            status = await asyncio.to_thread(self.take, request.headers, await request.read())
+            return web.Response(status=status)
+
+        async def told(request: web.Request) -> web.Response:
+            events = self.told(request.query.get("user", ""))
+            return web.json_response(events, headers={"Cache-Control": "no-store"})
+
+        return [web.post("/dev/webhook", take), web.get("/dev/webhook", told)]
 
     def _verified(self, headers: Mapping[str, str], body: bytes) -> Json:
         for secret in self._secret().split():  # while it is changed there are two

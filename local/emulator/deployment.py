@@ -100,6 +100,12 @@ class Deployment:
             SecretString=json.dumps({"default": key}),
         )
 
+    def webhook_secret(self) -> str:
+        """What the webhook is signed with, when there is one."""
+        secrets = self.emulator.client("secretsmanager")
+        answer = secrets.get_secret_value(SecretId=self.outputs["WebhookSecretArn"])
+        return str(answer["SecretString"])
+
     def functions(self) -> list[str]:
         """The logical ids of the stack's Lambda functions."""
         return [
