@@ -108,7 +108,7 @@ def serve(options: argparse.Namespace, listener: socket.socket, cleanup: ExitSta
         tasks=lambda: reloader.catalogue.tasks,
         story=trace.story,
         hosts=frozenset(options.host),
-        routes=WebhookReceiver(deployment.webhook_secret).routes(),
+        routes=WebhookReceiver(deployment.webhook_secret).routes(deployment.subject),
     )
     asyncio.run(_serve(deployment, app, listener, children, report, trace, reloader))
 

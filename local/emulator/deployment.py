@@ -1,5 +1,6 @@
 """One deployed stack, and what its users and operators would do with it."""
 
+import base64
 import json
 import os
 import signal
@@ -76,6 +77,14 @@ class Deployment:
                 token, expires_at = self._sign_in(user)
                 self._tokens[user] = token, expires_at
             return token
+
+    def subject(self, user: str) -> str | None:
+        """The `sub` in that user's tokens, the owner of the user's jobs; None without a token."""
+        token, _ = self._tokens.get(user, ("", 0.0))
+        if not token:
+            return None
+        payload = token.split(".")[1]
+        return str(json.loads(base64.urlsafe_b64decode(payload + "=="))["sub"])
 
     def _sign_in(self, user: str) -> tuple[str, float]:
         cognito = self.emulator.client("cognito-idp")

@@ -11,8 +11,11 @@ from local.webhook import WebhookReceiver
 OLD, NEW = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 
 
-def delivery(secret: str, event_id: str = "run-1-ended") -> tuple[dict[str, str], bytes]:
-    body = json.dumps({"type": "job.ended", "data": {"id": event_id, "owner": "alice"}})
+def delivery(
+    secret: str, event_id: str = "run-1-ended", owner: str = "alice", **data: str
+) -> tuple[dict[str, str], bytes]:
+    told = {"id": event_id, "owner": owner, **data}
+    body = json.dumps({"type": "job.ended", "data": told})
     now = datetime.now(UTC)
     headers = {
         "Webhook-Id": event_id,
