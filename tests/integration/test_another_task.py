@@ -39,6 +39,18 @@ def test_its_example_is_answered_and_shown(running: Running) -> None:
     assert any(f"{running.url}/poem/generate" in line for line in running.said)
 
 
+def test_end_of_its_job_comes_back_by_the_webhook_to_its_user_alone(running: Running) -> None:
+    job_id = running.run("poem", {"topic": "fog"})["jobId"]
+
+    def told(user: str) -> list[object]:
+        events = running.ask("GET", f"/dev/webhook?user={user}").json()
+        return [(each["verified"], each["data"]["jobId"]) for each in events]
+
+    running.ask("GET", "/dev/token?user=bob")
+    until(lambda: (True, job_id) in told("alice"))
+    assert told("bob") == told("nobody") == []
+
+
 def _events(running: Running, job_id: object) -> list[str]:
     return [each["event"] for each in running.ask("GET", f"/dev/trace/{job_id}").json()]
 
