@@ -2,9 +2,11 @@
 
 Simulated jobs go through the shipped handlers, worker, store and validation under a virtual clock,
 without faults of the network; only the model is scripted. It writes its first token after 1 to 3 s
-and then 35 tokens a second; a part has 490 tokens and a title 20; of its answers a share does not
-fit, whichever way it is asked. A phone polls as it is told to, so that "seen" is what a user waits
-for. Dollars are those of the default ladder.
+and then 35 tokens a second; a part has 490 tokens and a title 20. A share of its whole answers does
+not fit, since one of their items does not: so an answer of one item fits more often. With `--by
+call` every call has that chance, however short its answer is: then parts cost more than one call.
+A phone polls as it is told to, so that "seen" is what a user waits for. Dollars are those of the
+default ladder.
 """
 
 import argparse
@@ -18,6 +20,7 @@ from multiprocessing import get_context
 from random import Random
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from bench.terminal import console
@@ -52,8 +55,10 @@ class Seen:
     writes: float = 0.0  # to the table, the ledger's among them
 
 
-def jobs_in_a_world(seed: int, count: int, wrong: float, in_parts: bool) -> list[Seen]:
-    """A few jobs, one after the other."""
+def jobs_in_a_world(
+    seed: int, count: int, wrong: float, in_parts: bool, by_item: bool = True
+) -> list[Seen]:
+    """A few jobs, one after the other. `wrong` is the share of whole answers that do not fit."""
     find_shipped_code()
     import pytest
 
@@ -71,7 +76,7 @@ def jobs_in_a_world(seed: int, count: int, wrong: float, in_parts: bool) -> list
         if not in_parts:
             patch.setattr(climb, "find_task", lambda name: replace(find_task(name), parts=None))
         schedule.ladder = _default_ladder()
-        schedule.model = _Writer(schedule.world, wrong)  # type: ignore[assignment]
+        schedule.model = _Writer(schedule.world, wrong, count if by_item else None)  # type: ignore[assignment]
         schedule.reads_ledger = True
         schedule.budget_usd = 0.0
         schedule.mapping.batch, schedule.mapping.max_workers = 1, 100
@@ -89,10 +94,11 @@ def jobs_in_a_world(seed: int, count: int, wrong: float, in_parts: bool) -> list
 class _Writer:
     """The model: slow, and wrong as often as it was told to be."""
 
-    def __init__(self, world: Any, wrong: float) -> None:
+    def __init__(self, world: Any, wrong: float, count: int | None) -> None:
+        """`wrong` is the chance of a whole of `count` items, or of each call if that is None."""
         from local.model.chat import Tasks
 
-        self._world, self._wrong, self._tasks = world, wrong, Tasks()
+        self._world, self._wrong, self._count, self._tasks = world, wrong, count, Tasks()
 
     async def ask(
         self, _: Any, messages: Any, response_format: Any, *, timeout_seconds: float, **__: Any
@@ -114,7 +120,8 @@ class _Writer:
         if seconds > timeout_seconds:
             raise Down("timeout")
         text = order.text()
-        if random.random() < self._wrong:
+        share = 1.0 if self._count is None else (1 if is_outline else len(items)) / self._count
+        if random.random() < 1 - (1 - self._wrong) ** share:
             text = content_of("prose" if is_outline else "unfit", order).text or ""
         used = Usage(calls=1, input_tokens=estimated_tokens(messages), output_tokens=tokens)
         return Answer(text, "stop", used)
@@ -240,7 +247,7 @@ def broken_bounds(one_call: Row, in_parts: Row) -> list[str]:
 
 
 def compare(
-    rates: Sequence[float], counts: Sequence[int], jobs: int
+    rates: Sequence[float], counts: Sequence[int], jobs: int, by_item: bool
 ) -> dict[tuple[float, int, bool], Row]:
     """The figures by share of wrong answers, number of parts, and whether they are asked alone."""
     cells = [(rate, count, way) for rate in rates for count in counts for way in (False, True)]
@@ -248,7 +255,7 @@ def compare(
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         running = {
             (rate, count, way): [
-                pool.submit(jobs_in_a_world, seed, count, rate, way) for seed in worlds
+                pool.submit(jobs_in_a_world, seed, count, rate, way, by_item) for seed in worlds
             ]
             for rate, count, way in cells
         }
@@ -262,9 +269,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=100, help="for each row")
     terminal = console()
-    found = compare(RATES, COUNTS, parser.parse_args().jobs)
+    parser.add_argument("--by", choices=("item", "call"), default="item", help="what goes wrong")
+    given = parser.parse_args()
+    found = compare(RATES, COUNTS, given.jobs, given.by == "item")
     for rate in RATES:
-        table = Table(title=f"{rate:.0%} of the answers are wrong; seconds as a phone saw them")
+        table = Table(
+            box=box.SIMPLE_HEAD,
+            title=f"{rate:.0%} of the answers are wrong; seconds as a phone saw them",
+        )
         columns = list(found[rate, 1, False])
         table.add_column("parts")
         for name in ("", *columns):
@@ -275,7 +287,7 @@ def main() -> int:
                 digits = {"tokens": 0, "$ / 1,000": 2}
                 table.add_row(
                     str(count),
-                    "in parts" if in_parts else "one call",
+                    "parts" if in_parts else "one",
                     *(f"{row[name]:.{digits.get(name, 1)}f}" for name in columns),
                 )
         terminal.print(table)

@@ -61,7 +61,7 @@ class Worker:
         try:
             job = await self._claim(wakeup, message, receive_count)
         except NotClaimed as refused:
-            return await _not_claimed(refused.job, wakeup, message)
+            return await self._not_claimed(refused.job, wakeup, message)
         except DependencyUnavailable:
             logger.warning("claim failed", extra={"jobId": wakeup.job_id})
             return STAYS
@@ -87,6 +87,32 @@ class Worker:
         _tell_claimed(job, now_ms, receive_count)
         return job
 
+    async def _not_claimed(self, job: Job | None, wakeup: Wakeup, message: Message) -> bool:
+        """Handle the message of a job that this worker may not run; True if the message is done."""
+        if job is None or job.run_id != wakeup.run_id or job.status.is_terminal:
+            return DONE
+        if is_over(job):
+            return await self._ended_by_time(job, message)
+        if job.lease is not None and job.lease.message_id != message.message_id:
+            return DONE  # the holder has a message of its own, which stays until it is through
+        if job.lease is not None:
+            # Our own message, shown again while its first reader still has the lease.
+            left_ms = job.lease.expires_at_ms + CLOCK_SKEW_MS - clock.now_ms()
+            await message.hide(max(1, math.ceil(left_ms / 1000)))
+        return STAYS
+
+    async def _ended_by_time(self, job: Job, message: Message) -> bool:
+        """Nobody can complete the job any more: at its deadline the message has it failed."""
+        left_ms = job.deadline_at_ms + CLOCK_SKEW_MS - clock.now_ms()
+        if left_ms > 0:
+            await message.hide(math.ceil(left_ms / 1000))
+            return STAYS
+        try:
+            await asyncio.to_thread(self.tools.leases.expire, job, clock.now_ms())
+        except DependencyUnavailable:
+            return STAYS
+        return DONE
+
 
 def _tell_claimed(job: Job, claimed_at_ms: int, receive_count: int) -> None:
     """A run that was given back has a new message, so a message that comes again tells of a worker
@@ -97,16 +123,3 @@ def _tell_claimed(job: Job, claimed_at_ms: int, receive_count: int) -> None:
     else:
         event = Event.TAKEN_OVER if receive_count > 1 else Event.CLAIMED
         tell(event, job, receiveCount=receive_count)
-
-
-async def _not_claimed(job: Job | None, wakeup: Wakeup, message: Message) -> bool:
-    """Handle the message of a job that this worker may not run; True if the message is done."""
-    if job is None or job.run_id != wakeup.run_id or is_over(job):
-        return DONE
-    if job.lease is not None and job.lease.message_id != message.message_id:
-        return DONE  # the holder has a message of its own, which stays until it is through
-    if job.lease is not None:
-        # Our own message, shown again while its first reader still has the lease.
-        left_ms = job.lease.expires_at_ms + CLOCK_SKEW_MS - clock.now_ms()
-        await message.hide(max(1, math.ceil(left_ms / 1000)))
-    return STAYS

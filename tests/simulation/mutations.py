@@ -30,6 +30,7 @@ class Mutation:
     new: str
 
 
+ITEM = "layers/common/simmer/jobs/item.py"
 STORE = "layers/common/simmer/jobs/store.py"
 ADMISSION = "layers/common/simmer/jobs/admission.py"
 ATTEMPT = "functions/worker/attempt.py"
@@ -191,7 +192,7 @@ MUTATIONS = (
     Mutation(
         "keep the messages of what has ended",
         WORKER,
-        "if job is None or job.run_id != wakeup.run_id or is_over(job):",
+        "if job is None or job.run_id != wakeup.run_id or job.status.is_terminal:",
         "if job is None or job.run_id != wakeup.run_id:",
     ),
     Mutation(
@@ -232,7 +233,7 @@ MUTATIONS = (
     ),
     Mutation(
         "fail at the deadline what has ended meanwhile",
-        STORE,
+        ITEM,
         'is_open = "#status IN (:pending, :processing)"',
         'is_open = "(#status IN (:pending, :processing) OR attribute_exists(#pk))"',
     ),
@@ -257,8 +258,8 @@ MUTATIONS = (
     Mutation(
         "keep the lease of what was cancelled",
         STORE,
-        '{_UNSETTLED} REMOVE {LEASE}",\n            is_wanted_by_nobody_else',
-        '{_UNSETTLED}",\n            is_wanted_by_nobody_else',
+        '{UNSETTLED} REMOVE {LEASE}",\n            is_wanted_by_nobody_else',
+        '{UNSETTLED}",\n            is_wanted_by_nobody_else',
     ),
     Mutation(
         "forget what a cancelled job has cost",

@@ -10,12 +10,15 @@ from dataclasses import asdict
 from typing import Any
 
 from simmer.jobs.job import ErrorCode, Job, JobStatus, Lease, Usage
+from simmer.jobs.story import Event, tell
 from simmer.table import Item, Refused, Table, deserialized, serialized
 
 # Simmer's ids have 32. DynamoDB refuses a key of more than 2,048 bytes; that is not its failure.
 MAX_JOB_ID_CHARACTERS = 100
 
 # The parts of update expressions that several transitions share.
+# A write that ends a job during a worker's attempt leaves the lease's token, for `settle`.
+UNSETTLED = "#unsettled_lease_token = if_not_exists(#lease_token, :no_lease)"
 LEASE = "#lease_token, #lease_expires_at_ms, #lease_message_id"
 USAGE = ", ".join(f"#{name} :{name}" for name in asdict(Usage()))
 
@@ -49,6 +52,39 @@ class JobItems:
             return job_of(self.table.update(_key(job_id), expression, condition, **values))
         except Refused as refused:
             raise JobRefused(job_of(refused.item) if refused.item else None) from None
+
+    def update_open(self, job: Job, expression: str, *conditions: str, **values: Any) -> Job:
+        """Write to this run while it has not ended, or `JobRefused`."""
+        is_this_run = "#run_id = :run_id"
+        is_open = "#status IN (:pending, :processing)"
+        return self.update(
+            job.job_id,
+            expression,
+            " AND ".join((is_this_run, is_open, *conditions)),
+            run_id=job.run_id,
+            pending=JobStatus.PENDING,
+            processing=JobStatus.PROCESSING,
+            **values,
+        )
+
+    def expire(self, job: Job, now_ms: int) -> Job | None:
+        """Fail an overdue job; returns the stored job, which may have ended otherwise by now."""
+        is_overdue = "#deadline_at_ms <= :now_ms"
+        try:
+            expired = self.update_open(
+                job,
+                "SET #status = :failed, #error_code = :error_code,"
+                f" #completed_at_ms = #deadline_at_ms, {UNSETTLED} REMOVE {LEASE}",
+                is_overdue,
+                failed=JobStatus.FAILED,
+                error_code=ErrorCode.DEADLINE_EXCEEDED,
+                now_ms=now_ms,
+                no_lease="",
+            )
+        except JobRefused as refused:
+            return refused.job
+        tell(Event.FAILED, expired, code=ErrorCode.DEADLINE_EXCEEDED)
+        return expired
 
 
 def item_of(job: Job) -> Item:

@@ -175,6 +175,11 @@ class LeaseStore:
             **asdict(usage),
         )
 
+    def expire(self, job: Job, now_ms: int) -> None:
+        """Write down the failure of an overdue job that nobody runs and perhaps nobody reads: who
+        waits with the app closed is told of what is written alone."""
+        self._items.expire(job, now_ms)
+
     def settle(self, job: Job, usage: Usage) -> None:
         """Add what a worker spent under a lease that a cancel or the deadline has ended.
 

@@ -22,8 +22,8 @@ from simmer.errors import (
     TooManyJobs,
     TooManySubscribers,
 )
-from simmer.jobs.item import LEASE, JobItems, JobRefused, item_of, job_of
-from simmer.jobs.job import ErrorCode, Job, JobStatus, mark_of
+from simmer.jobs.item import LEASE, UNSETTLED, JobItems, JobRefused, item_of, job_of
+from simmer.jobs.job import Job, JobStatus, mark_of
 from simmer.jobs.story import Event, tell
 from simmer.table import Table, deserialized
 
@@ -261,7 +261,7 @@ class JobStore:
         is_wanted_by_nobody_else = "#wanted_by = :wanted_by"
         cancelled = self._update_open(
             job,
-            f"SET #status = :cancelled, #completed_at_ms = :now_ms, {_UNSETTLED} REMOVE {LEASE}",
+            f"SET #status = :cancelled, #completed_at_ms = :now_ms, {UNSETTLED} REMOVE {LEASE}",
             is_wanted_by_nobody_else,
             cancelled=JobStatus.CANCELLED,
             now_ms=now_ms,
@@ -273,38 +273,13 @@ class JobStore:
 
     def _expire(self, job: Job, now_ms: int) -> Job:
         """Fail an overdue job; returns the job, which may have ended otherwise by now."""
-        is_overdue = "#deadline_at_ms <= :now_ms"
-        try:
-            expired = self._update_open(
-                job,
-                "SET #status = :failed, #error_code = :error_code,"
-                f" #completed_at_ms = #deadline_at_ms, {_UNSETTLED} REMOVE {LEASE}",
-                is_overdue,
-                failed=JobStatus.FAILED,
-                error_code=ErrorCode.DEADLINE_EXCEEDED,
-                now_ms=now_ms,
-                no_lease="",
-            )
-        except JobRefused as refused:
-            if refused.job is None:
-                raise _not_found() from None
-            return refused.job
-        tell(Event.FAILED, expired, code=ErrorCode.DEADLINE_EXCEEDED)
+        expired = self._items.expire(job, now_ms)
+        if expired is None:
+            raise _not_found()
         return expired
 
     def _update_open(self, job: Job, expression: str, *conditions: str, **values: Any) -> Job:
-        """Write to this run while it has not ended, or `JobRefused`."""
-        is_this_run = "#run_id = :run_id"
-        is_open = "#status IN (:pending, :processing)"
-        return self._items.update(
-            job.job_id,
-            expression,
-            " AND ".join((is_this_run, is_open, *conditions)),
-            run_id=job.run_id,
-            pending=JobStatus.PENDING,
-            processing=JobStatus.PROCESSING,
-            **values,
-        )
+        return self._items.update_open(job, expression, *conditions, **values)
 
 
 def _met(existing: Job, job: Job) -> Admission:
@@ -319,7 +294,3 @@ def _unavailable() -> DependencyUnavailable:
 
 def _not_found() -> JobNotFound:
     return JobNotFound("There is no job with this id.")
-
-
-# A write that ends a job during a worker's attempt leaves the lease's token, for `settle`.
-_UNSETTLED = "#unsettled_lease_token = if_not_exists(#lease_token, :no_lease)"
