@@ -247,6 +247,7 @@ async def _get_ready(
             ask(404, "POST", f"/{name}/cancel/none"),
             asyncio.to_thread(deployment.invoke, "PushFunction", empty),
             asyncio.to_thread(deployment.invoke, "EventsFunction", empty),
+            asyncio.to_thread(deployment.invoke, "WebhookFunction", empty),
         )
     report("all is up")
     URL_FILE.write_text(f"{url}\n")

@@ -124,7 +124,7 @@ def test_it_shows_the_sentence_of_a_failure(
     poller: ArticlePoller, bar: list[int], model: StandIn
 ) -> None:
     egg = f"egg {uuid.uuid4().hex[:8]}"
-    model.script("refusal", "refusal", match=egg)
+    model.script("refusal", "refusal", "refusal", match=egg)  # to the outline, then to both models
 
     poller.recommend({"ingredients": [egg], "locale": "ko"})
 

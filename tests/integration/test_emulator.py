@@ -88,7 +88,7 @@ def test_a_job_tells_its_story_while_it_runs(
     assert alice.wait(job_id)["status"] == "completed"
     story = trace.story(job_id)
     assert [each["event"] for each in story] == [
-        *("job admitted", "job claimed", "model call", "answer rejected"),
+        *("job admitted", "job claimed", "model call", "answer rejected", "asked again"),
         *("model call", "result stored"),
     ]
     assert "because" not in json.dumps(story), "by default no complaint is logged in words"

@@ -172,8 +172,6 @@ def test_jobs_survive_some_seconds_without_dynamodb_and_sqs(
 
 def _behind(proxy: RefusingProxy, folder: Path) -> Path:
     """The template with the functions' AWS calls sent through the proxy."""
-    anchor = "    LoggingConfig:\n      LogFormat: JSON\n"
-    environment = (
-        f"    Environment:\n      Variables:\n        AWS_ENDPOINT_URL: {json.dumps(proxy.url)}\n"
-    )
+    anchor = "        METRICS: !Ref Metrics\n"
+    environment = f"        AWS_ENDPOINT_URL: {json.dumps(proxy.url)}\n"
     return changed_template(folder, anchor, anchor + environment)
