@@ -29,6 +29,7 @@ from provider import Provider, ProviderFailure
 from providers import error_bodies, replies
 from providers.unwrap import without_reasoning
 from simmer.task import find_task
+from simmer.web import http  # noqa: F401  the parent of all loggers, which calls name themselves to
 
 
 class OneKey:

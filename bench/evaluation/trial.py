@@ -18,6 +18,7 @@ from provider import Answer, Provider
 from simmer.jobs.job import Job, Usage
 from simmer.task import AnyTask, find_task
 from simmer.task.reading import as_stored, read_request
+from simmer.web import http  # noqa: F401  the parent of all loggers, which calls name themselves to
 
 SECONDS_A_CALL = 180.0
 
