@@ -86,7 +86,8 @@ def test_a_job_tells_its_story_while_it_runs(
     assert "result stored" not in told
 
     assert alice.wait(job_id)["status"] == "completed"
-    story = trace.story(job_id)
+    # A worker process says once that it knows no price of the stand-in's models.
+    story = [each for each in trace.story(job_id) if each["event"] != "price unknown"]
     assert [each["event"] for each in story] == [
         *("job admitted", "job claimed", "model call", "answer rejected", "asked again"),
         *("model call", "result stored"),

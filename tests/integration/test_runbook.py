@@ -168,7 +168,10 @@ def test_a_key_is_rotated_without_a_failed_job(
 def test_a_spent_budget_is_raised_and_its_jobs_go_on(
     emulator: Emulator, model: StandIn, tmp_path: Path
 ) -> None:
-    ladder = [{**rung, "price": {"input": 1000, "cachedInput": 100, "output": 1000}} for rung in model.ladder]
+    ladder = [
+        {**rung, "price": {"input": 1000, "cachedInput": 100, "output": 1000}}
+        for rung in model.ladder
+    ]
     stack = deploy(emulator, model, "spent", ModelLadder=ladder, DailyBudgetUsd="0.1")
     ann, operator = Api(stack.api_url, stack.token("ann")), Operator(stack, tmp_path)
     assert ann.run(unique("egg"))["status"] == "completed"
