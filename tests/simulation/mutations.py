@@ -192,8 +192,8 @@ MUTATIONS = (
     Mutation(
         "keep the messages of what has ended",
         WORKER,
-        "if job is None or job.run_id != wakeup.run_id or job.status.is_terminal:",
-        "if job is None or job.run_id != wakeup.run_id:",
+        "wakeup.run_id or job.status.is_terminal:\n            return DONE",
+        "wakeup.run_id or job.status.is_terminal:\n            return STAYS",
     ),
     Mutation(
         "start a call that outlives the function",
