@@ -12,7 +12,7 @@ way. No end of a job is written there: when the ids are many, the jobs are looke
 import contextlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Self
 
 from simmer.errors import (
     DependencyUnavailable,
@@ -181,7 +181,7 @@ class JobStore:
         """Keep that a message was sent for a job that stood there, to spare the next joiner one. If
         that is not kept, the next joiner sends one, too."""
         with contextlib.suppress(JobRefused, DependencyUnavailable):
-            self._update_open(job, "SET #sent_at_ms = :now_ms", now_ms=now_ms)
+            self._items.update_open(job, "SET #sent_at_ms = :now_ms", now_ms=now_ms)
 
     def cancel(self, job_id: str, *, task: str, user: str, now_ms: int) -> Job:
         """Take the user off the job; the job ends when no other user waits for it. Returns the job
@@ -218,7 +218,7 @@ class JobStore:
         if job.status.is_terminal or connection_id in job.subscribers:
             return job  # clients ask again every few seconds: that should cost no write
         try:
-            return self._update_open(
+            return self._items.update_open(
                 job,
                 # The stream's filter, in template.yaml, cannot look into a set.
                 "SET #has_subscribers = :yes ADD #subscribers :connections",
@@ -245,21 +245,21 @@ class JobStore:
     def _join(self, job: Job, users: frozenset[str]) -> Job:
         """Add users who wait for the job."""
         is_full = len(job.wanted_by) >= MAX_WANTED_BY
-        return self._update_open(
+        return self._items.update_open(
             job, "ADD #wanted_by :users", users={_MANY} if is_full else set(users)
         )
 
     def _leave(self, job: Job, users: frozenset[str]) -> Job:
         """Remove users from a job for which others wait."""
         is_wanted_by_others = "size(#wanted_by) > :one"
-        return self._update_open(
+        return self._items.update_open(
             job, "DELETE #wanted_by :users", is_wanted_by_others, users=set(users), one=1
         )
 
     def cancel_for_all(self, job: Job, now_ms: int) -> Job:
         """End a job, unless other users wait for it than those that `job` has, by now."""
         is_wanted_by_nobody_else = "#wanted_by = :wanted_by"
-        cancelled = self._update_open(
+        cancelled = self._items.update_open(
             job,
             f"SET #status = :cancelled, #completed_at_ms = :now_ms, {UNSETTLED} REMOVE {LEASE}",
             is_wanted_by_nobody_else,
@@ -277,9 +277,6 @@ class JobStore:
         if expired is None:
             raise _not_found()
         return expired
-
-    def _update_open(self, job: Job, expression: str, *conditions: str, **values: Any) -> Job:
-        return self._items.update_open(job, expression, *conditions, **values)
 
 
 def _met(existing: Job, job: Job) -> Admission:
