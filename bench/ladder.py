@@ -21,10 +21,11 @@ from openai.types.chat import ChatCompletionMessageParam
 from rich.progress import track
 from rich.table import Table
 
+from ascent import Completed, Failed
 from bench.meter import Meter, o200k
 from bench.terminal import console, side_by_side
 from bench.workload import admitted, raw_requests, recipes_for
-from climb import Climb, Completed, Failed
+from climb import Climb
 from ladder import Ladder, Rung
 from local.emulator import sam
 from local.model.chat import Order

@@ -11,7 +11,8 @@ from openai.types.chat import ChatCompletionMessageParam
 
 import prompt
 from answer import InvalidAnswer, validated
-from climb import Climb, Completed, Failed
+from ascent import Completed, Failed
+from climb import Climb
 from ladder import Ladder, Rung
 from prices import priced
 from provider import Answer, Provider

@@ -13,8 +13,10 @@ from functools import partial
 
 from aws_lambda_powertools import Logger
 
+from ascent import Completed, Failed, NoCapacity, Outcome
 from books import SPENT_MAX_AGE_SECONDS, Books
-from climb import BudgetBlind, BudgetSpent, Climb, Completed, Failed, NoCapacity, Outcome, OutOfTime
+from calls import BudgetBlind, BudgetSpent, OutOfTime
+from climb import Climb
 from ladder import Ladder
 from provider import Provider
 from simmer import clock

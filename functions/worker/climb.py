@@ -16,7 +16,7 @@ from functools import partial
 
 from answer import InvalidAnswer, validated
 from ascent import Ascent, Completed, Failed, NoCapacity, Outcome, Question
-from calls import BudgetBlind, BudgetSpent, Calls, OutOfTime, Useless
+from calls import Calls, Useless
 from part_tasks import context_of, outline_task, part_task
 from providers.outcomes import ProviderFailure
 from simmer.jobs.item import part_attributes
@@ -148,15 +148,3 @@ class Climb(Calls):
 async def _accepted(task: AnyTask, request: TaskRequest, text: str) -> str:
     # In a thread: the loop beats the hearts of the other jobs.
     return await asyncio.to_thread(validated, task, request, text)
-
-
-__all__ = [
-    "BudgetBlind",
-    "BudgetSpent",
-    "Climb",
-    "Completed",
-    "Failed",
-    "NoCapacity",
-    "OutOfTime",
-    "Outcome",
-]

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from climb import Climb, Completed, Failed, NoCapacity, Outcome, OutOfTime
+from ascent import Completed, Failed, NoCapacity, Outcome
+from calls import OutOfTime
+from climb import Climb
 from ladder import Ladder
 from provider import Answer, Down, Misconfigured, Throttled
 from providers.outcomes import Barred, Ending, Misfit, Paused
