@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from threading import Lock
 from typing import Any, Literal
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -34,6 +35,27 @@ def refused(code: str, **details: Any) -> ClientError:
 def table_of(client: Any) -> Table:
     """The jobs table, through that client."""
     return Table(client, TABLE)
+
+
+class OneAtATime:
+    """A client of moto's, one call at a time: moto's tables know no lock, and a worker writes from
+    several threads. Two calls at once lost writes, or failed on a dictionary that changed."""
+
+    _lock = Lock()
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+        if not callable(method):
+            return method
+
+        def call(*args: Any, **arguments: Any) -> Any:
+            with self._lock:
+                return method(*args, **arguments)
+
+        return call
 
 
 class FlakyClient:

@@ -19,7 +19,7 @@ from simmer import clock as simmer_clock
 from simmer.web import http
 from tests.unit.api import Api
 from tests.unit.clock import Clock
-from tests.unit.cloud import PUSH_KEY_SECRET, TABLE, Cloud, WorkerSide
+from tests.unit.cloud import PUSH_KEY_SECRET, TABLE, Cloud, OneAtATime, WorkerSide
 
 type Service = Literal["dynamodb", "sqs", "secretsmanager"]
 SERVICES: tuple[Service, ...] = ("dynamodb", "sqs", "secretsmanager")
@@ -58,7 +58,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def _clients() -> dict[str, Any]:
     # A client takes a tenth of a second to make and keeps nothing of a test.
     session = boto3.Session("testing", "testing", region_name="us-east-1")
-    return {service: session.client(service) for service in SERVICES}
+    return {service: OneAtATime(session.client(service)) for service in SERVICES}
 
 
 @pytest.fixture(scope="module")
