@@ -114,8 +114,9 @@ def _detail(event: Mapping[str, Any]) -> str:
             return f"to {event.get('model')}"
         case "job given back":
             return f"for {event.get('delaySeconds')} s"
-        case "result stored":
-            return f"after {event.get('seconds', 0):.1f} s"
+        case "part stored" | "result stored":
+            parts = f"{event['parts']} " if event.get("parts") else ""
+            return f"{parts}after {event.get('seconds', 0):.1f} s"
         case "job failed":
             return str(event.get("code"))
         case _:

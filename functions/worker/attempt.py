@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from aws_lambda_powertools import Logger
 
@@ -145,14 +146,19 @@ class Attempt:
         lease is lost: whether the job is over."""
         lease_ends_at_ms = self.job.lease.expires_at_ms if self.job.lease else 0
         pause_seconds = float(self.tools.settings.heartbeat_seconds)
-        is_slow = False
+        is_slow, stored = False, self.job
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.climb.has_news.wait(), pause_seconds)
             self.climb.has_news.clear()
             next_end_ms, news = self.tools.lease_end_ms(), dict(self.climb.news)
             try:
-                await asyncio.to_thread(self.tools.leases.heartbeat, self.job, next_end_ms, news)
+                before, stored = (
+                    stored,
+                    await asyncio.to_thread(
+                        self.tools.leases.heartbeat, self.job, next_end_ms, news
+                    ),
+                )
             except LeaseLost as lost:
                 return self._lost(lost.job)
             except DependencyUnavailable:
@@ -160,6 +166,8 @@ class Attempt:
                     return STAYS  # for all we know another worker has the job now
                 pause_seconds = 1.0
                 continue
+            if news:
+                _tell_news(before, stored)
             for name in news:
                 del self.climb.news[name]
             lease_ends_at_ms = next_end_ms
@@ -275,6 +283,13 @@ class Attempt:
         if seconds < MIN_CALL_SECONDS:
             raise OutOfTime
         return seconds
+
+
+def _tell_news(before: Job, job: Job) -> None:
+    seconds = (clock.now_ms() - job.created_at_ms) / 1000
+    is_first = job.parts and not before.parts
+    first: dict[str, Any] = {"firstPartSeconds": seconds} if is_first else {}
+    tell(Event.PART_STORED, job, parts=len(job.parts), seconds=seconds, **first)
 
 
 def _tell_end(job: Job) -> None:

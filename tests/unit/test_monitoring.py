@@ -33,6 +33,7 @@ from tests.lint_template import MONITORING, TEMPLATE, findings, translated
 from tests.unit.api import Api
 from tests.unit.clock import Clock
 from tests.unit.cloud import PUSH_KEY_SECRET, Cloud, refused, table_of
+from tests.unit.worker.cook import TITLES, Cook, admit
 from tests.unit.worker.fakes import VALID, FakeProvider, truncated
 from tests.unit.worker.workshop import SMALL_MICROUSD, Context, Workshop, until
 
@@ -538,6 +539,9 @@ def emitted(
     job(Throttled("no room 429", 0), Down("timeout"))
     job(truncated(), truncated(), truncated(), truncated())
     job(VALID, cancels=True)
+    with monkeypatch.context() as patches:
+        patches.setattr("simmer.task.task.MAX_PARTS", len(TITLES))
+        asyncio.run(_in_parts(shop, cloud))
     dies = shop.admit()
     [record] = [each for each in shop.receive() if dies.job_id in each["body"]]
 
@@ -557,6 +561,18 @@ def emitted(
                 dimensions = {name: line[name] for name in about["Dimensions"][0]}
                 found.setdefault(metric["Name"], []).append(dimensions)
     return found
+
+
+async def _in_parts(shop: Workshop, cloud: Cloud) -> None:
+    """A job whose first part comes last, so that the others are stored before the end."""
+    late = asyncio.Event()
+    job, worker = admit(shop), shop.worker(Cook(waits_for={TITLES[0]: late}))
+    [record] = [each for each in shop.receive() if job.job_id in each["body"]]
+    running = asyncio.create_task(app.process({"Records": [record]}, Context(), worker))
+    shop.clock.advance(16)
+    await until(lambda: "part_1" in cloud.job(job.job_id))
+    late.set()
+    await running
 
 
 def test_jobs_of_every_fate_tell_every_event_and_have_every_metric_counted(

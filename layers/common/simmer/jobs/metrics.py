@@ -42,6 +42,7 @@ METRICS: Mapping[str, tuple[Metric, ...]] = {
         Metric("simmer.model.cost", "None", "cost_microusd", _MODEL, 1e-6),  # in dollars
         Metric("simmer.model.failures", dimensions={"error.type": "errorType"}),
     ),
+    "part stored": (Metric("simmer.job.first_part.duration", "Seconds", "firstPartSeconds"),),
     "result stored": (
         Metric("gen_ai.workflow.duration", "Seconds", "seconds", {"gen_ai.workflow.name": "task"}),
         # Of a bar that is right, 10 of 100 stand under 10 at their end, 50 under 50, 90 under 90.

@@ -29,6 +29,7 @@ class Event(StrEnum):
     REJECTED = "answer rejected"  # model, complaints (their number), kinds
     RE_ASKED = "asked again"  # model
     CLIMBED = "climbed"  # model: the one that is asked next
+    PART_STORED = "part stored"  # parts: how many stand, seconds since the submit, firstPartSeconds
     GIVEN_BACK = "job given back"  # delaySeconds
     STORED = "result stored"  # seconds since the submit, barPercent: of the bar, a moment before
     FAILED = "job failed"  # code, seconds since the submit
