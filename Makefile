@@ -141,8 +141,8 @@ bench-polling: setup  ## Polls a job, and the delay from stored to seen: every 2
 bench-parts: setup  ## An answer in one call and in parts: first title, first part, whole, tokens, dollars, writes
 	@$(PYTHON) -m bench.parts
 
-bench-poll: setup  ## The instructions of a start and of a call, beside plain boto3 and Powertools (valgrind)
-	@UV='$(UV)' PYTHONPATH=.:layers/common:functions/worker $(PYTHON) -m bench.instructions
+bench-poll: setup  ## The instructions of a start and of a call, beside plain boto3 and Powertools (valgrind): ROWS='a poll'
+	@UV='$(UV)' PYTHONPATH=.:layers/common:functions/worker $(PYTHON) -m bench.instructions $(if $(ROWS),--rows '$(ROWS)')
 
 bench-slots: setup  ## The wait of jobs, by jobs a day, workers and batching window
 	@$(PYTHON) -m bench.slots

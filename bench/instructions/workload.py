@@ -2,13 +2,15 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.instructions.services import Services
 from simmer import clock
 from simmer.jobs.job import Job, JobStatus, Usage, mark_of
+from simmer.waiting.durations import Durations
+from simmer.waiting.polling import as_kept
 from tests.unit.worker.fakes import REQUEST
 
 M, K = 10**6, 10**3
@@ -97,7 +99,7 @@ def job(number: int, **changes: Any) -> Job:
         "expires_at_seconds": now_ms // 1000 + 80_000,
         "status": JobStatus.PROCESSING,
         "wanted_by": frozenset({mark_of("alice")}),
-        "durations": {"recipe": HISTORY},
+        "durations": durations(HISTORY),
         "usage": Usage(),
     }
     return Job(**fields | changes)
@@ -121,9 +123,9 @@ def new_histograms(services: Services, count: int) -> list[tuple[Event, Expected
     return [(http(STATUS, "alice", jobId=job(100 + n).job_id), 200) for n in range(count)]
 
 
-def durations(text: str) -> dict[str, str]:
+def durations(text: str) -> Mapping[str, str]:
     """As a job keeps them."""
-    return {"recipe": text}
+    return as_kept("recipe", Durations.parse(text))
 
 
 def submits(services: Services, count: int) -> list[tuple[Event, Expected]]:
@@ -152,10 +154,12 @@ def batches(services: Services, count: int) -> list[tuple[Event, Expected]]:
     return [({"Records": [message]}, []) for message in services.messages()]
 
 
+HOT = Case("a poll", "StatusFunction", polls, 600 * M, 2000 * K)
+NEW_HISTOGRAM = Case("a poll, durations new to the process", "StatusFunction", new_histograms)
 CASES = [
-    Case("a poll", "StatusFunction", polls, 600 * M, 2000 * K),
+    HOT,
     Case("a poll of a finished job, 4 KB", "StatusFunction", finished),
-    Case("a poll, durations new to the process", "StatusFunction", new_histograms),
+    NEW_HISTOGRAM,
     Case("submit, new", "SubmitFunction", submits, 1000 * M, 6 * M),
     Case("submit, joined", "SubmitFunction", joins),
     Case("cancel", "CancelFunction", cancels),

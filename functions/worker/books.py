@@ -151,19 +151,18 @@ class Books:
     def __init__(self, ledger: Ledger, models: Sequence[str], daily_budget_usd: float = 0) -> None:
         self._ledger = ledger
         self._models = list(dict.fromkeys(models))
-        self._durations: dict[str, Reading[str]] = {}  # by task
+        self._durations: dict[str, Reading[Mapping[str, str]]] = {}  # by task
         self.budget = Budget(daily_budget_usd, self._read_spent, ledger.control)
 
     async def durations(self, task: str | None) -> Mapping[str, str]:
-        """How long the task's jobs took today and yesterday, as a job keeps it: by task, as
-        `simmer.waiting.durations` writes it. Empty while nothing is known, or for no task."""
+        """How long the task's jobs took today and yesterday, as a job keeps it. Empty while nothing
+        is known, or for no task."""
         if task is None or task not in task_names():
             return {}  # an old message names none, and what a message names is not trusted
         if task not in self._durations:
             read = partial(self._ledger.durations, task, self._models)
-            self._durations[task] = Reading(read, "", DURATIONS_MAX_AGE_SECONDS)
-        history = await self._durations[task].today()
-        return {task: history} if history else {}
+            self._durations[task] = Reading(read, {}, DURATIONS_MAX_AGE_SECONDS)
+        return await self._durations[task].today()
 
     async def record(
         self,

@@ -11,6 +11,7 @@ from simmer.books.history import HISTORY_MAX_AGE_SECONDS
 from simmer.books.ledger import Ledger
 from simmer.jobs.job import Lease, Usage
 from simmer.waiting.durations import Durations, bucket
+from simmer.waiting.polling import PollSchedule, poll_schedule
 from tests.unit.api import Api
 from tests.unit.clock import Clock
 from tests.unit.cloud import LOST_ANSWER, Cloud, WorkerSide, refused, table_of
@@ -82,6 +83,17 @@ def test_job_in_the_queue_is_told_when_past_jobs_were_done(
     assert waiting["estimatedSecondsRemaining"] == 10
     assert 8000 < waiting["pollAfterMs"] < 10_500
     assert accepted["headers"]["retry-after"] == str(-(-waiting["pollAfterMs"] // 1000))
+
+
+def test_first_poll_of_durations_new_to_a_process_looks_for_no_schedule(
+    api: Api, clock: Clock, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn(ledger, clock, 10, 100)
+    job_id = document(submit(api))["jobId"]
+    poll_schedule.cache_clear()
+    monkeypatch.delattr(PollSchedule, "_worthwhile_density")
+
+    assert 8000 < document(api.status(job_id))["pollAfterMs"] < 10_500
 
 
 def test_first_claim_keeps_what_the_admission_knew(

@@ -193,8 +193,10 @@ def test_durations_are_learned_by_the_number_of_parts(shop: Workshop) -> None:
     assert {parts for parts, _ in took} == {1, 3}
     of_three = shop.ledger.durations("recipe", ["small"], day_of(shop.clock.now_ms), 3)
     of_all = shop.ledger.durations("recipe", ["small"], day_of(shop.clock.now_ms), 5)
-    assert sum(Durations.parse(of_three)._counts.values()) == 12
-    assert sum(Durations.parse(of_all)._counts.values()) == 24, "of five, nothing is known yet"
+    assert sum(Durations.parse(of_three["recipe"])._counts.values()) == 12
+    assert sum(Durations.parse(of_all["recipe"])._counts.values()) == 24, (
+        "of five, nothing is known yet"
+    )
 
 
 async def _process(event: Any, worker: Any) -> None:

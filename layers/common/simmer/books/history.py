@@ -22,16 +22,17 @@ class History:
     def __init__(self, ledger: Ledger, models: Sequence[str]) -> None:
         self._ledger = ledger
         self._models = models
-        self._read: dict[tuple[str, int], tuple[int, str]] = {}  # when, and what
+        self._read: dict[tuple[str, int], tuple[int, Mapping[str, str]]] = {}  # when, and what
 
     def durations(self, task: str, parts: int) -> Mapping[str, str]:
-        """By task, as a job of so many parts keeps them; empty while nothing is known."""
+        """Those of the task's jobs of so many parts, as a job keeps them; empty while nothing is
+        known."""
         now_ms = clock.now_ms()
-        read_at_ms, durations = self._read.get((task, parts), (None, ""))
+        read_at_ms, durations = self._read.get((task, parts), (None, {}))
         if read_at_ms is None or now_ms - read_at_ms >= HISTORY_MAX_AGE_SECONDS * 1000:
             try:
                 durations = self._ledger.durations(task, self._models, day_of(now_ms), parts)
             except DependencyUnavailable:
                 logger.warning("ledger not read")
             self._read[task, parts] = now_ms, durations
-        return {task: durations} if durations else {}
+        return durations

@@ -17,6 +17,7 @@ from typing import Self
 from simmer.jobs.job import Usage
 from simmer.table import Table
 from simmer.waiting.durations import Durations, bucket
+from simmer.waiting.polling import as_kept
 
 # Long enough to hold a month against the same month of the last year.
 RETENTION_SECONDS = 400 * 24 * 3600
@@ -112,15 +113,15 @@ class Ledger:
 
     def durations(
         self, task: str, models: Sequence[str], day: date, parts: int | None = None
-    ) -> str:
-        """The durations of the task's jobs on that day and the day before, on these models, as
-        `simmer.waiting.durations` writes it: of those with so many parts, once they are known."""
+    ) -> Mapping[str, str]:
+        """The durations of the task's jobs on that day and the day before, on these models, as a
+        job keeps them: of those with so many parts, once they are known."""
         took: Counter[tuple[int, int]] = Counter()
         for model in models:
             for each in (day, day - timedelta(days=1)):
                 took.update(self.read(task, model, each).took_by_parts)
         alike = Durations({i: count for (number, i), count in took.items() if number == parts})
-        return str(alike if alike.are_known else Durations(_of_all(took)))
+        return as_kept(task, alike if alike.are_known else Durations(_of_all(took)))
 
 
 def _of_all(took: Mapping[tuple[int, int], int]) -> Mapping[int, int]:

@@ -121,7 +121,7 @@ class Job:
     sent_at_ms: int | None = None  # the last message that a joiner sent for it
     started_at_ms: int | None = None  # the first claim of this run
     completed_at_ms: int | None = None  # when it became terminal
-    durations: Mapping[str, str] | None = None  # by task, as first known
+    durations: Mapping[str, str] | None = None  # by task, as first known, and their polls
     parts_count: int | None = None  # of how many parts the answer is to be, if of more than one
     awaits_capacity: bool = False  # a provider was throttling when it was last released
     first_rung: int = 0  # where on the ladder the next attempt begins

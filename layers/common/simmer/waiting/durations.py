@@ -5,9 +5,9 @@ known to a few per cent wherever it lies; within a bucket every duration is as l
 Without history a prior stands in, which weighs as much as ten jobs and is gone at the hundredth.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Self
 
 # The prior: all durations up to 90 s are equally likely. So the mean is 45 s and the bar climbs
@@ -24,6 +24,10 @@ _EDGES = (
     0.0,
     *(PRIOR_LONGEST_SECONDS * _RATIO ** (i - _PRIOR_BUCKETS) for i in range(1, BUCKETS + 1)),
 )
+_PRIOR_WEIGHTS = [
+    PRIOR_JOBS * (end - start) / PRIOR_LONGEST_SECONDS if i < _PRIOR_BUCKETS else 0.0
+    for i, (start, end) in enumerate(pairwise(_EDGES))
+]
 
 
 def bucket(seconds: float) -> int:
@@ -37,10 +41,11 @@ class Durations:
     def __init__(self, counts: Mapping[int, int]) -> None:
         self._counts = dict(sorted(counts.items()))
         self._past = sum(counts.values())
-        self._prior = PRIOR_JOBS * max(0.0, 1 - self._past / PRIOR_GONE_AFTER_JOBS)
-        self._weights = [float(self._counts.get(i, 0)) for i in range(BUCKETS)]
-        for i in range(_PRIOR_BUCKETS):
-            self._weights[i] += self._prior * (_EDGES[i + 1] - _EDGES[i]) / PRIOR_LONGEST_SECONDS
+        prior = max(0.0, 1 - self._past / PRIOR_GONE_AFTER_JOBS)
+        self._weights = [prior * weight for weight in _PRIOR_WEIGHTS] if prior else [0.0] * BUCKETS
+        for i, count in self._counts.items():
+            self._weights[i] += count
+        self._prior = PRIOR_JOBS * prior
         # The weight of all jobs that are done by each edge.
         self._done = (0.0, *accumulate(self._weights))
 
@@ -78,9 +83,7 @@ class Durations:
     def seconds_until(self, share: float) -> float:
         """The number of seconds after which that share of jobs, 0 to 1, is done."""
         wanted = share * self._done[-1]
-        i = 0
-        while self._done[i + 1] < wanted:
-            i += 1
+        i = bisect_left(self._done, wanted, lo=1) - 1
         below, above = self._done[i], self._done[i + 1]
         part = (wanted - below) / (above - below) if above > below else 0.0
         return _EDGES[i] + part * (_EDGES[i + 1] - _EDGES[i])

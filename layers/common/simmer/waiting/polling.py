@@ -6,10 +6,11 @@ stored to seen would be the smallest for this number of polls; 2/3 gives a littl
 for a smaller median.) The number of polls is a share of those of a poller that asks every 2 s.
 """
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from itertools import accumulate, pairwise
+from itertools import accumulate, compress, pairwise
+from operator import add
 from typing import NamedTuple
 
 from simmer.waiting.durations import Durations
@@ -25,6 +26,8 @@ DELAY_RATIO = 1.25
 SHORTEST_SECONDS = 0.25
 LONGEST_SECONDS = 15.0  # a job may end in other ways than past jobs did
 
+DENSITY = "poll density"  # no task's name
+
 _HAZARD_POWER = 2 / 3
 _DENSITIES = (0.05, 50.0)  # wider than the bounds above allow
 _HALVINGS = 10
@@ -34,77 +37,78 @@ class Expected(NamedTuple):
     """The averages that a schedule gives a job."""
 
     polls: float
-    delay_seconds: float  # between done and seen
+    seen_seconds: float  # when its end is seen
 
 
 class PollSchedule:
     """The times of the polls of a job that takes as long as past jobs did.
 
     It keeps nothing of a job: a client that asks early or late is told the next good moment.
+    `density` is what a schedule of the same durations has found; without it, it is looked for,
+    which takes as long as five whole polls.
     """
 
-    def __init__(self, durations: Durations) -> None:
+    def __init__(self, durations: Durations, density: float | None = None) -> None:
         self._edges, weights = durations.histogram()
-        weights = _smoothed(weights)
-        total = sum(weights)
+        self._weights = [*_smoothed(weights), 0.0]  # past the last edge
+        *done, self._total = accumulate(self._weights[:-1], initial=0.0)
         # The share of jobs that are not done yet, at each edge.
-        self._open = [1 - done / total for done in accumulate(weights, initial=0.0)]
-        self._open[-1] = 0.0
-        self._end_seconds = max(
-            end for end, weight in zip(self._edges[1:], weights, strict=True) if weight
-        )
-        pieces = zip(weights, pairwise(self._edges), pairwise(self._open), strict=True)
-        # One job is added that is longer than all others: it keeps the hazard finite.
-        self._densities = [
-            (weight / (end - start) / (total * (before + after) / 2 + 1)) ** _HAZARD_POWER
-            for weight, (start, end), (before, after) in pieces
-        ]
-        # Within a bucket every duration is as likely as another.
-        self._mean_seconds = sum(
-            (before - after) * (start + end) / 2
-            for (before, after), (start, end) in zip(
-                pairwise(self._open), pairwise(self._edges), strict=True
-            )
-        )
-        self._choose_density()
+        self._open = [*(1 - each / self._total for each in done), 0.0]
+        self._end_seconds = self._edges[max(compress(range(1, len(self._open)), self._weights))]
+        self._hazards: dict[int, float] = {}  # by bucket, as they are asked for
+        self.density = density or self._worthwhile_density()
 
     def gap_seconds(self, elapsed_seconds: float) -> float:
         """The pause before the next poll of a job that has taken so long and is not done."""
         if elapsed_seconds >= self._end_seconds:
             return FIXED_SECONDS  # longer than any: it may be done any moment, or never
-        i = bisect_right(self._moments, elapsed_seconds) - 1
-        polls = min(_between(self._moments, self._polls, i, elapsed_seconds) + 1, self._polls[-1])
-        i = bisect_left(self._polls, polls) - 1
-        gap = _between(self._polls, self._moments, i, polls) - elapsed_seconds
-        return min(LONGEST_SECONDS, max(SHORTEST_SECONDS, gap))
+        i = bisect_right(self._edges, elapsed_seconds) - 1
+        at, wanted = elapsed_seconds, 1.0
+        while at < elapsed_seconds + LONGEST_SECONDS:
+            rate = self.density * self._hazard(i)
+            polls = rate * (self._edges[i + 1] - at)
+            if polls >= wanted:
+                at += wanted / rate
+                break
+            wanted -= polls
+            i += 1
+            at = self._edges[i]
+            if rate and not self._weights[i]:
+                break  # for the jobs that have just ended, where no more are likely to
+        return min(LONGEST_SECONDS, max(SHORTEST_SECONDS, at - elapsed_seconds))
 
-    def _choose_density(self) -> None:
+    def _hazard(self, i: int) -> float:
+        """What the density of the polls in a bucket goes with; 0 where no job is done."""
+        if i not in self._hazards:
+            width = self._edges[i + 1] - self._edges[i]
+            # One job is added that is longer than all others: it keeps the hazard finite.
+            alive = self._total * (self._open[i] + self._open[i + 1]) / 2 + 4
+            self._hazards[i] = (self._weights[i] / width / alive) ** _HAZARD_POWER
+        return self._hazards[i]
+
+    def _worthwhile_density(self) -> float:
         """The lowest density that is worth its polls, found by halving."""
+        # Within a bucket every duration is as likely as another.
+        mean_seconds = sum(
+            (before - after) * (start + end) / 2
+            for (before, after), (start, end) in zip(
+                pairwise(self._open), pairwise(self._edges), strict=True
+            )
+        )
         fixed = self._expect(lambda _: FIXED_SECONDS)
         low, high = _DENSITIES
         for _ in range(_HALVINGS):
-            middle = (low * high) ** 0.5
-            self._lay(middle)
+            self.density = (low * high) ** 0.5
             ours = self._expect(self.gap_seconds)
             has_polls_left = ours.polls <= POLLS_RATIO * fixed.polls
-            is_late = ours.delay_seconds > DELAY_RATIO * fixed.delay_seconds
+            is_late = ours.seen_seconds - mean_seconds > DELAY_RATIO * (
+                fixed.seen_seconds - mean_seconds
+            )
             if has_polls_left or is_late:
-                low = middle
+                low = self.density
             else:
-                high = middle
-        self._lay(low)
-
-    def _lay(self, density: float) -> None:
-        """The number of polls up to each moment; it grows evenly in between. Where jobs stop being
-        likely, one more poll is due at once, for the jobs that have just ended."""
-        self._moments, self._polls = [0.0], [0.0]
-        for i, (start, end) in enumerate(pairwise(self._edges)):
-            self._moments.append(end)
-            self._polls.append(self._polls[-1] + density * self._densities[i] * (end - start))
-            is_last = i + 1 == len(self._densities) or not self._densities[i + 1]
-            if self._densities[i] and is_last:
-                self._moments.append(end)
-                self._polls.append(self._polls[-1] + 1)
+                high = self.density
+        return float(_written(low))
 
     def _expect(self, gap_seconds: Callable[[float], float]) -> Expected:
         """The averages of polls at such gaps."""
@@ -116,22 +120,38 @@ class PollSchedule:
             polls += still_open
             seen_seconds += still_open * gap
             at += gap
-        return Expected(polls, seen_seconds - self._mean_seconds)
+        return Expected(polls, seen_seconds)
 
 
-@lru_cache(maxsize=256)  # one text serves many polls
-def poll_schedule(text: str) -> PollSchedule:
-    """The schedule by `Durations` as they are stored."""
-    return PollSchedule(Durations.parse(text))
+parsed = lru_cache(maxsize=256)(Durations.parse)  # one text serves many polls
+
+
+@lru_cache(maxsize=256)
+def poll_schedule(text: str, density: str = "") -> PollSchedule:
+    """The schedule by `Durations` and its density as they are stored."""
+    return PollSchedule(parsed(text), float(density) if density else None)
+
+
+def as_kept(task: str, durations: Durations) -> Mapping[str, str]:
+    """What a job keeps of the durations: by task, beside what they say of the polls."""
+    text = str(durations)
+    kept = {task: text} if text else {}
+    if durations.are_known:  # else the polls go by other rules
+        kept[DENSITY] = _written(PollSchedule(durations).density)
+    return kept
 
 
 def _smoothed(weights: Sequence[float]) -> list[float]:
-    """A smoother histogram: a quarter of each bucket goes to either neighbour. With few jobs a
-    histogram has holes, and ends that the next job passes."""
-    padded = [0.0, *weights, 0.0]
-    return [(padded[i - 1] + 2 * padded[i] + padded[i + 1]) / 4 for i in range(1, len(padded) - 1)]
+    """A smoother histogram, in quarters of jobs: one of each bucket's goes to either neighbour. With
+    few jobs a histogram has holes, and ends that the next job passes."""
+    pairs = list(map(add, [0.0, *weights], [*weights, 0.0]))
+    return list(map(add, pairs, pairs[1:]))
 
 
 def _between(xs: Sequence[float], ys: Sequence[float], i: int, x: float) -> float:
     """The value at `x` on the line between the points `i` and `i + 1`."""
     return ys[i] + (ys[i + 1] - ys[i]) * (x - xs[i]) / (xs[i + 1] - xs[i])
+
+
+def _written(density: float) -> str:
+    return f"{density:.4g}"

@@ -9,11 +9,10 @@ Which share that is, past jobs tell (`simmer.waiting.durations`).
 """
 
 import math
-from functools import lru_cache
 
 from simmer.jobs.job import Job, JobStatus
 from simmer.waiting.durations import Durations
-from simmer.waiting.polling import SHORTEST_SECONDS, poll_schedule
+from simmer.waiting.polling import DENSITY, SHORTEST_SECONDS, parsed, poll_schedule
 
 # Past this share of all jobs, the client is told that its job takes longer than usual.
 USUAL_SHARE = 0.99
@@ -26,8 +25,6 @@ EARLY_SHARE, FIRST_PART_SHARE = 0.05, 0.8
 
 # A poll meant for the deadline must not come before it.
 AFTER_DEADLINE_MS = 100
-
-_parsed = lru_cache(maxsize=256)(Durations.parse)  # one text serves many polls
 
 
 def progress(job: Job, now_ms: int) -> int:
@@ -74,7 +71,8 @@ def _poll_after_ms(job: Job, now_ms: int) -> int:
     elapsed_seconds = _elapsed_seconds(job, now_ms)
     if _durations(job).are_known:
         # A job that waits for its first worker may find one the next moment.
-        gap_seconds = poll_schedule(_history(job)).gap_seconds(elapsed_seconds)
+        density = (job.durations or {}).get(DENSITY, "")
+        gap_seconds = poll_schedule(_history(job), density).gap_seconds(elapsed_seconds)
         if _has_news_soon(job, elapsed_seconds):
             gap_seconds = min(gap_seconds, NEWS_GAP_SECONDS)
         return math.ceil(gap_seconds * 1000)
@@ -101,7 +99,7 @@ def _elapsed_seconds(job: Job, now_ms: int) -> float:
 
 
 def _durations(job: Job) -> Durations:
-    return _parsed(_history(job))
+    return parsed(_history(job))
 
 
 def _history(job: Job) -> str:

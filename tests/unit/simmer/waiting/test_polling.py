@@ -8,10 +8,12 @@ import pytest
 
 from simmer.waiting.durations import BUCKETS, Durations, bucket
 from simmer.waiting.polling import (
+    DENSITY,
     FIXED_SECONDS,
     LONGEST_SECONDS,
     SHORTEST_SECONDS,
     PollSchedule,
+    as_kept,
     poll_schedule,
 )
 
@@ -108,3 +110,32 @@ def test_next_poll_is_the_same_for_the_same_history() -> None:
 
     assert poll_schedule(text) is poll_schedule(text)
     assert gaps == [poll_schedule(text).gap_seconds(i / 7) for i in range(400)]
+
+
+# ── As a job keeps it ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("counts", HISTORIES.values(), ids=HISTORIES.keys())
+def test_poll_by_what_a_job_keeps_is_the_same_and_looks_for_nothing(
+    counts: dict[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_for = schedule(counts)
+    kept = as_kept("recipe", Durations(counts))
+    if not Durations(counts).are_known:
+        assert DENSITY not in kept
+        return
+
+    monkeypatch.delattr(PollSchedule, "_worthwhile_density")
+    asked = poll_schedule.__wrapped__(kept["recipe"], kept[DENSITY])
+
+    assert [asked.gap_seconds(i / 7) for i in range(400)] == [
+        looked_for.gap_seconds(i / 7) for i in range(400)
+    ]
+
+
+def test_density_is_that_of_the_durations() -> None:
+    """Where jobs scatter the polls must be more, so the kept densities differ."""
+    narrow, wide = Durations({bucket(30): 500}), Durations(dict.fromkeys(range(30, 80), 10))
+
+    assert as_kept("a", narrow)[DENSITY] != as_kept("a", wide)[DENSITY]
+    assert as_kept("a", wide) == {"a": str(wide), DENSITY: f"{PollSchedule(wide).density:g}"}
