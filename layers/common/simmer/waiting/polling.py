@@ -142,8 +142,8 @@ def as_kept(task: str, durations: Durations) -> Mapping[str, str]:
 
 
 def _smoothed(weights: Sequence[float]) -> list[float]:
-    """A smoother histogram, in quarters of jobs: one of each bucket's goes to either neighbour. With
-    few jobs a histogram has holes, and ends that the next job passes."""
+    """A smoother histogram, in quarters of jobs: one of each bucket to either neighbour. With few
+    jobs a histogram has holes, and ends that the next job passes."""
     pairs = list(map(add, [0.0, *weights], [*weights, 0.0]))
     return list(map(add, pairs, pairs[1:]))
 
