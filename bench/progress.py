@@ -18,7 +18,7 @@ from itertools import pairwise
 from rich import box
 from rich.table import Table
 
-from bench.durations import DRAWS, MEANINGS, Draw, a_job, learned
+from bench.durations import DRAWS, IN_PARTS, MEANINGS, Course, Draw, a_job, course_of, learned
 from bench.terminal import console
 from simmer.jobs.job import Job, JobStatus
 from simmer.waiting.progress import progress
@@ -28,6 +28,7 @@ LEARNED_AFTER = 100  # from this job on it is promised
 MAX_ERROR_POINTS = 5.0
 
 LOOKS = 30  # at a bar
+BEFORE_SECONDS = 0.001  # the last look sees no result yet, so not the part that comes with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +46,26 @@ class Run:
         return 100 * statistics.mean(errors)
 
 
-def run(draw: Draw, seed: int, jobs: int = JOBS) -> Run:
-    """Jobs one after the other."""
+def run(draw: Draw, seed: int, jobs: int = JOBS, parts: int = 1) -> Run:
+    """Jobs one after the other, of so many parts."""
     chance = random.Random(seed)
     past: list[float] = []
     last_seen = []
     steps_back = too_early = 0
     for _ in range(jobs):
-        took_seconds = draw(chance)
-        bars = _bars(a_job(learned(past)), took_seconds, chance)
+        course = course_of(draw(chance))
+        bars = _bars(a_job(learned(past), parts), course, chance)
         steps_back += sum(after < before for before, after in pairwise(bars))
         too_early += sum(bar > 95 for bar in bars)
         last_seen.append(bars[-1])
-        past.append(took_seconds)
+        past.append(course.took_seconds)
     return Run(last_seen, steps_back, too_early)
 
 
-def _bars(job: Job, took_seconds: float, chance: random.Random) -> list[int]:
+def _bars(job: Job, course: Course, chance: random.Random) -> list[int]:
     """The values of a job's bar from the submit to its end."""
     started_ms = chance.choice((0, 200, 30_000))
-    done_ms = started_ms + round(took_seconds * 1000)
+    done_ms = started_ms + round(course.took_seconds * 1000)
     working = replace(job, status=JobStatus.PROCESSING, started_at_ms=started_ms)
     released = replace(working, status=JobStatus.PENDING, awaits_capacity=True)
     bars = []
@@ -73,6 +74,8 @@ def _bars(job: Job, took_seconds: float, chance: random.Random) -> list[int]:
             seen = job
         else:
             seen = released if now_ms < done_ms and chance.random() < 0.1 else working
+            at_seconds = min((now_ms - started_ms) / 1000, course.took_seconds - BEFORE_SECONDS)
+            seen = course.seen(seen, at_seconds)
         bars.append(progress(seen, now_ms))
     return bars
 
@@ -85,6 +88,7 @@ def main() -> int:
     out = console()
     for name, meaning in MEANINGS.items():
         out.print(f"{name}: {meaning}")
+    out.print("1 to 5 parts: the workload of `make bench-parts`, a tenth of the answers wrong")
     out.print(f"\n{given.runs} times {JOBS} jobs, seed {given.seed}; the error in points of 100")
     windows = [(1, LEARNED_AFTER - 1), (LEARNED_AFTER, 200), (LEARNED_AFTER, JOBS)]
     table = Table("", box=box.SIMPLE_HEAD)
@@ -93,8 +97,12 @@ def main() -> int:
     table.add_column("the worst time", justify="right")
     table.add_column("back, or past 95", justify="right")
     is_as_promised = True
-    for name, draw in DRAWS.items():
-        runs = [run(draw, given.seed + i) for i in range(given.runs)]
+    whole = {name: (1, draw) for name, draw in DRAWS.items()}
+    in_parts = {
+        f"{parts} part{'s' * (parts > 1)}": (parts, draw) for parts, draw in IN_PARTS.items()
+    }
+    for name, (parts, draw) in (whole | in_parts).items():
+        runs = [run(draw, given.seed + i, parts=parts) for i in range(given.runs)]
         means = [statistics.mean(each.error_points(*window) for each in runs) for window in windows]
         worst = max(each.error_points(*windows[-1]) for each in runs)
         steps_back = sum(each.steps_back + each.too_early for each in runs)

@@ -335,6 +335,12 @@ MUTATIONS = (
         "self.usage_by_model.get(rung.model, Usage()) + usage + usage",
     ),
     Mutation(
+        "let the bar fall when a part comes",
+        PROGRESS,
+        "missing = (job.parts_count - there) / job.parts_count",
+        "missing = there / job.parts_count",
+    ),
+    Mutation(
         "take a part under another title",
         PART_TASKS,
         'if folded(getattr(items[0], parts.title)) != folded(plan["title"]):',

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.durations import DRAWS
+from bench.durations import DRAWS, IN_PARTS
 from bench.progress import JOBS, LEARNED_AFTER, MAX_ERROR_POINTS, Run, run
 
 
@@ -12,6 +12,14 @@ def test_about_q_of_the_jobs_are_done_by_the_time_their_bar_stands_at_q(
     name: str, seed: int
 ) -> None:
     watched = run(DRAWS[name], seed)
+
+    assert watched.error_points(LEARNED_AFTER, JOBS) < MAX_ERROR_POINTS
+    assert (watched.steps_back, watched.too_early) == (0, 0)
+
+
+@pytest.mark.parametrize("parts", IN_PARTS)
+def test_so_it_is_with_answers_in_parts(parts: int) -> None:
+    watched = run(IN_PARTS[parts], 1, parts=parts)
 
     assert watched.error_points(LEARNED_AFTER, JOBS) < MAX_ERROR_POINTS
     assert (watched.steps_back, watched.too_early) == (0, 0)

@@ -6,6 +6,10 @@ docs/glossary.md): under 10 while queued, 10 to 50 `analyzing`, 50 to 95 `genera
 `10 + 85 q` a share q of jobs is done after the time this one has taken so far. A job's clock starts
 with its first claim, and only then: a takeover or a re-ask does not move the bar back.
 Which share that is, past jobs tell (`simmer.waiting.durations`).
+
+The bar of an answer in parts stands on what is there, too: the outline and each part lift it to
+where it stands at the least, and what is missing holds it back behind the time. It holds back less
+the more jobs would be done, and nothing once all but the last part stand, so q stays a quantile.
 """
 
 import math
@@ -17,11 +21,16 @@ from simmer.waiting.polling import DENSITY, SHORTEST_SECONDS, parsed, poll_sched
 # Past this share of all jobs, the client is told that its job takes longer than usual.
 USUAL_SHARE = 0.99
 
-# For an answer in parts: the longest pause where something may be seen soon. The titles are some
-# tens of tokens; the first part comes at about this share of the time of an early whole.
-NEWS_GAP_SECONDS = 1.5
+# Where a bar with all but the last part stands at the least. The quickest jobs end there, so on
+# average the bar is off by half the square of this: by 1 point.
+STANDING_SHARE = 0.15
+
+# The longest pause while titles may come, which are some tens of tokens; and how likely it is that
+# the poll for the next part finds it.
+TITLES_GAP_SECONDS = 1.5
 TITLES_WITHIN_SECONDS = 10.0
-EARLY_SHARE, FIRST_PART_SHARE = 0.05, 0.8
+PART_LIKELY = 0.65
+SHORTEST_PART_GAP_SECONDS = 1.0
 
 # A poll meant for the deadline must not come before it.
 AFTER_DEADLINE_MS = 100
@@ -40,8 +49,15 @@ def progress(job: Job, now_ms: int) -> int:
 
 
 def share_done(job: Job, now_ms: int) -> float:
-    """The share of all jobs, 0 to 1, that are done after the time that this one has taken."""
-    return _durations(job).share_done(_elapsed_seconds(job, now_ms))
+    """The share of all jobs, 0 to 1, that are done when they have come as far as this one. It never
+    falls, neither as time passes nor as parts come, down to the last bit."""
+    by_time = _durations(job).share_done(_elapsed_seconds(job, now_ms))
+    if job.parts_count is None:
+        return by_time
+    # The last part comes with the result.
+    there = min(job.parts_count, len(job.parts) + (job.outline is not None))
+    missing = (job.parts_count - there) / job.parts_count
+    return max(STANDING_SHARE * (1 - missing), by_time * (1 - missing * (1 - by_time)))
 
 
 def estimated_seconds_remaining(job: Job, now_ms: int) -> int:
@@ -73,23 +89,28 @@ def _poll_after_ms(job: Job, now_ms: int) -> int:
         # A job that waits for its first worker may find one the next moment.
         density = (job.durations or {}).get(DENSITY, "")
         gap_seconds = poll_schedule(_history(job), density).gap_seconds(elapsed_seconds)
-        if _has_news_soon(job, elapsed_seconds):
-            gap_seconds = min(gap_seconds, NEWS_GAP_SECONDS)
-        return math.ceil(gap_seconds * 1000)
+        return math.ceil(min(gap_seconds, _news_gap_seconds(job, elapsed_seconds)) * 1000)
     # The article's steps: 1 s at first, then 2 s, and 0.5 s once the bar is at its end.
     if progress(job, now_ms) >= 95:
         return 500
     return 1000 if now_ms - job.created_at_ms < 10_000 else 2000
 
 
-def _has_news_soon(job: Job, elapsed_seconds: float) -> bool:
-    """Whether an outline or a part may come any moment: titles after a few seconds, if at all; a
-    part is done before the first of the wholes are."""
+def _news_gap_seconds(job: Job, elapsed_seconds: float) -> float:
+    """The pause until an outline or the next part is likely; infinite if there is none to come.
+
+    Parts are written side by side, and the last one ends the job: with n of them, the share of
+    parts that are done is the n-th root of the share of jobs."""
     if job.parts_count is None:
-        return False
+        return math.inf
     if job.outline is None:
-        return elapsed_seconds < TITLES_WITHIN_SECONDS
-    return elapsed_seconds > FIRST_PART_SHARE * _durations(job).seconds_until(EARLY_SHARE)
+        return TITLES_GAP_SECONDS if elapsed_seconds < TITLES_WITHIN_SECONDS else math.inf
+    durations, missing = _durations(job), job.parts_count - len(job.parts)
+    done = durations.share_done(elapsed_seconds) ** (1 / job.parts_count)
+    # Any of those that are missing may be the next.
+    likely = 1 - (1 - done) * (1 - PART_LIKELY) ** (1 / max(1, missing))
+    gap_seconds = durations.seconds_until(likely**job.parts_count) - elapsed_seconds
+    return max(SHORTEST_PART_GAP_SECONDS, gap_seconds) if gap_seconds > 0 else math.inf
 
 
 def _elapsed_seconds(job: Job, now_ms: int) -> float:

@@ -234,3 +234,53 @@ def test_estimate_of_an_open_job_is_never_below_a_second(clock: Clock, status: J
 @pytest.mark.parametrize("status", [JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED])
 def test_nothing_remains_of_a_terminal_job(clock: Clock, status: JobStatus) -> None:
     assert estimated_seconds_remaining(a_job(clock, status=status), clock.now_ms) == 0
+
+
+def _in_parts(clock: Clock, there: int) -> Job:
+    """Three parts are to come; of the outline and the parts so many are there. The task's jobs have
+    taken 20 to 60 s."""
+    job = _started(clock, parts_count=3)
+    return replace(
+        job,
+        durations={"recipe": str(Durations({bucket(20): 200, bucket(40): 200, bucket(60): 200}))},
+        outline="{}" if there else None,
+        parts=dict.fromkeys(range(there - 1), "{}"),
+    )
+
+
+def test_the_bar_stands_on_what_is_there_before_any_job_is_done(clock: Clock) -> None:
+    at_ms = clock.now_ms + 5_000
+
+    bars = [progress(_in_parts(clock, there), at_ms) for there in range(4)]
+
+    assert bars[0] == 10
+    assert bars == sorted(set(bars))
+
+
+def test_what_is_missing_holds_the_bar_back_and_all_but_the_last_part_leave_it_to_time(
+    clock: Clock,
+) -> None:
+    at_ms = clock.now_ms + 45_000
+
+    bars = [progress(_in_parts(clock, there), at_ms) for there in range(4)]
+
+    assert bars == sorted(set(bars))
+    assert bars[-1] == progress(replace(_in_parts(clock, 3), parts_count=None), at_ms)
+
+
+def test_no_part_is_waited_for_when_all_jobs_would_be_done(clock: Clock) -> None:
+    """As where there was no outline, and one call came instead."""
+    assert progress(_in_parts(clock, 0), clock.now_ms + 200_000) == 95
+
+
+def test_the_bar_of_parts_never_goes_back_whenever_they_come(clock: Clock) -> None:
+    for first_ms in range(0, 60_000, 7_000):
+        bars = [
+            progress(
+                _in_parts(clock, max(0, min(3, 1 + (at_ms - first_ms) // 4_000))),
+                clock.now_ms + at_ms,
+            )
+            for at_ms in range(0, 100_000, 100)
+        ]
+
+        assert bars == sorted(bars)
