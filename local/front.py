@@ -13,7 +13,7 @@ anything else            the deployed HTTP API, byte for byte, but for that sock
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from local import reach
+from local.guarded import for_no_page, is_of_another_origin
 from local.toolchain import REPOSITORY
 
 type Json = dict[str, Any]
@@ -61,10 +62,12 @@ def application(
     story: Callable[[str], list[Json]] = lambda _: [],
     hosts: frozenset[str] = frozenset(),
     routes: Iterable[web.RouteDef] = (),
+    key: Mapping[str, str] | None = None,
 ) -> web.Application:
     """The front of the API at `api_url`; `token_of(user)` and `tasks()` may block, `model` is for
     the page, `story(job_id)` has the events of a job. `hosts` are served beside those of this
-    machine, each as it stands in a Host header; `routes` are further ones."""
+    machine, each as it stands in a Host header; `routes` are further ones; `key` is a header that
+    the API wants beside the client's."""
     app = web.Application(client_max_size=_LARGEST_BODY_BYTES, middlewares=[_only_for(hosts)])
 
     async def dev_token(request: web.Request) -> web.Response:
@@ -91,7 +94,7 @@ def application(
         return await sockets.serve(request, request.app[_UPSTREAM])
 
     async def proxy(request: web.Request) -> web.StreamResponse:
-        return await _forward(request, api_url, sockets)
+        return await _forward(request, api_url, sockets, key or {})
 
     app.add_routes(
         [
@@ -116,11 +119,12 @@ def application(
 def gate(upstream: str, address: str) -> web.Application:
     """Hand on everything to the server at `upstream`, for whoever calls us by this name:port."""
     app = web.Application(
-        client_max_size=_LARGEST_BODY_BYTES, middlewares=[_only_for(frozenset({address}))]
+        client_max_size=_LARGEST_BODY_BYTES,
+        middlewares=[_only_for(frozenset({address})), for_no_page],
     )
 
     async def proxy(request: web.Request) -> web.StreamResponse:
-        return await _forward(request, upstream, reach.Sockets())
+        return await _forward(request, upstream, reach.Sockets(), {})
 
     app.add_routes([web.route("*", r"/{path:[\s\S]*}", proxy)])
     app.cleanup_ctx.append(_upstream(_GATE_CONCURRENCY))
@@ -152,6 +156,9 @@ def _only_for(hosts: frozenset[str]) -> Middleware:
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.headers.get("Host", "").lower() not in reach.own_hosts(request) | hosts:
             return _refuse(421, "This host is not served here: HOSTS=name:port lets it in")
+        # The API is the gateway's to guard, by a token; what is in front of it asks for none.
+        if request.path.startswith("/dev/") and is_of_another_origin(request.headers):
+            return _refuse(403, "Pages of other origins are not served here")
         return await handler(request)
 
     return check
@@ -159,7 +166,9 @@ def _only_for(hosts: frozenset[str]) -> Middleware:
 
 def _page_file(path: Path) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def serve(_: web.Request) -> web.StreamResponse:
-        return web.FileResponse(path, headers={"Cache-Control": "no-cache"})
+        # In no frame of another page, where a user's clicks would be that page's.
+        headers = {"Cache-Control": "no-cache", "X-Frame-Options": "DENY"}
+        return web.FileResponse(path, headers=headers)
 
     return serve
 
@@ -182,13 +191,14 @@ def _upstream(concurrency: int) -> Callable[[web.Application], AsyncIterator[Non
 
 
 async def _forward(
-    request: web.Request, api_url: str, sockets: reach.Sockets
+    request: web.Request, api_url: str, sockets: reach.Sockets, key: Mapping[str, str]
 ) -> web.StreamResponse:
     try:
         body = await request.read()
     except web.HTTPRequestEntityTooLarge:
         return _refuse(413, "Request Entity Too Large")
     headers = _end_to_end(request.raw_headers, without="host")
+    headers.update(key)
     # `raw_path`, marked as encoded: as it came, with every escape and the query.
     url = URL(api_url + request.raw_path, encoded=True)
     try:

@@ -305,7 +305,7 @@ def _start_model(options: argparse.Namespace, cleanup: ExitStack, report: Report
         small = SmallModel(report)
         cleanup.callback(small.stop)
         report("the model is SmolLM2-135M: real, but tiny, and what it writes is NONSENSE")
-        return _Model(kind="local", ladder=small.ladder, child=small.child)
+        return _Model(kind="local", ladder=small.ladder, key=small.key, child=small.child)
     if _has_real_model():
         ladder = _real_ladder()
         report(f"the model is {', '.join(_describe(rung) for rung in ladder)}")

@@ -49,7 +49,7 @@ def _models(kind: str, given: str) -> Iterator[tuple[list[Rung], str, bool]]:
     if kind == "local":
         small = SmallModel(print)
         try:
-            yield list(Ladder.parse(json.dumps(small.ladder[:1]))), "none", False
+            yield list(Ladder.parse(json.dumps(small.ladder[:1]))), small.key, False
         finally:
             small.stop()
     elif given or key or changes["baseUrl"]:

@@ -14,7 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from botocore.exceptions import ClientError
+from multidict import CIMultiDict
 
+from local.guarded import refusal
 from simmer.jobs.item import item_of
 from simmer.jobs.job import Job
 from tests.simulation.services.dynamodb import DynamoDb
@@ -80,6 +82,9 @@ def serving() -> Iterator[Services]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
+            if why := refusal(CIMultiDict(self.headers.items())):
+                self.send_error(403, why)
+                return
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             target = self.headers.get("x-amz-target")
             status = 200

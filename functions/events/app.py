@@ -3,6 +3,7 @@
 The jobs table's stream brings the ends. Whoever wants to know adds a rule to the bus.
 """
 
+import json
 from functools import cache
 from typing import Any
 
@@ -26,7 +27,7 @@ def handler(event: Event, context: Any) -> dict[str, Any]:
     if is_ping(event, "Records"):
         return PONG
     try:
-        _bus().put([job_ended(job_of(each["dynamodb"]["NewImage"])) for each in event["Records"]])
+        _bus().put([detail for each in event["Records"] if (detail := _detail(each))])
     except DependencyUnavailable as error:
         logger.warning("events not put", extra=whereabouts(error.__cause__ or error))
         raise NotPut from None
@@ -34,3 +35,12 @@ def handler(event: Event, context: Any) -> dict[str, Any]:
         logger.error("unexpected error", extra=whereabouts(error))
         raise NotPut from None
     return {}
+
+
+def _detail(record: Any) -> str | None:
+    """What is no record of a job never will be one: it holds up no other."""
+    try:
+        return json.dumps(job_ended(job_of(record["dynamodb"]["NewImage"])))
+    except Exception as error:
+        logger.error("unexpected error", extra=whereabouts(error))
+        return None

@@ -49,7 +49,7 @@ class EventBus:
     def connect(cls, name: str) -> Self:
         return cls(aws.client("events"), name)
 
-    def put(self, details: Sequence[dict[str, Any]]) -> None:
+    def put(self, details: Sequence[str]) -> None:
         """Tell of these ends, ten at most, or `DependencyUnavailable`: some may be told then."""
         if not details:
             return
@@ -60,7 +60,7 @@ class EventBus:
                         "EventBusName": self._name,
                         "Source": SOURCE,
                         "DetailType": JOB_ENDED,
-                        "Detail": json.dumps(detail),
+                        "Detail": detail,
                     }
                     for detail in details
                 ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from connections import Connections
@@ -14,6 +15,17 @@ from simmer.web.http import logger, whereabouts
 _THREADS = 10
 
 
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What a record tells of a run, and to which connections."""
+
+    number: str
+    run: str
+    job: Job
+    frame: str
+    listeners: list[str]
+
+
 def announce(
     records: Sequence[Mapping[str, Any]], connections: Connections, now_ms: int
 ) -> list[str]:
@@ -22,7 +34,8 @@ def announce(
     The template's filter passes only writes that tell something to subscribers. Of several of one
     run the last is told, which says all. What is open after its deadline is told to nobody.
     Returns the sequence numbers of the records that did not reach every subscriber. When such a
-    record is announced again, the other subscribers hear of it twice.
+    record is announced again, the other subscribers hear of it twice. What is no record of a job
+    never will be one: it is logged and left out.
     """
 
     def tell(connection_id: str, frame: str, job: Job) -> bool:
@@ -36,18 +49,26 @@ def announce(
         return True
 
     failed = []
-    changes = [record["dynamodb"] for record in records]
+    news = {each.run: each for record in records if (each := _read(record, now_ms))}
     with ThreadPoolExecutor(_THREADS) as threads:
-        telling = []
-        jobs = [(each["SequenceNumber"], job_of(each["NewImage"])) for each in changes]
-        last = {(job.job_id, job.run_id): number for number, job in jobs}
-        for number, job in jobs:
-            if number != last[job.job_id, job.run_id] or job.is_overdue(now_ms):
-                continue
-            frame = job_frame(job, now_ms)
-            told = [threads.submit(tell, each, frame, job) for each in sorted(job.subscribers)]
-            telling.append((number, told))
+        telling = [
+            (each.number, [threads.submit(tell, to, each.frame, each.job) for to in each.listeners])
+            for each in news.values()
+            if not each.job.is_overdue(now_ms)
+        ]
         for sequence_number, told in telling:
             if not all(each.result() for each in told):
                 failed.append(sequence_number)
     return failed
+
+
+def _read(record: Mapping[str, Any], now_ms: int) -> _News | None:
+    try:
+        change = record["dynamodb"]
+        job = job_of(change["NewImage"])
+        run = f"{job.job_id} {job.run_id}"
+        frame = job_frame(job, now_ms)
+        return _News(change["SequenceNumber"], run, job, frame, sorted(job.subscribers))
+    except Exception as error:
+        logger.error("unexpected error", extra=whereabouts(error))
+        return None

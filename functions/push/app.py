@@ -12,7 +12,7 @@ from connections import Connections
 from simmer import clock
 from simmer.jobs.store import JobStore
 from simmer.settings import PushSettings
-from simmer.web.http import PONG, Event, Response, is_ping, logger
+from simmer.web.http import PONG, Event, Response, is_ping, logger, part, to_come_again
 from simmer.web.push_tokens import PushTokens
 from subscription import admitted, answer
 
@@ -31,10 +31,11 @@ def handler(event: Event, context: Any) -> Response:
     logger.append_keys(lambdaRequestId=getattr(context, "aws_request_id", None))
     store, tokens, connections = _wiring()
     if "Records" in event:
-        failed = announce(event["Records"], connections, clock.now_ms())
-        return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
-    if event["requestContext"].get("eventType") == "CONNECT":
+        return to_come_again(announce(event["Records"], connections, clock.now_ms()))
+    if part(event, "requestContext", "eventType") == "CONNECT":
         return {"statusCode": admitted(event, tokens, clock.now_ms())}
-    connection_id = event["requestContext"]["connectionId"]
+    connection_id = part(event, "requestContext", "connectionId")
+    if not isinstance(connection_id, str):
+        return {"statusCode": 400}
     connections.send(connection_id, answer(event, store, tokens, clock.now_ms()))
     return {"statusCode": 200}

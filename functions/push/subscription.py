@@ -10,7 +10,7 @@ from frame import job_frame
 from simmer.errors import InternalError, InvalidRequest, MalformedJson, SimmerError
 from simmer.jobs.store import JobStore
 from simmer.text import strict_json
-from simmer.web.http import Event, logger, problem_document, whereabouts
+from simmer.web.http import Event, logger, part, problem_document, whereabouts
 from simmer.web.push_tokens import TICKET, PushTokens
 
 
@@ -26,7 +26,7 @@ class Subscription(BaseModel):
 
 def admitted(event: Event, tokens: PushTokens, now_ms: int) -> int:
     """The HTTP status that a client is let in with, or refused: its address needs a ticket."""
-    ticket = (event.get("queryStringParameters") or {}).get(TICKET) or ""
+    ticket = part(event, "queryStringParameters", TICKET) or ""
 
     def check() -> str:
         tokens.check_ticket(str(ticket), now_ms)
@@ -55,21 +55,20 @@ def _logged(event: Event, act: Callable[[], str]) -> tuple[str, int]:
         logger.error("unexpected error", extra=whereabouts(error))
         problem = InternalError("Please poll.")
         frame, status, code = problem_document(problem), problem.http_status, problem.code
-    context = event["requestContext"]
     logger.info(
         "message",
         extra={
-            "route": context.get("routeKey"),
+            "route": part(event, "requestContext", "routeKey"),
             "status": status,
             "code": code,
-            "requestId": context.get("requestId"),
+            "requestId": part(event, "requestContext", "requestId"),
         },
     )
     return frame, status
 
 
 def _subscribe(event: Event, store: JobStore, tokens: PushTokens, now_ms: int) -> str:
-    said = _parse(event.get("body") or "")
+    said = _parse(str(event.get("body") or ""))
     run_id = tokens.run_id(said.token, said.job_id, now_ms)
     logger.thread_safe_append_keys(jobId=said.job_id, runId=run_id)  # ours, as the token proves
     job = store.subscribe(

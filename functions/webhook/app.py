@@ -14,7 +14,7 @@ from receiver import Receiver
 from simmer import aws
 from simmer.jobs.queue import JobQueue
 from simmer.settings import WebhookSettings
-from simmer.web.http import PONG, Event, is_ping
+from simmer.web.http import PONG, Event, is_ping, to_come_again
 
 
 @cache
@@ -27,5 +27,4 @@ def _wiring() -> tuple[Receiver, JobQueue]:
 def handler(event: Event, context: Any) -> dict[str, Any]:
     if is_ping(event, "Records"):
         return PONG
-    failed = deliver(event["Records"], *_wiring())
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+    return to_come_again(deliver(event["Records"], *_wiring()))

@@ -1,6 +1,7 @@
 """The delivery of a batch: its messages side by side, and a pause for each that failed."""
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from receiver import NotDelivered, Receiver
 from simmer.errors import DependencyUnavailable
 from simmer.jobs.queue import JobQueue
-from simmer.web.http import logger, whereabouts
+from simmer.web.http import logger, part, whereabouts
 
 # For all that a receiver does not answer at once, such as headers that drip. The function's
 # time-out is longer: what was delivered is acknowledged by then.
@@ -21,11 +22,11 @@ def deliver(records: Sequence[Mapping[str, Any]], receiver: Receiver, queue: Job
     if not records:
         return []
     threads = ThreadPoolExecutor(len(records))
-    sending = [threads.submit(receiver.send, record["body"]) for record in records]
+    sending = [threads.submit(receiver.send, part(record, "body")) for record in records]
     wait(sending, timeout=BATCH_SECONDS)
     threads.shutdown(wait=False, cancel_futures=True)
     return [
-        record["messageId"]
+        part(record, "messageId")
         for record, sent in zip(records, sending, strict=True)
         if not _is_done(record, sent, queue)
     ]
@@ -38,7 +39,8 @@ def pause_seconds(receive_count: int) -> int:
 
 
 def _is_done(record: Mapping[str, Any], sent: Future[None], queue: JobQueue) -> bool:
-    tried = int(record["attributes"]["ApproximateReceiveCount"])
+    count = str(part(record, "attributes", "ApproximateReceiveCount"))
+    tried = int(count) if re.fullmatch("[0-9]{1,4}", count) else 1
     if not sent.done():
         failure = NotDelivered("no answer in time")
     elif (error := sent.exception()) is None:
@@ -48,12 +50,12 @@ def _is_done(record: Mapping[str, Any], sent: Future[None], queue: JobQueue) -> 
     else:
         logger.error("unexpected error", extra=whereabouts(error))
         failure = NotDelivered("unexpected error")
-    about = {"messageId": record["messageId"], "why": str(failure), "tries": tried}
+    about = {"messageId": part(record, "messageId"), "why": str(failure), "tries": tried}
     logger.warning("webhook not delivered", extra=about)
     if failure.is_final:
         return True
     try:
-        queue.hide(record["receiptHandle"], pause_seconds(tried))
+        queue.hide(part(record, "receiptHandle"), pause_seconds(tried))
     except DependencyUnavailable:
         logger.warning("message not hidden")  # then it comes after the queue's own time-out
     return False

@@ -16,7 +16,7 @@ from simmer.books.ledger import Ledger
 from simmer.jobs.leases import LeaseStore
 from simmer.jobs.queue import JobQueue
 from simmer.settings import WorkerSettings
-from simmer.web.http import PONG, Event, is_ping, whereabouts
+from simmer.web.http import PONG, Event, is_ping, part, to_come_again, whereabouts
 from worker import Worker
 
 # For each of ten jobs a heartbeat, and five calls, whose keys are fetched and whose answers are
@@ -89,10 +89,5 @@ async def process(event: Event, context: Any, worker: Worker) -> dict[str, Any]:
     for result in is_done:
         if isinstance(result, BaseException):
             logger.error("message failed", extra=whereabouts(result))
-    return {
-        "batchItemFailures": [
-            {"itemIdentifier": record["messageId"]}
-            for record, done in zip(records, is_done, strict=True)
-            if done is not True
-        ]
-    }
+    pairs = zip(records, is_done, strict=True)
+    return to_come_again(part(record, "messageId") for record, done in pairs if done is not True)

@@ -21,7 +21,7 @@ from aws_lambda_powertools import Logger
 from openai.types.chat import ChatCompletionMessageParam
 
 from ladder import Rung, SecretEntry
-from providers import error_bodies, replies, waits
+from providers import bounds, error_bodies, replies, waits
 from providers.error_bodies import Said
 from providers.kinds import Kind, kind_of
 from providers.outcomes import (
@@ -174,7 +174,8 @@ _NOT_PASSING = {"AccessDeniedException", "DecryptionFailure"}
 
 @cache
 def _client(base_url: str, key: str) -> openai.AsyncOpenAI:
-    return openai.AsyncOpenAI(base_url=base_url, api_key=key)
+    http = openai.DefaultAsyncHttpxClient(event_hooks={"response": [bounds.bound]})
+    return openai.AsyncOpenAI(base_url=base_url, api_key=key, http_client=http)
 
 
 def _fields(
@@ -231,6 +232,8 @@ async def _complete(
         return _told_apart(error.said, response.headers, body, error.usage)
     except ProviderFailure:
         raise
+    except bounds.TooLong:
+        return Answer("", "malformed", UNREPORTED)
     except (TimeoutError, openai.APITimeoutError):
         raise Down("timeout", UNREPORTED) from None
     except openai.APIConnectionError as error:  # most likely it never got there

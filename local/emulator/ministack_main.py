@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from ministack import app as ministack
 from ministack.core import lambda_runtime
@@ -98,9 +99,10 @@ def _refusal(path: str, headers: dict[str, str], query: str) -> str:
     """Why the request is not served, or nothing."""
     if not _OWN_HOST.fullmatch(headers.get("host", "")):
         return "this host is not served"
-    if path.startswith(_EXECUTE_API):
+    # To send to somebody's socket is AWS's own API, which stands below the deployed ones.
+    if path.startswith(_EXECUTE_API) and "/@connections" not in unquote(path):
         return ""
-    if "origin" in headers:
+    if "origin" in headers or "sec-fetch-site" in headers:
         return "web pages are served by the deployed APIs only"
     if (
         path == _HEALTH

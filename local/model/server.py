@@ -29,6 +29,7 @@ from typing import Any
 
 from aiohttp import web
 
+from local.guarded import for_programs
 from local.model import MODELS
 from local.model.chat import Order, Tasks, order_of, text_of
 from local.model.contents import CONTENTS, Content, content_of
@@ -236,7 +237,7 @@ async def control_calls(request: web.Request) -> web.StreamResponse:
 
 def application(delay_seconds: float, *, reloads: bool = False) -> web.Application:
     """The server; a good answer takes `delay_seconds` on average; `reloads` as for `Tasks`."""
-    app = web.Application(client_max_size=16 * 1024**2)
+    app = web.Application(client_max_size=16 * 1024**2, middlewares=[for_programs])
     app[_MODEL] = Model(delay_seconds, tasks=Tasks(reloads=reloads))
     app.add_routes(
         [

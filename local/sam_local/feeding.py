@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.emulator.deployment import Deployment
 from local.emulator.stack import REGION
 from local.sam_local.functions import WORKER
+from local.sam_local.guarded_sam import KEY_HEADER
 
 WORKER_SECONDS = 200  # its time-out
 
@@ -26,8 +27,10 @@ def take_from_the_emulator(deployment: Deployment) -> None:
             client.delete_event_source_mapping(UUID=mapping["UUID"])
 
 
-async def feed(deployment: Deployment, lambda_port: int) -> None:
-    """Do what an event source mapping does: receive, invoke, delete what is done."""
+async def feed(deployment: Deployment, lambda_port: int, key: str) -> None:
+    """Do what an event source mapping does: receive, invoke, delete what is done.
+
+    `key` is what the server at that port wants to see."""
     sqs = deployment.emulator.client("sqs")
     url = deployment.outputs["JobsQueueUrl"]
     worker = boto3.client(
@@ -37,6 +40,10 @@ async def feed(deployment: Deployment, lambda_port: int) -> None:
         aws_access_key_id="local",
         aws_secret_access_key="local",
         config=Config(read_timeout=WORKER_SECONDS + 60, retries={"total_max_attempts": 1}),
+    )
+    worker.meta.events.register(
+        "before-send.lambda",
+        lambda request, **_: request.headers.add_header(KEY_HEADER, key),
     )
     while True:
         received = await asyncio.to_thread(

@@ -18,6 +18,7 @@ from samtranslator.yaml_helper import yaml_parse
 from local.child import Child
 from local.emulator.deployment import Deployment
 from local.emulator.stack import REGION, Emulator
+from local.sam_local.guarded_sam import KEY_VARIABLE
 from local.serving import Failed
 from local.toolchain import BUILD, TEMPLATE, run_tool
 
@@ -28,7 +29,7 @@ WORKER = "WorkerFunction"
 STOPS_WITHIN_SECONDS = 40
 
 # Beside app.py in the build: what the gateway's authorizer hands to a function. The front looked
-# whether it gave this token away; nobody else reaches the port behind it but from this machine.
+# whether it gave this token away; nobody else has the key of the port behind it.
 AUTHORIZER = """\
 import base64, json
 import app
@@ -126,13 +127,20 @@ def variables_of(deployment: Deployment, aws: str, ladder: list[dict[str, str]])
 
 
 def start_sam(
-    emulator: Emulator, template: Path, command: str, port: int, cleanup: ExitStack, *more: str
+    emulator: Emulator,
+    template: Path,
+    command: str,
+    port: int,
+    key: str,
+    cleanup: ExitStack,
+    *more: str,
 ) -> Child:
-    """`sam local …` as a child that is interrupted at the end, for it to stop its containers."""
+    """`sam local …`, which answers whoever knows `key`, as a child that is interrupted at the end,
+    for it to stop its containers."""
     passed = ("PATH", "HOME", "DOCKER_HOST", "DOCKER_CONFIG", "TMPDIR")
     child = Child(
         Path(sys.executable),
-        "samcli",
+        str(Path(__file__).with_name("guarded_sam.py")),
         *("local", command, "--template", str(template)),
         *("--host", "127.0.0.1", "--port", str(port), "--region", REGION, *more),
         *shlex.split(os.environ.get("SAM_FLAGS", "")),
@@ -140,6 +148,7 @@ def start_sam(
             **{name: os.environ[name] for name in passed if name in os.environ},
             **emulator.credentials,
             "AWS_DEFAULT_REGION": REGION,
+            KEY_VARIABLE: key,
             "SAM_CLI_TELEMETRY": "0",
             "PYTHONUNBUFFERED": "1",
         },

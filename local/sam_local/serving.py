@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import platform
+import secrets
 import signal
 import socket
 import time
@@ -19,6 +20,7 @@ from local.emulator.deployment import Deployment
 from local.emulator.stack import Emulator
 from local.model.stand_in import StandIn
 from local.sam_local import feeding, functions
+from local.sam_local.guarded_sam import KEY_HEADER
 from local.serving import FAILURES, URL_FILE, Failed
 from local.tasks.catalogue import Catalogue
 from local.toolchain import TEMPLATE
@@ -73,14 +75,15 @@ async def _serve(
     ladder = [{**rung, "baseUrl": f"{models}/v1"} for rung in model.ladder]
     variables = functions.variables_of(deployment, aws, ladder)
     template = functions.write_template(architecture, variables)
-    lambda_port, api_port = free_port(), free_port()
+    lambda_port, api_port, key = free_port(), free_port(), secrets.token_urlsafe(32)
     report("sam local start-api and start-lambda: the first time they fetch Lambda's image")
     children = [
         functions.start_sam(
-            emulator, template, "start-api", api_port, cleanup, "--warm-containers", "LAZY"
+            emulator, template, "start-api", api_port, key, cleanup, "--warm-containers", "LAZY"
         ),
         functions.start_sam(
-            emulator, template, "start-lambda", lambda_port, cleanup, "--warm-containers", "LAZY"
+            *(emulator, template, "start-lambda", lambda_port, key, cleanup),
+            *("--warm-containers", "LAZY"),
         ),
     ]
     given: set[str] = set()
@@ -90,7 +93,8 @@ async def _serve(
         given.add(token)
         return token
 
-    app = front.application(f"http://127.0.0.1:{api_port}", token_of, "stand-in")
+    api = f"http://127.0.0.1:{api_port}"
+    app = front.application(api, token_of, "stand-in", key={KEY_HEADER: key})
     app.middlewares.append(_authorized(given))
     runner = front.runner(app)
     await runner.setup()
@@ -98,7 +102,7 @@ async def _serve(
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     tasks = [
         asyncio.create_task(stop.wait()),
-        asyncio.create_task(feeding.feed(deployment, lambda_port)),
+        asyncio.create_task(feeding.feed(deployment, lambda_port, key)),
         asyncio.create_task(_get_ready(url, api_port, lambda_port)),
         asyncio.create_task(_watch(children)),
     ]

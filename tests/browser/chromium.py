@@ -25,13 +25,13 @@ def path() -> str | None:
 
 
 @contextmanager
-def launched(executable: str) -> Iterator[Browser]:
+def launched(executable: str, *arguments: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         # Without its sandbox, which containers and root do not have; it only sees this page.
         # Nor with a proxy of this machine's: all is on 127.0.0.1.
         browser = playwright.chromium.launch(
             executable_path=executable,
-            args=["--no-sandbox", "--no-proxy-server"],
+            args=["--no-sandbox", "--no-proxy-server", *arguments],
             env={**os.environ, "LANGUAGE": "en"},
         )
         try:

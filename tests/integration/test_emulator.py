@@ -54,6 +54,7 @@ def test_no_key_that_anybody_knows_is_the_root(deployment: Deployment, key: str)
         {},
         {"origin": "https://attacker.example"},
         {"origin": "null"},
+        {"sec-fetch-site": "same-site"},
         {"host": "attacker.example"},
         {"host": "attacker.example:80"},
     ],
@@ -68,6 +69,19 @@ def test_neither_pages_nor_foreign_hosts_nor_the_nameless_are_served(
 
     assert answer.status_code == 403
     assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["@connections/x", "%40connections/x", "a/../@connections/x"])
+def test_sending_to_a_socket_is_not_among_what_pages_may_do(
+    deployment: Deployment, path: str
+) -> None:
+    """It stands below the deployed APIs, and is AWS's own."""
+    url = f"{deployment.emulator.endpoint}/_aws/execute-api/{deployment.api_id}/push/{path}"
+
+    for headers in ({}, {"origin": "null"}, signed_by("test")):
+        answer = httpx2.post(url, headers=headers, content="hello", trust_env=False)
+        assert answer.status_code == 403
+        assert "sign it" in answer.text or "web pages" in answer.text
 
 
 def test_a_job_tells_its_story_while_it_runs(

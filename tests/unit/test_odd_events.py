@@ -12,6 +12,7 @@ from functions.push import app as push_app
 from functions.status import app as status_app
 from functions.submit import app as submit_app
 from tests.unit.events import cancel_event, status_event, submit_event
+from tests.unit.odd_records import ANYTHING, changed, places
 
 type Function = Callable[[Any, Any], dict[str, Any]]
 
@@ -20,28 +21,6 @@ HANDLERS: dict[str, tuple[Function, Callable[..., Any]]] = {
     "status": (status_app.handler, status_event),
     "cancel": (cancel_app.handler, cancel_event),
 }
-_SIMPLE = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
-ANYTHING = st.recursive(
-    _SIMPLE | st.binary(max_size=3),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
-    ),
-    max_leaves=6,
-)
-
-
-def _places(node: Any, place: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    found = [place] if place else []
-    if isinstance(node, dict):
-        for key, child in node.items():
-            found += _places(child, (*place, key))
-    return found
-
-
-def _with(node: Any, place: tuple[Any, ...], value: Any) -> Any:
-    if not place:
-        return value
-    return {**node, place[0]: _with(node[place[0]], place[1:], value)}
 
 
 @pytest.mark.usefixtures("api")
@@ -53,9 +32,9 @@ def _with(node: Any, place: tuple[Any, ...], value: Any) -> Any:
 def test_whatever_stands_in_an_event_is_answered(name: str, data: st.DataObject) -> None:
     handler, event_of = HANDLERS[name]
     event = event_of({"ingredients": ["egg"]}) if name == "submit" else event_of("0" * 32)
-    place = data.draw(st.sampled_from(_places(event)))
+    place = data.draw(st.sampled_from(places(event)))
 
-    answer = handler(_with(event, place, data.draw(ANYTHING)), None)
+    answer = handler(changed(event, place, data.draw(ANYTHING)), None)
 
     assert answer["statusCode"] < 500
 

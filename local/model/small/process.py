@@ -5,6 +5,7 @@ JSON does not come by itself, and Simmer must deliver it or say by name why not.
 """
 
 import os
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ class SmallModel:
     def __init__(self, report: Callable[[str], None] = lambda _: None) -> None:
         if not SMALL_MODEL_VENV.exists():
             report("downloading the small model, 120 MB")
+        self.key = secrets.token_urlsafe(32)  # nobody else's, a web page's above all
         self.child = Child(
             small_model_python(),
             "local.model.small.server",
@@ -30,6 +32,7 @@ class SmallModel:
                 "PATH": os.environ.get("PATH", os.defpath),
                 "LANG": "C.UTF-8",
                 "PYTHONPATH": str(REPOSITORY),
+                "SMALL_MODEL_KEY": self.key,
                 # Its idle threads must not spin: everything else is on this machine, too.
                 "OMP_WAIT_POLICY": "PASSIVE",
             },

@@ -34,6 +34,9 @@ def main() -> None:
     # It is an endpoint for one client: no pages, and nobody may look at others' prompts.
     params.ui = False
     params.endpoint_slots = False
+    # Its server tells a page of any origin that it may read.
+    params.api_keys = [os.environ["SMALL_MODEL_KEY"]]
+    params.cors_origins = ""
     params.verbosity = 1
     server = xllamacpp.Server(params)
     print(f"listening on {urlsplit(server.listening_address).port}", flush=True)

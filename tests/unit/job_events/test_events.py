@@ -7,6 +7,8 @@ from typing import Any
 
 import boto3
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from moto.backends import get_backend
 
 from functions.events import app
@@ -14,6 +16,7 @@ from simmer import aws
 from tests.unit.api import Api
 from tests.unit.cloud import LOST_ANSWER, Cloud, FlakyClient, WorkerSide, refused
 from tests.unit.events import document
+from tests.unit.odd_records import ANYTHING, MALFORMED, Record, changed, places
 
 BUS = "simmer-dev"
 
@@ -201,3 +204,62 @@ def test_ping_and_an_empty_batch_put_nothing(events: Events, put: list[dict[str,
     assert app.handler({}, None)["statusCode"] == 204
     assert app.handler({"Records": []}, None) == {}
     assert put == []
+
+
+# ── What is no record of a job ────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def record(api: Api, worker: WorkerSide, cloud: Cloud) -> Record:
+    job_id = document(api.submit({"ingredients": ["durian"]}))["jobId"]
+    worker.complete(job_id)
+    return {"dynamodb": {"NewImage": cloud.image(job_id), "SequenceNumber": "1"}}
+
+
+@pytest.fixture
+def good(worker: WorkerSide, cloud: Cloud, job_id: str) -> Record:
+    worker.complete(job_id)
+    return {"dynamodb": {"NewImage": cloud.image(job_id), "SequenceNumber": "2"}}
+
+
+@pytest.mark.usefixtures("events")
+@pytest.mark.parametrize("kind", MALFORMED)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_malformed_record_is_left_out_and_the_other_is_told(
+    put: list[dict[str, Any]],
+    record: Record,
+    good: Record,
+    job_id: str,
+    log: io.StringIO,
+    kind: str,
+    is_first: bool,
+) -> None:
+    odd = MALFORMED[kind](record)
+
+    assert app.handler({"Records": [odd, good] if is_first else [good, odd]}, None) == {}
+
+    assert [json.loads(entry["Detail"])["jobId"] for entry in put] == [job_id]
+    assert '"message":"unexpected error"' in log.getvalue()
+    assert "durian" not in log.getvalue()
+
+
+@pytest.mark.usefixtures("events")
+@settings(
+    max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+@given(data=st.data())
+def test_whatever_stands_in_a_record_the_other_is_told(
+    put: list[dict[str, Any]], record: Record, good: Record, job_id: str, data: st.DataObject
+) -> None:
+    odd = changed(record, data.draw(st.sampled_from(places(record))), data.draw(ANYTHING))
+    before = len(put)
+
+    assert app.handler({"Records": [odd, good]}, None) == {}
+
+    assert job_id in {json.loads(entry["Detail"])["jobId"] for entry in put[before:]}
+
+
+@settings(max_examples=300, deadline=None)
+@given(event=ANYTHING)
+def test_whatever_is_no_event_at_all_is_answered(event: Any) -> None:
+    assert app.handler(event, None)["statusCode"] == 204

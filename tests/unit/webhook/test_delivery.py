@@ -3,7 +3,8 @@
 import io
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from standardwebhooks.webhooks import Webhook as Library
@@ -11,7 +12,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 import delivery
 import receiver
-from delivery import pause_seconds
+from delivery import deliver, pause_seconds
 from functions.webhook import app
 from simmer.errors import DependencyUnavailable
 from tests.receiver import DRIP, SILENCE, TeamServer
@@ -288,3 +289,30 @@ def test_loopback_is_refused_unless_a_setting_allows_it(deployed: TeamServer) ->
 def test_ping_and_an_empty_batch_send_nothing(deployed: TeamServer) -> None:
     assert app.handler({}, None)["statusCode"] == 204
     assert app.handler({"Records": []}, None) == {"batchItemFailures": []}
+
+
+ODD_MESSAGES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "nothing": lambda _: None,
+    "empty": lambda _: {},
+    "no id": lambda message: {k: v for k, v in message.items() if k != "messageId"},
+    "no body": lambda message: {k: v for k, v in message.items() if k != "body"},
+    "a body that is no JSON": lambda message: message | {"body": "{"},
+    "a body without a detail": lambda message: message | {"body": "{}"},
+    "a detail that is none": lambda message: message | {"body": '{"detail": [1]}'},
+    "no attributes": lambda message: {k: v for k, v in message.items() if k != "attributes"},
+    "a count that is none": lambda message: (
+        message | {"attributes": {"ApproximateReceiveCount": "x"}}
+    ),
+}
+
+
+@pytest.mark.usefixtures("now")
+@pytest.mark.parametrize("kind", ODD_MESSAGES)
+def test_odd_message_fails_alone(webhook: Webhook, team: TeamServer, kind: str) -> None:
+    odd = ODD_MESSAGES[kind](record(0, DETAIL))
+    good = record(1, DETAIL | {"id": "run-2-ended"})
+
+    failed = deliver([odd, good], webhook.receiver(team.url), webhook)  # type: ignore[arg-type]
+
+    assert "message-1" not in failed
+    assert "run-2-ended" in {each.headers["webhook-id"] for each in team.deliveries}

@@ -99,3 +99,33 @@ def test_calls_that_hang_leave_a_thread_for_every_heartbeat() -> None:
     finally:
         app._runner().close()
         app._runner.cache_clear()
+
+
+ODD_MESSAGES: dict[str, Any] = {
+    "nothing": lambda _: None,
+    "a text": lambda _: "message",
+    "empty": lambda _: {},
+    "no id": lambda message: {k: v for k, v in message.items() if k != "messageId"},
+    "an id that is none": lambda message: message | {"messageId": 7},
+    "no body": lambda message: {k: v for k, v in message.items() if k != "body"},
+    "a body that is none": lambda message: message | {"body": None},
+    "a body of another's": lambda message: message | {"body": '{"job": 1}'},
+    "no handle": lambda message: {k: v for k, v in message.items() if k != "receiptHandle"},
+    "a count that is none": lambda message: (
+        message | {"attributes": {"ApproximateReceiveCount": "x"}}
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ODD_MESSAGES)
+def test_odd_message_fails_alone(scene: Scene, kind: str) -> None:
+    scene.admit(0)
+    scene.admit(1)
+    messages = scene.receive()
+    [first] = [each for each in messages if f"{0:032}" in each["body"]]
+    others = [each for each in messages if each is not first]
+
+    again = scene.run(FakeProvider([VALID, VALID]), ODD_MESSAGES[kind](first), *others)
+
+    assert set(again) <= {first["messageId"]}
+    assert scene.stored(1)["status"] == "completed"

@@ -4,7 +4,7 @@ import base64
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any
 
@@ -87,6 +87,13 @@ def is_ping(event: Any, *parts: str) -> bool:
     if not isinstance(event, Mapping):
         return True
     return not any(isinstance(event.get(part), Mapping | list) for part in parts)
+
+
+def to_come_again(identifiers: Iterable[Any]) -> Response:
+    """The answer to a batch: these of its records must be brought again. One without a name cannot
+    be told apart, and would bring all of them again."""
+    named = [each for each in identifiers if each and isinstance(each, str)]
+    return {"batchItemFailures": [{"itemIdentifier": each} for each in named]}
 
 
 def json_response(status: int, body: str, headers: Mapping[str, str] | None = None) -> Response:
