@@ -57,7 +57,9 @@ def test_signature_is_botocores(
     service: str,
     at: datetime,
 ) -> None:
-    path = quote(path) if not set(path.split("/")) & {".", "..", ""} - {""} else "/"
+    # botocore resolves dots and doubled slashes, which no address of ours has.
+    is_plain = not set(path.split("/")) & {".", ".."} and "//" not in path
+    path = quote(path) if is_plain else "/"
     headers = {**headers, "host": f"{service}.{region}.amazonaws.com"}
     keys = Credentials(access_key, secret_key, token or None)
     with pytest.MonkeyPatch.context() as patch:
