@@ -13,11 +13,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from simmer.task.answers import Misfit, read_answer
+from simmer.task.answers import Misfit, by_schema, read_answer
 from simmer.task.reading import Misread, as_stored, read_request
 from simmer.task.registry import TaskError, find_task, flaws
-from simmer.task.schema import wire_schema
-from simmer.task.strict_schema import first_key, strict, target, unions
+from simmer.task.schema import target, wire_schema
+from simmer.task.strict_schema import first_key, strict, unions
 from simmer.task.task import AnyTask
 from simmer.tasks import task_names
 from simmer.text import strict_json
@@ -53,18 +53,35 @@ def _misfits(task: AnyTask) -> Iterator[str]:
             f"result_model: has {levels} levels of objects, a mapping being two; endpoints take "
             f"{MAX_LEVELS}: make it flatter"
         )
+    yield from _pair_misfits(task, "example", task.example, "answer", task.answer)
+    for i, pair in enumerate(task.examples):
+        if isinstance(pair, tuple) and len(pair) == 2:
+            yield from _pair_misfits(
+                task, f"examples[{i}][0]", pair[0], f"examples[{i}][1]", pair[1]
+            )
+        else:
+            yield f"examples[{i}]: is no pair: write (request, answer)"
+
+
+def _pair_misfits(
+    task: AnyTask, asked_in: str, asked: Any, answered_in: str, answer: Any
+) -> Iterator[str]:
+    """A request and its answer; the fields that they stand in are named."""
     try:
-        document = strict_json.loads(json.dumps(task.example))
+        document = strict_json.loads(json.dumps(asked))
         request: Any = read_request(task.wire_model, document)
     except Misread as misread:
         for place, message in misread.errors:
-            yield f"example: {place}: {message}: make it a request that the model takes"
+            yield f"{asked_in}: {place}: {message}: make it a request that the model takes"
         return
     except (TypeError, ValueError) as error:
-        yield f"example: is no JSON ({error}): write it as a client sends it"
+        yield f"{asked_in}: is no JSON ({error}): write it as a client sends it"
         return
+    # Pydantic takes the text "9.50" for a decimal; clients are told of a number.
+    for place, message in by_schema(task.wire_model, strict_json.without_nulls(document)):
+        yield f"{asked_in}: {place}: {message}: write it as openapi.json has it"
     yield from _cannot_be_kept(task, request)
-    yield from _fits(task, request)
+    yield from _fits(task, request, answered_in, answer)
 
 
 def alike(told: dict[str, Any]) -> Iterator[str]:
@@ -103,21 +120,21 @@ def _cannot_be_kept(task: AnyTask, request: Any) -> Iterator[str]:
         yield "identity: differs from call to call: let it depend on the request alone"
 
 
-def _fits(task: AnyTask, request: Any) -> Iterator[str]:
+def _fits(task: AnyTask, request: Any, field: str, answered: Any) -> Iterator[str]:
     try:
-        answer = read_answer(task.result_model, json.dumps(task.answer, ensure_ascii=False))
+        answer = read_answer(task.result_model, json.dumps(answered, ensure_ascii=False))
     except Misfit as misfit:
-        yield from (f"answer: {each}: make it one that fits" for each in misfit.complaints)
+        yield from (f"{field}: {each}: make it one that fits" for each in misfit.complaints)
         return
     except (TypeError, ValueError) as error:
-        yield f"answer: is no JSON ({error}): write it as a model would"
+        yield f"{field}: is no JSON ({error}): write it as a model would"
         return
     complaints = _tried(lambda: task.check(request, answer.result))
     match complaints:
         case Exception():
             yield f"check: fails on the example and its answer ({complaints!r}): mend it"
         case list() if all(isinstance(each, str) for each in complaints):
-            yield from (f"answer: the check says: {each}: make it fit" for each in complaints)
+            yield from (f"{field}: the check says: {each}: make it fit" for each in complaints)
         case _:
             yield f"check: returns {complaints!r}: return a list of texts, empty if all is well"
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from local.model import MODELS
+
 type Json = dict[str, Any]
 
 MAX_JOBS = 1000
@@ -22,6 +24,7 @@ _OF_THE_LINE = frozenset(
         *("jobId", "lambdaRequestId", "_aws", "event"),
     )
 )
+_OF_THE_WIRE = ("metrics", "request", "message")  # `message`: a frame of the WebSocket
 _METRICS = ("gen_ai.", "simmer.", "error.")  # names
 _ID_SHOWN = 6
 _TASK_SHOWN = 12
@@ -65,8 +68,10 @@ class Trace:
             logged = json.loads(line)
         except ValueError:
             return  # something that a function printed
-        if not isinstance(logged, dict) or logged.get("message") in ("metrics", "request"):
+        if not isinstance(logged, dict) or logged.get("message") in _OF_THE_WIRE:
             return
+        if logged.get("message") == "price unknown" and logged.get("model") in MODELS:
+            return  # the stand-in has none
         if not isinstance(job_id := logged.get("jobId"), str):
             return
         event = {
@@ -119,6 +124,8 @@ def _detail(event: Mapping[str, Any]) -> str:
             return f"{parts}after {event.get('seconds', 0):.1f} s"
         case "job failed":
             return str(event.get("code"))
+        case "price unknown":
+            return f"of {event.get('model')}"
         case _:
             return ""
 

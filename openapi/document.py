@@ -53,15 +53,22 @@ token (`401`), and possibly a `429`, `500` or `503`.
 
 def document() -> Json:
     """The whole OpenAPI document."""
-    schemas: Json = {}
-    paths: Json = {}
-    tags = []
-    for name in sorted(task_names()):
+    before = json.loads(FILE.read_text("utf-8")) if FILE.exists() else {}
+    names_before = before.get("components", {}).get("schemas", {})
+    schemas = dict(COMMON_SCHEMAS)
+    paths: dict[str, Json] = {}
+    # A new task must not take a name away from one whose clients have it.
+    for name in sorted(
+        task_names(), key=lambda one: (f"{pascal(one)}Job" not in names_before, one)
+    ):
         task = find_task(name)
-        names, described = task_schemas(task, schemas)
+        names, described = task_schemas(task, schemas, names_before)
         schemas |= described
-        paths |= task_paths(task, names)
-        tags.append({"name": pascal(name), "description": f"Jobs of the task `{name}`."})
+        paths[name] = task_paths(task, names)
+    tags = [
+        {"name": pascal(name), "description": f"Jobs of the task `{name}`."}
+        for name in sorted(paths)
+    ]
     made: Json = {
         "openapi": "3.1.0",
         "info": {
@@ -73,7 +80,7 @@ def document() -> Json:
         "servers": [{"url": "https://api.example.com", "description": "Yours: output ApiUrl"}],
         "security": [{"jwt": []}],
         "tags": tags,
-        "paths": paths,
+        "paths": {path: each for name in sorted(paths) for path, each in paths[name].items()},
         "components": {
             "securitySchemes": {
                 "jwt": {
@@ -84,10 +91,10 @@ def document() -> Json:
                 }
             },
             "headers": HEADERS,
-            "schemas": COMMON_SCHEMAS | schemas,
+            "schemas": schemas,
         },
     }
-    hoist_enums(made)
+    hoist_enums(made, names_before)
     hoist_unions(made)
     made["components"]["schemas"] = dict(sorted(made["components"]["schemas"].items()))
     return made

@@ -1,6 +1,6 @@
 """The schemas: what all tasks share, and what follows from the models of each."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,20 +40,26 @@ class Names:
     result: str
 
 
-def task_schemas(task: AnyTask, taken: Mapping[str, Json]) -> tuple[Names, Json]:
+def task_schemas(
+    task: AnyTask, taken: Mapping[str, Json], before: Container[str] = ()
+) -> tuple[Names, Json]:
     """The task's schemas, and what its models are called in them. Two tasks may call different
-    models alike, and so may a request and a result: then the name of the task comes before."""
+    models alike, and so may a request and a result: then the name of the task comes before, and
+    stays there. `before` are the names in the document as it was."""
     noun = pascal(task.name)
+    views = _views(noun, {}, has_parts=False)
+    taken = {**taken, **views, _locale_name(task): {}}
     request = models_of(wire_schema(task.request_model))
     # The model's own default does not show: a request's is what Accept-Language says.
     locale = _locale_name(task)
-    request[task.request_model.__name__]["properties"]["locale"] = ref(locale)
+    asked = request[task.request_model.__name__]
+    asked["properties"] = {"locale": ref(locale), **asked["properties"]}
     answers = models_of(wire_schema(task.result_model))
     for schema in answers.values():
         if "properties" in schema:  # answers are open to what is added one day
             schema.pop("additionalProperties", None)
-    request, of_request = _renamed(request, {**answers, **taken}, f"{noun}Request")
-    answers, of_answers = _renamed(answers, taken, noun)
+    request, of_request = _renamed(request, {**answers, **taken}, f"{noun}Request", before)
+    answers, of_answers = _renamed(answers, taken, noun, before)
     names = Names(
         of_request.get(task.request_model.__name__, task.request_model.__name__),
         of_answers.get(task.result_model.__name__, task.result_model.__name__),
@@ -72,11 +78,13 @@ def _locale_name(task: AnyTask) -> str:
 
 
 def _renamed(
-    models: Json, taken: Mapping[str, Json], prefix: str
+    models: Json, taken: Mapping[str, Json], prefix: str, before: Container[str]
 ) -> tuple[Json, Mapping[str, str]]:
     """The models with names that no other model has, and the new names by the old."""
     new = {
-        name: f"{prefix}{name}" for name, each in models.items() if taken.get(name, each) != each
+        name: f"{prefix}{name}"
+        for name, each in models.items()
+        if taken.get(name, each) != each or f"{prefix}{name}" in before
     }
     return {new.get(name, name): _referring(each, new) for name, each in models.items()}, new
 
@@ -200,25 +208,34 @@ def _first_paragraph(schema: Json) -> str:
     return " ".join(schema["description"].partition("\n\n")[0].split())
 
 
-def hoist_enums(made: Json) -> None:
+def hoist_enums(made: Json, before: Json) -> None:
     """Give each enum of a property a name, that of the property: else every client has one a model.
 
-    A property name with two meanings keeps the model's name in front.
+    If that name means something else already, the model's name comes before it. Names that stand in
+    `before`, the document as it was, stay: apps are made of them.
     """
     schemas = made["components"]["schemas"]
-    found: dict[str, list[tuple[str, Json, Json]]] = {}
-    for owner, schema in schemas.items():
-        for name, child in schema.get("properties", {}).items():
-            if "enum" in child:
-                found.setdefault(name, []).append((owner, schema["properties"], child))
-    for name, places in found.items():
-        is_one = all(child["enum"] == places[0][2]["enum"] for _, _, child in places)
-        for owner, properties, child in places:
-            enum = pascal(name) if is_one else owner + pascal(name)
-            schemas[enum] = {"type": child["type"], "enum": child["enum"]}
-            properties[name] = ref(enum) | {
-                key: child[key] for key in ("description", "default") if key in child
-            }
+    enums = [
+        (owner, name, schema["properties"], child)
+        for owner, schema in schemas.items()
+        for name, child in schema.get("properties", {}).items()
+        if "enum" in child
+    ]
+
+    def name_before(owner: str, name: str) -> str:
+        properties = before.get(owner, {}).get("properties", {})
+        return str(properties.get(name, {}).get("$ref", "")).rpartition("/")[2]
+
+    # Those that have a name already choose first.
+    for owner, name, properties, child in sorted(enums, key=lambda one: not name_before(*one[:2])):
+        enum = {key: child[key] for key in ("type", "enum") if key in child}
+        own = owner + pascal(name)
+        names = (name_before(owner, name) or pascal(name), own, *(f"{own}{n}" for n in range(2, 9)))
+        free = next(each for each in names if schemas.get(each, enum) == enum)
+        schemas[free] = enum
+        properties[name] = ref(free) | {
+            key: child[key] for key in ("description", "default") if key in child
+        }
 
 
 def hoist_unions(made: Json) -> None:

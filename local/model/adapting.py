@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from local.model.places import leaves
+from local.model.values import days_between, shifted
 from simmer.task import AnyTask
 
 type Json = dict[str, Any]
@@ -23,6 +24,7 @@ class _Shared:
     words: dict[str, str] = field(default_factory=dict)
     lists: list[tuple[list[Any], list[Any]]] = field(default_factory=list)  # of texts
     items: list[tuple[list[Any], list[Any]]] = field(default_factory=list)  # of objects
+    days: int = 0  # by which its first date is later
 
 
 def adapted(task: AnyTask, request: Json) -> Json:
@@ -72,6 +74,7 @@ def _compare(before: Any, after: Any, shared: _Shared) -> None:
                 _compare(each, after[i % len(after)], shared)
         case str(), str() if before != after:
             shared.words.setdefault(before, after)
+            shared.days = shared.days or days_between(before, after)
 
 
 def _taken_over(node: Any, before: Json, after: Json, shared: _Shared, key: str = "") -> Any:
@@ -90,7 +93,8 @@ def _taken_over(node: Any, before: Json, after: Json, shared: _Shared, key: str 
                     return [_for(node, old, i, each) for i, each in enumerate(new)]
             return [_taken_over(child, before, after, shared) for child in node]
         case str():
-            return _reworded(node, shared.words)
+            said = _reworded(node, shared.words)
+            return said if said != node else shifted(node, shared.days)
         case _ if key in before and key in after and node == before[key]:
             return after[key]
     return node

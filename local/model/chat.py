@@ -125,6 +125,10 @@ class Tasks:
         self._state: tuple[tuple[str, int], ...] = ()
         self._known: dict[str, Any] | None = None
 
+    def load(self) -> None:
+        """Read them now, so that one that cannot be loaded is named before anybody asks."""
+        self._all()
+
     def asked_for(self, schema_name: str | None, system: str) -> Any:
         """By the name of the answer's schema, or by the instructions that the chat begins with;
         None if it is no task's."""

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from local.model.chat import Order
 from local.model.own import kinds_of
+from local.model.places import Path, at, leaves
 
 type Json = dict[str, Any]
 
@@ -111,20 +112,29 @@ def _lone_surrogate(order: Order) -> Content:
     return Content(order.text().replace(f'{inner}"', f'{inner} \\ud83d"', 1))
 
 
+_MARKUP = "<script>alert('hello')</script>"
+
+
 def _markup(order: Order) -> Content:
-    def change(part: Json) -> None:
-        for key, each in part.items():
-            if isinstance(each, str) and not _is_wrong_in(order, key, each + "."):
-                part[key] = "<script>alert('hello')</script>"
+    """In each free text of the first part; in those of the whole, where that part has none."""
 
-    return _with_part(order, change)
+    def is_free(part: Json, path: Path, each: Any) -> bool:
+        """No enum, and no date."""
+        if not isinstance(each, str):
+            return False
+        result = copy.deepcopy(order.result)
+        at(_first_part(result) if part is first else result, path[:-1])[path[-1]] = each + "."
+        return not _is_wrong(order, result)
 
-
-def _is_wrong_in(order: Order, key: str, text: str) -> bool:
-    """Whether the field is none for a free text, such as an enum or a date."""
     result = copy.deepcopy(order.result)
-    _first_part(result)[key] = text
-    return _is_wrong(order, result)
+    first = _first_part(result)
+    for part in (first, result):
+        texts = [path for path, each in leaves(part) if is_free(part, path, each)]
+        for path in texts:
+            at(part, path[:-1])[path[-1]] = _MARKUP
+        if texts:
+            return Content(order.text(result))
+    return Content(order.text({**result, "text": _MARKUP}))  # nothing here is a free text
 
 
 def _replaced(order: Order, pattern: str, becomes: str) -> Content:
@@ -140,9 +150,16 @@ def _unfit(order: Order) -> Content:
             read = order.task.result_model.model_validate_json(json.dumps(result))
         except ValidationError:
             continue
-        if order.task.check(request, read):
+        if _complains(order, request, read):
             return Content(order.text(result))
     return CONTENTS["wrong_types"](order)  # nothing of the right types is unfit here
+
+
+def _complains(order: Order, request: Any, result: Any) -> bool:
+    try:
+        return bool(order.task.check(request, result))
+    except Exception:
+        return True  # one that fails on what it did not expect
 
 
 def _variants(result: Json) -> Iterator[Json]:

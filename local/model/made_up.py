@@ -3,7 +3,8 @@
 import json
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from polyfactory.exceptions import FactoryException
@@ -48,6 +49,12 @@ class _Words(ModelFactory[Any]):
     __randomize_collection_length__ = True
     __min_collection_length__ = 1
     __max_collection_length__ = 3
+
+    @classmethod
+    def get_provider_map(cls) -> dict[Any, Callable[[], Any]]:
+        """A point in time has its offset on the wire."""
+        known = super().get_provider_map()
+        return {**known, datetime: lambda: cls.__faker__.date_time(tzinfo=UTC)}
 
     @classmethod
     def get_field_value(cls, field_meta: FieldMeta, *args: Any, **options: Any) -> Any:

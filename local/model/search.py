@@ -124,8 +124,11 @@ class _Judge:
                 for each in error.errors(include_url=False, include_context=False)
             ]
             return _Judged(answer, found, _A_TYPE_ERROR * len(found))
-        found = list(self._task.check(self._asked, result))
-        try:  # what pydantic alone lets pass
+        try:
+            found = list(self._task.check(self._asked, result))
+        except Exception as error:  # it may be right not to expect what pydantic alone lets pass
+            found = [f"the check fails: {error!r}"]
+        try:
             read_answer(self._task.result_model, text)
         except Misfit as misfit:
             found += misfit.complaints

@@ -255,7 +255,9 @@ def application(delay_seconds: float, *, reloads: bool = False) -> web.Applicati
 
 async def serve(port: int, delay_seconds: float) -> None:
     # Cancellation is how a handler learns that its client has gone.
-    runner = web.AppRunner(application(delay_seconds, reloads=True), handler_cancellation=True)
+    app = application(delay_seconds, reloads=True)
+    app[_MODEL].tasks.load()
+    runner = web.AppRunner(app, handler_cancellation=True)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     print(f"listening on {runner.addresses[0][1]}", flush=True)

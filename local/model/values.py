@@ -167,6 +167,14 @@ def _later(text: str, hours: int) -> str:
         return text
 
 
+def days_between(one: str, other: str) -> int:
+    """From a date, or point in time, to another; 0 if either is neither."""
+    try:
+        return (date.fromisoformat(other[:10]) - date.fromisoformat(one[:10])).days
+    except ValueError:
+        return 0
+
+
 def shifted(text: str, days: int) -> str:
     """A date, or point in time, that many days later; any other text as it is."""
     if not (_DATE.fullmatch(text) or _DATE_TIME.fullmatch(text)):

@@ -10,7 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from openapi import document as openapi
 from openapi.problems import CANCEL, PUSH, STATUS, SUBMIT, all_errors, errors_at
-from openapi.schemas import task_schemas
+from openapi.schemas import COMMON_SCHEMAS, hoist_enums, task_schemas
 from openapi.words import pascal
 from simmer.jobs.job import ErrorCode, JobStatus
 from simmer.task import AnyTask, Task, TaskRequest, TaskResult, find_task
@@ -162,6 +162,75 @@ def test_models_of_one_name_keep_apart() -> None:
     assert "additionalProperties" not in schemas["Item"]
     assert schemas["ListLocale"]["enum"] == ["de", "fr"]
     assert schemas["ListJob"]["properties"]["result"] == {"$ref": "#/components/schemas/ListGiven"}
+
+
+class Stage(TaskResult):
+    """Of a play: the API has a schema of that name."""
+
+    lights: int
+
+
+class Play(TaskResult):
+    """A result."""
+
+    stage: Stage
+
+
+def test_a_model_takes_no_name_of_the_apis_own_and_none_that_another_had_before() -> None:
+    task: AnyTask = Task(
+        name="play",
+        version=1,
+        request_model=Wanted,
+        result_model=Play,
+        instructions="Play.",
+        example={"items": []},
+        answer={"stage": {"lights": 1}},
+    )
+    _, schemas = task_schemas(task, COMMON_SCHEMAS, before={"PlayRequestItem"})
+
+    assert "Stage" not in schemas
+    assert schemas["PlayStage"]["properties"] == {"lights": {"type": "integer"}}
+    assert "PlayRequestItem" in schemas
+
+
+def _with_enums(**models: dict[str, list[Any]]) -> dict[str, Any]:
+    schemas: dict[str, Any] = {"Stage": {"type": "string", "enum": ["queued", "done"]}}
+    for owner, fields in models.items():
+        properties = {name: {"enum": values} for name, values in fields.items()}
+        schemas[owner] = {"type": "object", "properties": properties}
+    return {"components": {"schemas": schemas}}
+
+
+def _enums(made: dict[str, Any], owner: str) -> dict[str, Any]:
+    """The values of each field, by the name that its enum has."""
+    schemas = made["components"]["schemas"]
+    names = [each["$ref"].rpartition("/")[2] for each in schemas[owner]["properties"].values()]
+    return {name: schemas[name]["enum"] for name in names}
+
+
+def test_enums_of_one_name_and_other_values_keep_apart() -> None:
+    made = _with_enums(
+        Actor={"kind": ["a", 2], "stage": ["left"]}, Bird={"kind": ["b"]}, Cat={"kind": ["a", 2]}
+    )
+    hoist_enums(made, {})
+
+    assert _enums(made, "Actor") == {"Kind": ["a", 2], "ActorStage": ["left"]}
+    assert _enums(made, "Bird") == {"BirdKind": ["b"]}
+    assert _enums(made, "Cat") == {"Kind": ["a", 2]}
+    assert made["components"]["schemas"]["Stage"]["enum"] == ["queued", "done"]
+
+
+def test_an_enum_keeps_the_name_that_its_clients_have() -> None:
+    before = _with_enums(Bird={"kind": ["b"]})
+    hoist_enums(before, {})
+    names_before = before["components"]["schemas"]
+    for _ in range(2):  # the second one begins with what the first one wrote
+        made = _with_enums(Actor={"kind": ["a"]}, Bird={"kind": ["b", "c"]})
+        hoist_enums(made, names_before)
+        names_before = made["components"]["schemas"]
+
+        assert _enums(made, "Bird") == {"Kind": ["b", "c"]}
+        assert _enums(made, "Actor") == {"ActorKind": ["a"]}
 
 
 # ── Nothing left out ──────────────────────────────────────────────────────────────────────────────

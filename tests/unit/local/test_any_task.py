@@ -1,6 +1,10 @@
 """The stand-in answers any task: what it says fits the request, and each misbehaviour is one."""
 
 import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -9,14 +13,17 @@ from pydantic import Field
 
 import prompt
 from answer import InvalidAnswer, validated
+from local.child import Child
 from local.model import search
 from local.model.chat import Order, Tasks, order_of
 from local.model.contents import CONTENTS, content_of
 from local.model.own import all_kinds
 from local.model.search import adapted, complaints, good_answer
 from local.model.strict import as_asked
+from local.toolchain import REPOSITORY
 from simmer.task import AnyTask, Omittable, Task, TaskRequest, TaskResult, find_task
 from simmer.tasks import task_names
+from tests.unit.local.copied import layer_in
 
 type Json = dict[str, Any]
 
@@ -97,6 +104,55 @@ def test_an_answer_fits_another_request_than_the_example(request_: Json) -> None
     assert answer == good_answer(TRIP, request_), "the same each time"
 
 
+def test_an_answer_that_the_check_does_not_expect_is_not_said() -> None:
+    """Such as a point in time without its offset, which no answer has that is delivered."""
+    rome = dict(TRIP.answer)
+
+    def only_rome(_: TripRequest, trip: Trip) -> list[str]:
+        return [] if {"Two slow days in Rome": True}[trip.title] else ["never"]
+
+    task = replace(TRIP, check=only_rome)
+
+    assert good_answer(task, {"city": "Rome", "likes": ["art", "food"], "days": 2}) == rome
+    assert complaints(task, REQUESTS[1], {**rome, "title": "Oslo"}) == 1
+
+
+class NoText(TaskResult):
+    """Of numbers, and of one of some texts."""
+
+    pace: Literal["slow", "fast"]
+    days: dict[str, int]
+
+
+def test_markup_is_put_where_a_text_may_be() -> None:
+    deep = replace(TRIP, result_model=Notes, answer={"notes": {"a": {"text": "b"}}}, check=_all_fit)
+    none = replace(
+        TRIP, result_model=NoText, answer={"pace": "slow", "days": {"a": 1}}, check=_all_fit
+    )
+
+    in_deep = json.loads(content_of("markup", Order(deep, REQUESTS[0])).text or "")
+    assert in_deep["notes"]["a"]["text"].startswith("<script>")
+    in_none = json.loads(content_of("markup", Order(none, REQUESTS[0])).text or "")
+    assert in_none.pop("text").startswith("<script>")
+    assert in_none == none.answer
+
+
+class Note(TaskResult):
+    """A text."""
+
+    text: str
+
+
+class Notes(TaskResult):
+    """Texts, further down."""
+
+    notes: dict[str, Note]
+
+
+def _all_fit(*_: object) -> list[str]:
+    return []
+
+
 def test_what_the_example_and_its_answer_share_comes_from_the_request() -> None:
     answer = adapted(TRIP, {"city": "Seoul", "likes": ["music", "tea"], "pace": "fast"})
 
@@ -106,8 +162,6 @@ def test_what_the_example_and_its_answer_share_comes_from_the_request() -> None:
 
 
 def test_a_check_that_nothing_satisfies_leaves_the_answer_nearest_to_it() -> None:
-    from dataclasses import replace
-
     never = replace(TRIP, check=lambda request, trip: [*_fits(request, trip), "never"])
 
     assert complaints(never, REQUESTS[1], good_answer(never, REQUESTS[1])) == 1
@@ -186,6 +240,25 @@ def test_the_task_is_known_by_the_schemas_name_or_by_its_instructions(
 
     assert order
     assert (order.task.name, order.request) == (name, task.example)
+
+
+def test_a_task_that_cannot_be_loaded_is_named_before_it_listens(tmp_path: Path) -> None:
+    layer = layer_in(tmp_path)
+    (layer / "simmer" / "tasks" / "odd.py").write_text("TASK = nothing\n")
+    child = Child(
+        Path(sys.executable),
+        "local.model.server",
+        environment={**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{layer}"},
+        log=tmp_path / "model.log",
+    )
+    try:
+        assert child.port()
+        said = child.log_tail()
+    finally:
+        child.stop()
+
+    assert "task odd cannot be loaded: simmer/tasks/odd.py: line 1: NameError" in said
+    assert said.index("odd.py") < said.index("listening on")
 
 
 def test_a_chat_of_nobodys_is_no_order() -> None:

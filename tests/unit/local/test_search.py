@@ -81,11 +81,36 @@ def _feedback(chance: random.Random) -> Json:
     return {"messages": messages, **_some(chance, topics=topics, answerWithin=within)}
 
 
+def _plan(chance: random.Random) -> Json:
+    month = chance.randint(1, 11)
+    people = [
+        {"name": name, "role": chance.choice(["design", "build", "test"])}
+        for name in chance.sample(["Ann", "Cy", "민준", "Zoë"], chance.randint(1, 3))
+    ]
+    span = {
+        "startsAt": f"2027-{month:02}-01T07:00:00{chance.choice(['Z', '+09:00'])}",
+        "endsAt": f"2027-{month + 1:02}-{chance.randint(1, 20):02}T18:00:00Z",
+    }
+    some = _some(chance, budgetHours=chance.randint(1, 500), locale="en")
+    return {"project": chance.choice(["Roof", "새 창고"]), "span": span, "people": people, **some}
+
+
+def _parcel(chance: random.Random) -> Json:
+    parcel = {"size": [chance.randint(1, 300) for _ in range(3)], "weightKg": 2.25}
+    carriers = chance.sample(["post", "bike", "freight"], chance.randint(0, 3))
+    limits = {each: chance.choice([0, 0.5, 7, 250]) for each in carriers}
+    sender, receiver = {"city": "Ulm"}, {"city": "세종", "postcode": "30113"}
+    some = _some(chance, zone=chance.randint(1, 3), limits=limits, coupon="A7", locale="pt-BR")
+    return {"sender": sender, "receiver": receiver, "parcels": [parcel], **some}
+
+
 ASKED: dict[str, Callable[[random.Random], Json]] = {
     "receipt": _receipt,
     "workout": _workout,
     "itinerary": _itinerary,
     "feedback": _feedback,
+    "plan": _plan,
+    "parcel": _parcel,
 }
 SHIPPED = sorted(ASKED.keys() & task_names())
 TASKS = {name: find_task(name) for name in SHIPPED} | {

@@ -59,6 +59,18 @@ def test_a_story_has_the_events_of_one_job_from_all_functions(log: Path) -> None
     assert Trace(log).story("unknown") == []
 
 
+def test_frames_of_the_socket_and_the_price_of_a_stand_in_are_no_part_of_it(log: Path) -> None:
+    log.write_text(
+        logged("message", route="subscribe")
+        + logged("price unknown", model="stand-in-small")
+        + logged("price unknown", model="gpt-9")
+    )
+
+    [line] = Trace(log).new_lines()
+
+    assert line.endswith("price unknown    of gpt-9")
+
+
 def test_it_is_read_on_from_where_it_ended_even_in_the_middle_of_a_letter(log: Path) -> None:
     trace = Trace(log)
     assert trace.story(JOB) == []  # there is no log yet

@@ -189,6 +189,12 @@ WHOLE = ["2.0", '"2"', "true", "2e0", "null", "2.5", "9007199254740993"]
 
 SHAPES: dict[str, Shape] = {
     "int": Shape(int, ["2", "-7"], WHOLE),
+    "int that is large": Shape(
+        Annotated[int, Field(ge=0)], ["9007199254740991"], ["9007199254740992", "1e16", "-1"]
+    ),
+    "int that is too large": Shape(Annotated[int, Field(ge=2**53)], refused="use a text"),
+    "int that is too small": Shape(Annotated[int, Field(lt=1 - 2**53)], refused="use a text"),
+    "literal that is too large": Shape(Literal[1, 9007199254740993], refused="use a text"),
     "float": Shape(float, ["2", "2.5", "-0.10"], ['"2"', "true", "1e400", '"NaN"']),
     "bool": Shape(bool, ["true"], ["1", '"true"']),
     "str": Shape(str, ['"two"'], ["2", "true", '["two"]']),
@@ -247,6 +253,8 @@ SHAPES: dict[str, Shape] = {
     ),
     "mapping by enum": Shape(dict[Color, int], ['{"red":1}'], ['{"green":1}']),
     "mapping by int enum": Shape(dict[Rank, int], ['{"1":5}'], ['{"3":5}']),
+    "mapping by numbers of an enum": Shape(dict[Mixed, int], refused="numbers as keys"),
+    "mapping by literal numbers": Shape(dict[Literal[1, 2], int], refused="numbers as keys"),
     "mapping by literal": Shape(dict[Literal["a", "b"], int], ['{"a":5}'], ['{"c":5}']),
     "mapping by date": Shape(dict[date, int], ['{"2026-01-31":5}'], ['{"today":5}']),
     "mapping by uuid": Shape(

@@ -68,7 +68,7 @@ def read_answer(model: type[BaseModel], text: str) -> Reading:
     if kept != said:
         text = strict_json.dumps(kept)
     document = strict_json.loads_exact(text)
-    by_schema = list(_by_schema(model, document))
+    schema_says = list(by_schema(model, document))
     try:
         result = model.model_validate_json(
             text, strict=True, extra="forbid", by_alias=True, by_name=False
@@ -76,10 +76,10 @@ def read_answer(model: type[BaseModel], text: str) -> Reading:
     except ValidationError as error:
         found = list(complaints(error, natural))
         types = [each["type"] for each in error.errors(include_url=False, include_input=False)]
-        found += [each for each in by_schema if each[1] == _EXTRA and each not in found]
+        found += [each for each in schema_says if each[1] == _EXTRA and each not in found]
         raise Misfit(*map(_worded, found), types=types) from None
-    if by_schema:
-        raise Misfit(*map(_worded, by_schema))
+    if schema_says:
+        raise Misfit(*map(_worded, schema_says))
     return Reading(text, document, result)
 
 
@@ -133,7 +133,8 @@ def _with_whole(node: Any) -> Any:
     return {**held, "x-whole": True} if is_whole else held
 
 
-def _by_schema(model: type[BaseModel], document: Any) -> Iterator[tuple[str, str]]:
+def by_schema(model: type[BaseModel], document: Any) -> Iterator[tuple[str, str]]:
+    """What the model's wire schema has against a document: places and messages."""
     for error in _validator(model).iter_errors(document):
         place = tuple(error.instance_path)
         match error.kind:

@@ -1,9 +1,10 @@
 """The bases of request and result models."""
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema
 
 from simmer.task.schema import NOT_ASKED_MARK
 
@@ -27,12 +28,22 @@ class _WireModel(BaseModel):
 
 
 class TaskRequest(_WireModel):
-    """The base of every request model.
+    """The base of every request model, and of the models in it.
 
     `locale` is the language that the answer is to be written in, one of those that the task serves.
+    The request as a whole has it on the wire; the models in it do not.
     """
 
-    locale: str = ""
+    locale: Annotated[str, Field(exclude_if=lambda tag: not tag)] = ""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        schema = handler(core_schema)
+        if cls.model_fields["locale"].annotation is str:
+            handler.resolve_ref_schema(schema)["properties"].pop("locale", None)
+        return schema
 
 
 class TaskResult(_WireModel):

@@ -69,6 +69,10 @@ def flaws(task: AnyTask, name: str) -> Iterator[str]:
         yield f"version: is {task.version!r}: use 1, 2, 3 and so on"
     if not isinstance(task.instructions, str) or not task.instructions.strip():
         yield "instructions: are empty: tell the model what to write"
+    if task.max_output_tokens is not None and (
+        type(task.max_output_tokens) is not int or task.max_output_tokens < 1
+    ):
+        yield f"max_output_tokens: is {task.max_output_tokens!r}: use a number, or leave it out"
     yield from _flaws_of_models(task)
     yield from _flaws_of_parts(task)
     yield from _flaws_of_languages(task)

@@ -8,6 +8,7 @@ import copy
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from math import inf
 from typing import Any
 
 from pydantic import BaseModel
@@ -15,6 +16,8 @@ from pydantic.errors import PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 type Json = dict[str, Any]
+
+MAX_WHOLE = 2**53 - 1  # the last that JavaScript and every client can hold
 
 # Names that an encoded answer uses (see `simmer.task.strict_schema`).
 ROOT, MAPPING, ITEM = "whole_answer", "mapping_entries", "tuple_item_"
@@ -108,11 +111,12 @@ class WireSchema(GenerateJsonSchema):
         while kind["type"].startswith("function-") and "schema" in kind:
             kind = kind["schema"]
         match kind["type"]:
-            case "enum":
-                values = [member.value for member in kind["members"]]
-                return {**made, "propertyNames": {"enum": [*map(_as_key, values)]}}
-            case "literal":
-                return {**made, "propertyNames": {"enum": [*map(_as_key, kind["expected"])]}}
+            case "enum" | "literal":
+                keys = kind.get("expected") or [each.value for each in kind["members"]]
+                if "sub_type" not in kind and not all(isinstance(each, str) for each in keys):
+                    # Pydantic looks the text up among the values, and finds no number there.
+                    return {_UNFIT: "has numbers as keys, and JSON's are texts: use an IntEnum"}
+                return {**made, "propertyNames": {"enum": [*map(str, keys)]}}
             case known if known in _KEYS:
                 names = {**made.get("propertyNames", {}), **_KEYS[known]}
                 return {**made, "propertyNames": names} if names else made
@@ -129,10 +133,6 @@ class WireSchema(GenerateJsonSchema):
         if made.get("additionalProperties") not in (None, False):
             made[_OPEN] = True
         return made
-
-
-def _as_key(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @cache
@@ -164,6 +164,13 @@ def _clean(node: Any) -> Any:
     if "properties" in kept:
         kept["additionalProperties"] = False
     return kept
+
+
+def target(node: Json, definitions: Json) -> Json:
+    """The schema itself that a reference leads to."""
+    while "$ref" in node:
+        node = definitions[node["$ref"].rpartition("/")[2]]
+    return node
 
 
 def unfit(model: type[BaseModel], *, is_answer: bool) -> Iterator[tuple[str, str]]:
@@ -211,10 +218,19 @@ def _unfit_itself(node: Json) -> Iterator[str]:
         yield "has null among its values: leave it out, and use `| None = None`"
     elif not all(isinstance(value, str | int | float) for value in values):
         yield "has values that are neither texts nor numbers: use such ones"
+    if _is_beyond(node) or any(type(value) is int and abs(value) > MAX_WHOLE for value in values):
+        yield f"has whole numbers beyond {MAX_WHOLE}, which JavaScript cannot hold: use a text"
     if node.get("maxItems") == 0:
         yield "is always empty: leave it out"
     for name in filter(RESERVED_NAME.match, node.get("properties", ())):
         yield f"has a field called {name}, which has a meaning of its own here: call it otherwise"
+
+
+def _is_beyond(node: Json) -> bool:
+    """Whether all whole numbers within the bounds are too large for JavaScript."""
+    lowest = max(node.get("minimum", -inf), node.get("exclusiveMinimum", -inf) + 1)
+    highest = min(node.get("maximum", inf), node.get("exclusiveMaximum", inf) - 1)
+    return node.get("type") == "integer" and (lowest > MAX_WHOLE or highest < -MAX_WHOLE)
 
 
 def _parts(node: Json, place: str) -> Iterator[tuple[Json, str]]:

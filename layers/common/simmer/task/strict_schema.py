@@ -21,7 +21,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from simmer.task.schema import ITEM, MAPPING, NOT_ASKED_MARK, ROOT
+from simmer.task.schema import ITEM, MAPPING, NOT_ASKED_MARK, ROOT, target
 
 type Json = dict[str, Any]
 
@@ -106,12 +106,6 @@ def strict(schema: Json, *, bounds: bool) -> Json:
     for alternatives in list(unions(root)):  # telling apart changes what is walked
         _tell_apart(alternatives, told)
     return root
-
-
-def target(node: Json, definitions: Json) -> Json:
-    while "$ref" in node:
-        node = definitions[node["$ref"].rpartition("/")[2]]
-    return node
 
 
 def _object(properties: Json, description: str | None = None) -> Json:

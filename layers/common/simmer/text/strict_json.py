@@ -78,7 +78,7 @@ def _parsed(text: str, whole: Callable[[str], Any], fraction: Callable[[str], An
 
 def _whole_digits(text: str) -> Digits:
     if abs(float(text)) >= 2**53:
-        raise NotStrictJson("a number is too large")  # to be an integer for JavaScript
+        raise NotStrictJson("a whole number is beyond 9007199254740991, JavaScript's last")
     return _digits(text)
 
 

@@ -62,6 +62,11 @@ class Excluded(TaskRequest):
     places: Annotated[frozenset[str], Field(exclude=True)] = frozenset()
 
 
+class Priced(TaskRequest):
+    start: date
+    price: Decimal
+
+
 class Anything(TaskRequest):
     start: Any
 
@@ -118,6 +123,23 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"result_model": RootModel[list[int]], "answer": [1]},
         "result_model: is called 'RootModel[list[int]]', and generated clients need a name",
     ),
+    "example of an undocumented type": (
+        {"request_model": Priced, "example": {"start": "2026-05-01", "price": "9.50"}},
+        'example: price: "9.50" is not of type "number": write it as openapi.json has it',
+    ),
+    "a further example that is none": (
+        {"examples": [({"start": "2026-05-01"}, {"days": {}}), ({"start": 5}, {"days": {}})]},
+        "examples[1][0]: start: Input should be a valid date",
+    ),
+    "a further answer that is none": (
+        {"examples": [({"start": "2026-05-01"}, {"days": 1})]},
+        "examples[0][1]: days: Input should be an object: make it one that fits",
+    ),
+    "a further example without its answer": (
+        {"examples": [{"start": "2026-05-01"}]},
+        "examples[0]: is no pair: write (request, answer)",
+    ),
+    "a cap of none": ({"max_output_tokens": 0}, "max_output_tokens: is 0: use a number"),
     "answer of wrong types": ({"answer": {"days": {"today": "a"}}}, "answer: days"),
     "answer with more": ({"answer": {"days": {}, "x": 1}}, "answer: x: Extra"),
     "answer that is no JSON": ({"answer": {"days": {1, 2}}}, "answer: is no JSON"),

@@ -1,13 +1,15 @@
 """Requests of ordinary pydantic: read as JSON, kept, and read again by the worker."""
 
 import json
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
 import pytest
 from pydantic import create_model
 
 from simmer.task import TaskRequest
 from simmer.task.reading import Misread, as_stored, read_request
+from simmer.task.schema import wire_schema
 from simmer.text import strict_json
 from tests.unit.worker.shapes import SHAPES, Item, Shape
 
@@ -52,6 +54,67 @@ def test_a_good_request_is_read_and_read_again_the_same(shape: Shape, it: str) -
 def test_a_request_of_another_type_names_the_field(name: str, it: str) -> None:
     found = errors(SHAPES[name], f'{{"it": {it}}}')
     assert all(field == "it" or field.startswith("it.") for field, _ in found)
+
+
+@pytest.mark.parametrize(
+    ("name", "it", "place"),
+    [
+        ("literal numbers", "true", "it"),
+        ("int enum", "true", "it"),
+        ("datetime", '"2026-01-31T18:30:00"', "it"),
+        ("datetime", '"1700000000"', "it"),
+        ("union of a datetime and numbers", '"2026-01-31T18:30:00"', "it"),
+        ("tagged datetimes", '[{"kind": "b", "b": "2026-01-31T18:30:00"}]', "it.0.b"),
+        ("mapping of datetimes", '{"a": ["2026-01-31T18:30:00", 1]}', "it.a.0"),
+    ],
+)
+def test_what_pydantic_reads_in_json_and_the_schema_forbids_is_refused(
+    name: str, it: str, place: str
+) -> None:
+    shape = TIMES.get(name) or SHAPES[name]
+
+    assert [field for field, _ in errors(shape, f'{{"it": {it}}}')] == [place]
+
+
+class A(TaskRequest):
+    kind: Literal["a"]
+    a: datetime
+
+
+class B(TaskRequest):
+    kind: Literal["b"]
+    b: datetime
+
+
+TIMES = {
+    "union of a datetime and numbers": Shape(datetime | list[int], ['"2026-01-31T18:30:00Z"']),
+    "tagged datetimes": Shape(list[A | B], ['[{"kind": "b", "b": "2026-01-31T18:30:00Z"}]']),
+    "mapping of datetimes": Shape(
+        dict[str, tuple[datetime, int]], ['{"a": ["2026-01-31T18:30:00+09:00", 1]}']
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TIMES)
+def test_the_same_with_an_offset_is_taken(name: str) -> None:
+    assert read_request(model(TIMES[name]), strict_json.loads(f'{{"it": {TIMES[name].good[0]}}}'))
+
+
+class Party(TaskRequest):
+    adults: int
+
+
+class Journey(TaskRequest):
+    party: Party
+
+
+def test_only_the_request_itself_has_a_locale() -> None:
+    assert "locale" not in json.dumps(wire_schema(Journey))
+    journey = read_request(Journey, {"party": {"adults": 2}})
+    assert as_stored(journey) == '{"party":{"adults":2}}'
+    with pytest.raises(Misread) as misread:
+        read_request(Journey, {"party": {"adults": 2, "locale": "en"}})
+    assert misread.value.errors == [("party.locale", "Extra inputs are not permitted")]
 
 
 def test_a_whole_number_with_a_fraction_is_that_number() -> None:
