@@ -155,8 +155,8 @@ MUTATIONS = (
     Mutation(
         "extend the visibility but not the lease",
         ATTEMPT,
-        "self.tools.leases.heartbeat, self.job, next_end_ms, news)",
-        "self.tools.leases.heartbeat, self.job, self.job.lease.expires_at_ms, news)",
+        "self.tools.leases.heartbeat, self.job, next_end_ms, news",
+        "self.tools.leases.heartbeat, self.job, self.job.lease.expires_at_ms, news",
     ),
     Mutation(
         "release without a new message",
