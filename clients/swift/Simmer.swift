@@ -376,7 +376,7 @@ protocol SimmerSocket: Sendable {
     /// The next text, or nil when none came in that time. Throws when it is closed, or brings bytes.
     func receive(within seconds: Double) async throws -> String?
 
-    /// Never waits.
+    /// Never waits; whoever waits to receive is woken.
     func close()
 }
 
@@ -761,6 +761,7 @@ private actor Following {
     private let body: Data
     private let idempotencyKey: String?
     private let ended = SimmerSignal()
+    private var socket: (any SimmerSocket)? // while it is listened to
     private(set) var update: SimmerUpdate
     private var offer: PushOffer?
     private var parts = Parts()
@@ -858,7 +859,10 @@ private actor Following {
         taken.outline = hasResult ? parts.completeOutline : parts.outline
         taken.partialResult = hasResult || next.state == .cancelled ? nil : parts.partialResult
         update = taken
-        if !isOpen { ended.fire() }
+        if !isOpen {
+            ended.fire()
+            socket?.close() // wakes whoever waits for a frame
+        }
     }
 
     private func take(_ document: Document) {
@@ -964,7 +968,11 @@ private actor Following {
             try await within(patience + 1) { try await push.connect(url, within: patience) }
         }
         guard let socket = connected else { return }
-        defer { socket.close() }
+        self.socket = socket
+        defer {
+            socket.close()
+            self.socket = nil
+        }
         let subscribe = subscription(offer.token)
         var ifQueued = 1.0 // nobody tells when a job's turn comes
         var isTrusted = true

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -31,6 +32,7 @@ from tests.client.misbehaving import MisbehavingServer
 
 BODY = {"ingredients": ["egg", "달걀"]}
 QUICK = Timing(resubscribe=0.1, first_backoff=0.01, longest_backoff=0.05, shortest_poll=0.01)
+HURRIED = replace(QUICK, request_timeout=0.05)  # for a token that never comes
 HASTY = replace(QUICK, request_timeout=2.5, answer_within=2.0)  # for what never answers
 
 
@@ -217,12 +219,58 @@ def test_a_token_that_is_refused_stays_refused(follows: Follow) -> None:
     assert len(server.met) == 3
 
 
-def test_a_failure_of_the_function_for_the_token_is_the_callers_own(follows: Follow) -> None:
-    def no_token() -> str:
-        raise OSError("the key ring is locked")
+def test_a_failure_of_the_function_for_the_token_is_the_cause_of_the_end(follows: Follow) -> None:
+    trouble = OSError("the key ring is locked")
 
-    with MisbehavingServer() as server, pytest.raises(OSError, match="key ring"):
-        follows(server, token=no_token)
+    def no_token() -> str:
+        raise trouble
+
+    with MisbehavingServer() as server:
+        followed = follows(server, token=no_token)
+
+    assert isinstance(followed.error, Unreachable)
+    assert followed.error.__cause__ is trouble
+    assert "no token to be had (OSError)" in str(followed.error)  # the text may hold a token
+    assert server.met == []
+
+
+def test_a_function_for_the_token_that_never_returns_ends_with_a_name(follows: Follow) -> None:
+    released = threading.Event()
+
+    async def never() -> str:
+        await asyncio.sleep(3600)
+        return ""
+
+    def hang() -> str:
+        released.wait()
+        return ""
+
+    with MisbehavingServer() as server:
+        followed = follows(server, token=hang if follows is follow else never, timing=HURRIED)
+    released.set()
+
+    assert isinstance(followed.error, Unreachable)
+    assert "no token in time" in str(followed.error)
+    assert server.met == []
+
+
+def test_who_waits_for_anothers_token_that_never_comes_ends_with_a_name() -> None:
+    released = threading.Event()
+
+    def hang() -> str:
+        released.wait()
+        return ""
+
+    with (
+        MisbehavingServer() as server,
+        Client(server.url, hang, timing=HURRIED) as client,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        ended = [pool.submit(client.get, "recipe", JOB) for _ in range(4)]
+        errors = [each.exception() for each in ended]
+        released.set()
+
+    assert {type(error) for error in errors} == {Unreachable}
 
 
 @pytest.mark.parametrize("token", ["geh\neim", "geheim ", " geheim", "geh\teim", "gehëim"])

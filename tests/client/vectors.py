@@ -5,6 +5,7 @@ client's pauses move a clock, and the asynchronous one runs in an event loop who
 """
 
 import asyncio
+import itertools
 import json
 import re
 import selectors
@@ -17,6 +18,9 @@ from typing import Any, Self
 
 import httpx2
 import pytest
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidStatus
+from websockets.http11 import Response
 
 from local.toolchain import REPOSITORY
 from simmer_client import (
@@ -111,13 +115,27 @@ def frame_of(entry: Mapping[str, Any]) -> str | bytes:
     return text
 
 
+class NeverComesBack(Exception):
+    """Stands for a blocking function that hangs."""
+
+
 def options(vector: Vector) -> dict[str, Any]:
     said = vector.get("client", {})
+    kind = said.get("token", "fixed")
     given = iter(f"token-{number}" for number in range(99))
-    renewable = said.get("token") == "renewable"
+    calls = itertools.count()
+
+    def token() -> str:
+        match kind, next(calls):
+            case ("throws", 0) | ("renewal throws", 1):
+                raise OSError("no network")
+            case "hangs", 0:
+                raise NeverComesBack
+        return next(given)
+
     return {
         "base_url": said.get("api", "https://api.test"),
-        "token": (lambda: next(given)) if renewable else "token-0",
+        "token": "token-0" if kind == "fixed" else token,
         "push": said.get("push", True),
         "deadline_seconds": said.get("deadlineSeconds"),
     }
@@ -132,11 +150,28 @@ def is_moment(vector: Vector, update: Update) -> bool:
 
 
 class Clock:
-    def __init__(self) -> None:
+    def __init__(self, cancel_after: float) -> None:
         self.seconds = 5000.0
+        self._cancel_at = self.seconds + cancel_after
+        self.cancel: Callable[[], object] = lambda: None
 
     def __call__(self) -> float:
         return self.seconds
+
+    def is_cancelled_within(self, seconds: float) -> bool:
+        """Whether another thread cancels the job while this one waits; it has, then."""
+        if self.seconds + seconds < self._cancel_at:
+            return False
+        self.seconds, self._cancel_at = self._cancel_at, FOR_EVER
+        self.cancel()
+        return True
+
+    def within(self, seconds: float, ask: Callable[[], str]) -> str:
+        try:
+            return ask()
+        except NeverComesBack:
+            self.seconds += seconds
+            raise TimeoutError from None
 
 
 class Ended:
@@ -150,7 +185,7 @@ class Ended:
         self._is_set = True
 
     def wait(self, seconds: float) -> None:
-        if not self._is_set:
+        if not (self._is_set or self._clock.is_cancelled_within(seconds)):
             self._clock.seconds += seconds
 
 
@@ -158,6 +193,7 @@ class Socket:
     def __init__(self, world: World, clock: Clock) -> None:
         self._world, self._clock = world, clock
         self._frames: list[tuple[float, Mapping[str, Any]]] = []
+        self._is_closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -166,13 +202,16 @@ class Socket:
         pass
 
     def close(self) -> None:
-        pass
+        self._is_closed = True
 
     def send(self, text: str) -> None:
         entries = self._world.subscribed(text)
         self._frames += [(self._clock() + each.get("afterSeconds", 0), each) for each in entries]
 
     def recv(self, timeout: float) -> str | bytes:
+        waits = min(timeout, self._frames[0][0] - self._clock() if self._frames else timeout)
+        if self._clock.is_cancelled_within(waits) and self._is_closed:
+            raise OSError("closed")
         if not self._frames or self._frames[0][0] > self._clock() + timeout:
             self._clock.seconds += timeout
             raise TimeoutError
@@ -182,9 +221,10 @@ class Socket:
 
 
 def run_blocking(vector: Vector, monkeypatch: pytest.MonkeyPatch) -> tuple[World, object]:
-    clock = Clock()
+    clock = Clock(vector["do"].get("cancelAfter", FOR_EVER))
     world = World(vector, clock)
     monkeypatch.setattr(time, "time", world.phone_time)
+    monkeypatch.setattr("simmer_client.client.within", clock.within)
 
     def handle(request: httpx2.Request) -> httpx2.Response:
         answer = world.asked(request)
@@ -206,13 +246,9 @@ def run_blocking(vector: Vector, monkeypatch: pytest.MonkeyPatch) -> tuple[World
     client = Client(**options(vector))
     client._clock = clock
     client.__dict__["_http"] = httpx2.Client(transport=httpx2.MockTransport(handle))
-    what = vector["do"]
-    job: Job
-    if "resume" in what:
-        job = client.resume("recipe", what["resume"])
-    else:
-        job = client.job("recipe", **keywords(what["submit"]))
+    job: Job = begun(client, vector["do"])
     job._ended = Ended(clock)  # type: ignore[assignment]
+    clock.cancel = job.cancel
 
     def show(update: Update) -> None:
         world.updates.append(update)
@@ -229,18 +265,25 @@ def refuse_unless_opens(world: World) -> None:
     match world.socket["connect"]:
         case "fails":
             raise OSError("refused")
+        case "redirects":
+            response = Response(302, "Found", Headers({"Location": "wss://elsewhere.test/"}))
+            raise sockets._refused(InvalidStatus(response))
         case "throws":
             raise ImportError("no sockets here")
         case "hangs":
             raise TimeoutError
 
 
-def keywords(submit: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "body": submit["body"],
-        "fresh": submit.get("fresh", False),
-        "idempotency_key": submit.get("idempotencyKey"),
-    }
+def begun(client: Any, what: Mapping[str, Any]) -> Any:
+    if "resume" in what:
+        return client.resume("recipe", what["resume"])
+    submit = what["submit"]
+    return client.job(
+        "recipe",
+        submit["body"],
+        fresh=submit.get("fresh", False),
+        idempotency_key=submit.get("idempotencyKey"),
+    )
 
 
 # ── The asynchronous client ───────────────────────────────────────────────────────────────────────
@@ -283,7 +326,7 @@ class AsyncSocket:
         return frame_of(await self._frames.get())
 
     async def close(self) -> None:
-        pass
+        self._frames.put_nowait({"close": True})
 
 
 def run_asynchronous(vector: Vector, monkeypatch: pytest.MonkeyPatch) -> tuple[World, object]:
@@ -304,6 +347,17 @@ def run_asynchronous(vector: Vector, monkeypatch: pytest.MonkeyPatch) -> tuple[W
     return world, end
 
 
+def asynchronous(token: Any) -> Any:
+    async def later() -> str:
+        try:
+            return str(token())
+        except NeverComesBack:
+            await asyncio.sleep(FOR_EVER)
+            raise
+
+    return later if callable(token) else token
+
+
 async def follow_asynchronously(world: World, loop: VirtualLoop) -> object:
     async def handle(request: httpx2.Request) -> httpx2.Response:
         answer = world.asked(request)
@@ -313,15 +367,15 @@ async def follow_asynchronously(world: World, loop: VirtualLoop) -> object:
             await asyncio.sleep(FOR_EVER)
         return world.answered(answer)
 
-    client = AsyncClient(**options(world.vector))
+    said = options(world.vector)
+    client = AsyncClient(**said | {"token": asynchronous(said["token"])})
     client._clock = loop.time
     client._loops[loop] = _Loop(httpx2.AsyncClient(transport=httpx2.MockTransport(handle)))
     what = world.vector["do"]
-    job: AsyncJob
-    if "resume" in what:
-        job = client.resume("recipe", what["resume"])
-    else:
-        job = client.job("recipe", **keywords(what["submit"]))
+    job: AsyncJob = begun(client, what)
+    cancelling: list[asyncio.Task[Update]] = []
+    if (after := what.get("cancelAfter")) is not None:
+        loop.call_later(after, lambda: cancelling.append(loop.create_task(job.cancel())))
     try:
         async for update in job.updates():
             world.updates.append(update)

@@ -6,6 +6,7 @@ library;
 import 'dart:async';
 import 'dart:convert';
 import 'dart:io';
+import 'dart:math';
 
 import '../simmer.dart';
 
@@ -24,8 +25,23 @@ class Wrong implements Exception {
 }
 
 class VirtualTime implements Time {
+  VirtualTime([num? cancelAfter]) : _cancelAt = cancelAfter == null ? null : start + cancelAfter;
+
   static const start = 5000.0;
   double seconds = start;
+  double? _cancelAt;
+  Future<Object?> Function()? cancel;
+
+  /// Whether the job's owner cancels it while its follower waits; it is cancelled, then.
+  Future<bool> isCancelledWithin(double seconds) async {
+    final at = _cancelAt;
+    if (at == null || this.seconds + seconds < at) return false;
+    _cancelAt = null;
+    this.seconds = at;
+    await cancel?.call();
+    await Future<void>.delayed(Duration.zero); // to whom is waiting
+    return true;
+  }
 
   @override
   double nowSeconds() => seconds;
@@ -36,7 +52,7 @@ class VirtualTime implements Time {
     var isOver = false;
     unawaited(unless.then((_) => isOver = true));
     await Future<void>.delayed(Duration.zero);
-    if (!isOver) this.seconds += seconds;
+    if (!isOver && !await isCancelledWithin(seconds)) this.seconds += seconds;
   }
 }
 
@@ -45,7 +61,7 @@ class Scripted implements HttpTransport, PushTransport, PushSocket {
   Scripted(this.vector) : _answers = vector['answers'] as List<Object?>;
 
   final Json vector;
-  final time = VirtualTime();
+  late final time = VirtualTime((vector['do'] as Json)['cancelAfter'] as num?);
   final steps = <(String, double)>[];
   final requests = <Request>[];
   final updates = <Object?>[];
@@ -96,6 +112,8 @@ class Scripted implements HttpTransport, PushTransport, PushSocket {
         throw UnsupportedError('no sockets here');
       case 'hangs':
         time.seconds += withinSeconds;
+      case 'redirects':
+        throw const WebSocketException('302'); // it is for the transport not to follow it
     }
     return Future.error(const SocketException('refused'));
   }
@@ -116,6 +134,11 @@ class Scripted implements HttpTransport, PushTransport, PushSocket {
   @override
   Future<String?> receive(double withinSeconds) async {
     if (withinSeconds <= 0) throw Wrong('$withinSeconds s to receive');
+    final waits = _frames.isEmpty ? withinSeconds : min(withinSeconds, _frames.first.$1 - time.seconds);
+    if (await time.isCancelledWithin(waits)) {
+      time.seconds += withinSeconds; // nobody told the socket
+      return null;
+    }
     if (_frames.isEmpty || _frames.first.$1 > time.seconds + withinSeconds) {
       time.seconds += withinSeconds;
       return null;
@@ -132,13 +155,26 @@ class Scripted implements HttpTransport, PushTransport, PushSocket {
 
 Future<Object> follow(Scripted world) async {
   final said = world.vector['client'] as Json? ?? const {};
+  final kind = said['token'] ?? 'fixed';
+  const kinds = {'fixed', 'renewable', 'throws', 'hangs', 'renewal throws'};
+  if (!kinds.contains(kind)) throw Wrong('this test does not know a token that is `$kind`');
   var given = 0;
+  var calls = 0;
+  var renewals = 0;
   final deadline = said['deadlineSeconds'] as num?;
   final client = SimmerClient(
     said['api'] as String? ?? 'https://api.test',
     token: ({required renew}) {
+      calls += 1;
+      if (renew) renewals += 1;
+      final isFirst = renew ? renewals == 1 : calls == 1;
+      if (isFirst && (kind == 'throws' && !renew || kind == 'renewal throws' && renew)) throw StateError('no network');
+      if (kind == 'hangs' && calls == 1) {
+        world.time.seconds += 15;
+        throw TimeoutException('in no time');
+      }
       if (!renew) return 'token-$given';
-      return said['token'] == 'renewable' ? 'token-${++given}' : null;
+      return kind == 'fixed' ? null : 'token-${++given}';
     },
     push: said['push'] == false ? null : world,
     deadline: deadline == null ? null : Duration(microseconds: (deadline * 1e6).round()),
@@ -151,6 +187,7 @@ Future<Object> follow(Scripted world) async {
       ? client.resume('recipe', what['resume'] as String)
       : client.job('recipe', submit['body'],
           fresh: submit['fresh'] == true, idempotencyKey: submit['idempotencyKey'] as String?);
+  world.time.cancel = job.cancel;
   final cancelWhen = what['cancelWhen'];
   var isCancelled = false;
   try {

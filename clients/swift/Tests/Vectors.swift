@@ -80,10 +80,33 @@ private final class Scripted: SimmerHTTP, SimmerPush, SimmerSocket, SimmerTime, 
     private var subscriptions = 0
     private var frames: [(at: Double, entry: SimmerJSON)] = []
     private var tokensGiven = 0
+    private var tokensAsked = 0
+    private var tokensRenewed = 0
     private var isCancelled = false
+    private var isClosed = false
+    private var cancelAt: Double?
+    private var owner: SimmerJob?
 
     init(_ vector: SimmerJSON) {
         self.vector = vector
+        cancelAt = vector["do"]?["cancelAfter"]?.asSeconds.map { start + $0 }
+    }
+
+    func owns(_ job: SimmerJob) {
+        alone { owner = job }
+    }
+
+    /// Whether the job's owner cancels it while its follower waits; it is cancelled, then.
+    private func wasCancelled(within seconds: Double) async -> Bool {
+        let job: SimmerJob? = alone {
+            guard let at = cancelAt, at <= clock + seconds else { return nil }
+            cancelAt = nil
+            clock = at
+            return owner
+        }
+        guard let job else { return false }
+        _ = try? await job.cancel()
+        return true
     }
 
     private func alone<Value>(_ act: () throws -> Value) rethrows -> Value {
@@ -111,16 +134,31 @@ private final class Scripted: SimmerHTTP, SimmerPush, SimmerSocket, SimmerTime, 
     }
 
     func wait(_ seconds: Double, unless ended: SimmerSignal) async throws {
+        if ended.hasFired { return }
+        if await wasCancelled(within: seconds) { return }
         alone {
             if seconds <= 0 { wrong = "a pause of \(seconds) s" }
-            if !ended.hasFired { clock += seconds }
+            clock += seconds
         }
     }
 
-    func token(_ renew: Bool) -> String? {
-        alone {
+    func token(_ renew: Bool) throws -> String? {
+        try alone {
+            let kind = vector["client"]?["token"]?.asText ?? "fixed"
+            if !["fixed", "renewable", "throws", "hangs", "renewal throws"].contains(kind) {
+                wrong = "this test does not know a token that is \(kind)"
+            }
+            tokensAsked += 1
+            if renew { tokensRenewed += 1 }
+            if kind == "throws" && tokensAsked == 1 || kind == "renewal throws" && renew && tokensRenewed == 1 {
+                throw URLError(.notConnectedToInternet)
+            }
+            if kind == "hangs" && tokensAsked == 1 {
+                clock += 15
+                throw URLError(.timedOut)
+            }
             if !renew { return "token-\(tokensGiven)" }
-            guard vector["client"]?["token"]?.asText == "renewable" else { return nil }
+            if kind == "fixed" { return nil }
             tokensGiven += 1
             return "token-\(tokensGiven)"
         }
@@ -161,6 +199,7 @@ private final class Scripted: SimmerHTTP, SimmerPush, SimmerSocket, SimmerTime, 
             case "opens": return
             case "throws": throw Wrong("no sockets here")
             case "hangs": clock += seconds
+            case "redirects": break // it is for the transport not to follow it
             default: break
             }
             throw URLError(.cannotConnectToHost)
@@ -186,7 +225,10 @@ private final class Scripted: SimmerHTTP, SimmerPush, SimmerSocket, SimmerTime, 
     }
 
     func receive(within seconds: Double) async throws -> String? {
-        try alone {
+        let waits = alone { min(seconds, frames.first.map { $0.at - clock } ?? seconds) }
+        _ = await wasCancelled(within: waits)
+        return try alone {
+            if isClosed { throw URLError(.networkConnectionLost) }
             if seconds <= 0 { wrong = "\(seconds) s to receive" }
             guard let next = frames.first, next.at <= clock + seconds else {
                 clock += seconds
@@ -201,7 +243,9 @@ private final class Scripted: SimmerHTTP, SimmerPush, SimmerSocket, SimmerTime, 
         }
     }
 
-    func close() {}
+    func close() {
+        alone { isClosed = true }
+    }
 
     func take(_ part: SimmerPart) {
         alone { parts.append(.array([.integer(part.position), part.value])) }
@@ -232,7 +276,7 @@ private func follow(_ world: Scripted) async throws -> SimmerJSON {
         deadlineSeconds: said["deadlineSeconds"]?.asSeconds,
         http: world,
         time: world,
-        token: { renew in world.token(renew) }
+        token: { renew in try world.token(renew) }
     )
     let job: SimmerJob
     if let submit = world.vector["do"]?["submit"] {
@@ -243,6 +287,7 @@ private func follow(_ world: Scripted) async throws -> SimmerJSON {
     } else {
         job = client.resume("recipe", world.vector["do"]?["resume"]?.asText ?? "")
     }
+    world.owns(job)
     do {
         let ended = try await job.follow { update in
             if world.show(update) { _ = try? await job.cancel() }

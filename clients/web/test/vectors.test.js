@@ -106,7 +106,8 @@ class World {
         world.step("connect");
         if (connect === "throws") throw new Error("no sockets here");
         if (connect === "opens") setImmediate(() => this.onopen?.());
-        if (connect === "fails") setImmediate(() => this.onerror?.(new Error("refused")));
+        // A browser and Node follow no redirect here, and tell no more of it than this.
+        if (connect === "fails" || connect === "redirects") setImmediate(() => this.onerror?.(new Error("refused")));
       }
 
       send(text) {
@@ -150,16 +151,27 @@ async function run(vector) {
   const world = new World(vector, time);
   const { api = "https://api.test", push = true, deadlineSeconds, token = "fixed" } = vector.client ?? {};
   let given = 0;
+  let calls = 0;
+  let renewals = 0;
+  const source = ({ renew }) => {
+    if (renew) renewals += 1;
+    calls += 1;
+    if ((token === "throws" && calls === 1) || (token === "renewal throws" && renew && renewals === 1)) {
+      throw new TypeError("no network");
+    }
+    if (token === "hangs" && calls === 1) return new Promise(() => {});
+    return `token-${(given += renew ? 1 : 0)}`;
+  };
   const client = new SimmerClient({
     baseUrl: api,
-    token: token === "fixed" ? "token-0" : ({ renew }) => `token-${(given += renew ? 1 : 0)}`,
+    token: token === "fixed" ? "token-0" : source,
     push,
     deadlineMs: deadlineSeconds && deadlineSeconds * 1000,
     fetch: world.fetch,
     WebSocket: world.WebSocket,
     clock: time.clock,
   });
-  const { submit, resume, cancelWhen } = vector.do;
+  const { submit, resume, cancelWhen, cancelAfter } = vector.do;
   let hasCancelled = false;
   const job = client.job({
     onPart({ position, title, value }, { outline }) {
@@ -177,6 +189,7 @@ async function run(vector) {
       job.cancel().catch(() => {});
     },
   });
+  if (cancelAfter !== undefined) time.clock.setTimeout(() => job.cancel().catch(() => {}), cancelAfter * 1000);
   let end;
   const followed = submit ? job.submit(submit.body, submit) : job.resume(resume);
   followed.then(

@@ -25,7 +25,7 @@ from simmer_client.effects import (
 from simmer_client.network import Unusable
 from simmer_client.parts import Part
 from simmer_client.rules import Following
-from simmer_client.shell import MAX_BODY_BYTES, Caller, Known, lost
+from simmer_client.shell import MAX_BODY_BYTES, Caller, Known, lost, no_token
 from simmer_client.update import Update
 from simmer_client.wire import Answer
 
@@ -119,11 +119,15 @@ class AsyncClient(Caller[Callable[[], str | Awaitable[str]]]):
             here = self._here()
         except Unusable as error:
             return Unset(str(error)), self._renewals
-        async with here.renewing:  # who is refused at the same time waits for the one new token
-            if self._give_token and self._needs_token(refused):
-                token = self._give_token()
-                self._take_token(await token if inspect.isawaitable(token) else token)
-            headers, sent_with = self._headers(call), self._renewals
+        try:
+            # Who is refused at the same time waits for the one new token.
+            async with asyncio.timeout(call.timeout_seconds), here.renewing:
+                if self._give_token and self._needs_token(refused):
+                    token = self._give_token()
+                    self._take_token(await token if inspect.isawaitable(token) else token)
+        except Exception as error:  # of the caller's function, whatever it is
+            return no_token(error), self._renewals
+        headers, sent_with = self._headers(call), self._renewals
         body = bytearray()
         try:
             async with (

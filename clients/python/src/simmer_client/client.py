@@ -3,7 +3,9 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack
+from contextvars import copy_context
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,12 +26,26 @@ from simmer_client.effects import (
 from simmer_client.network import Unusable
 from simmer_client.parts import Part
 from simmer_client.rules import Following
-from simmer_client.shell import MAX_BODY_BYTES, Caller, Known, lost
+from simmer_client.shell import MAX_BODY_BYTES, Caller, Known, lost, no_token
 from simmer_client.update import Update
 from simmer_client.wire import Answer
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
+
+
+def within(seconds: float, ask: Callable[[], str]) -> str:
+    """What `ask` returns; TimeoutError if it takes longer. A thread that hangs is left behind."""
+    answered: Future[str] = Future()
+
+    def answer() -> None:
+        try:
+            answered.set_result(ask())
+        except BaseException as error:
+            answered.set_exception(error)
+
+    threading.Thread(target=copy_context().run, args=(answer,), daemon=True).start()
+    return answered.result(seconds)
 
 
 class Client(Caller[Callable[[], str]]):
@@ -87,10 +103,17 @@ class Client(Caller[Callable[[], str]]):
 
     def _call(self, call: Call, refused: int | None) -> tuple[Answer | Lost | Unset, int]:
         """What came of it, and which token it was sent with."""
-        with self._renewing:  # who is refused at the same time waits here for the one new token
+        # Who is refused at the same time waits here for the one new token.
+        if not self._renewing.acquire(timeout=call.timeout_seconds):
+            return no_token(TimeoutError()), self._renewals
+        try:
             if self._give_token and self._needs_token(refused):
-                self._take_token(self._give_token())
-            headers, sent_with = self._headers(call), self._renewals
+                self._take_token(within(call.timeout_seconds, self._give_token))
+        except Exception as error:  # of the caller's function, whatever it is
+            return no_token(error), self._renewals
+        finally:
+            self._renewing.release()
+        headers, sent_with = self._headers(call), self._renewals
         give_up_at = time.monotonic() + call.timeout_seconds
         body = bytearray()
         try:

@@ -58,9 +58,10 @@ class Disconnect:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The network did not do it; `reason` is for people."""
+    """The network did not do it; `reason` is for people, `cause` for a traceback."""
 
     reason: str
+    cause: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)

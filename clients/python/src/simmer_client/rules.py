@@ -422,6 +422,8 @@ class Following:
             if fresh_token and self._policy.can_refresh_token:
                 has_fresh_token = True
                 continue
+            if isinstance(answer, Lost):
+                has_fresh_token = False  # a new one may not have come
             try:
                 return self._judge(answer, read, f"{method} /{self.update.task}/{operation}")
             except _Again as again:
@@ -446,7 +448,9 @@ class Following:
             raise SetupError(answer.reason, self.update)
         if isinstance(answer, Lost):
             message = f"No answer from {self._policy.address}: {answer.reason}"
-            raise _Again(Unreachable(message, self.update))
+            unreachable = Unreachable(message, self.update)
+            unreachable.__cause__ = answer.cause
+            raise _Again(unreachable)
         if answer.status >= 400:
             problem = read_problem(answer, self.update)
             if answer.status in (408, 425, 429) or answer.status >= 500 or not is_refusal(answer):

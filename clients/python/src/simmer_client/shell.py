@@ -21,7 +21,8 @@ GiveToken = TypeVar("GiveToken")
 class Caller(Generic[GiveToken]):
     """Where the API is and who asks. `token` is one, or a function that returns one: it is called
     when a token is first needed, and again, once for all requests under way, when one of them is
-    answered 401. `proxy` and `ca_file` stand in for the environment's settings: see network.py.
+    answered 401. That it raises, or returns none within 15 s, is as passing as a lost connection.
+    `proxy` and `ca_file` stand in for the environment's settings: see network.py.
     `deadline_seconds` is when to give a job up; None leaves that to the server's own deadline."""
 
     def __init__(
@@ -128,3 +129,9 @@ def lost(error: Exception) -> Lost:
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         words += "; SSL_CERT_FILE, or ca_file, names authorities to trust instead of the system's"
     return Lost(words or type(error).__name__)
+
+
+def no_token(error: Exception) -> Lost:
+    """Passing: what a new token is asked of is on the same network. The text may hold a token."""
+    how = "no token in time" if isinstance(error, TimeoutError) else "no token to be had"
+    return Lost(f"{how} ({type(error).__name__})", error)

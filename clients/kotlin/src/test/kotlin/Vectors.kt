@@ -8,6 +8,7 @@ import java.io.IOException
 import kotlin.math.abs
 import kotlinx.coroutines.CompletableDeferred
 import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.yield
 import simmer.Answer
 import simmer.DeadlineExceeded
 import simmer.HttpRequest
@@ -37,20 +38,32 @@ private fun Any?.items(): List<Any?> = (this as? List<*>).orEmpty()
 
 private fun Any?.seconds(): Double = (this as? Number)?.toDouble() ?: 0.0
 
-private class VirtualTime : Time {
+private class VirtualTime(cancelAfter: Double?) : Time {
     var seconds = 5000.0
+    private var cancelAt = cancelAfter?.let { seconds + it }
+    var cancel: suspend () -> Unit = {}
+
+    /** Whether the job's owner cancels it while its follower waits; it is cancelled, then. */
+    suspend fun isCancelledWithin(seconds: Double): Boolean {
+        val at = cancelAt?.takeIf { it <= this.seconds + seconds } ?: return false
+        cancelAt = null
+        this.seconds = at
+        cancel()
+        yield() // to whom is waiting
+        return true
+    }
 
     override fun nowSeconds() = seconds
 
     override suspend fun wait(seconds: Double, unless: CompletableDeferred<Unit>) {
         check(seconds > 0) { "a pause of $seconds s" }
-        if (!unless.isCompleted) this.seconds += seconds
+        if (!unless.isCompleted && !isCancelledWithin(seconds)) this.seconds += seconds
     }
 }
 
 /** What a vector says of the network, and what a client did in it. */
 private class Scripted(val vector: Any?) : HttpTransport, PushTransport, PushSocket {
-    val time = VirtualTime()
+    val time = VirtualTime((vector["do"]["cancelAfter"] as Number?)?.toDouble())
     val steps = mutableListOf<Pair<String, Double>>()
     val requests = mutableListOf<HttpRequest>()
     val updates = mutableListOf<List<Any?>>()
@@ -98,6 +111,7 @@ private class Scripted(val vector: Any?) : HttpTransport, PushTransport, PushSoc
             "opens" -> return this
             "throws" -> throw NoClassDefFoundError("no sockets here")
             "hangs" -> time.seconds += withinSeconds
+            "redirects" -> throw IOException("302") // it is for the transport not to follow it
         }
         throw IOException("refused")
     }
@@ -112,6 +126,10 @@ private class Scripted(val vector: Any?) : HttpTransport, PushTransport, PushSoc
     override suspend fun receive(withinSeconds: Double): String? {
         check(withinSeconds > 0)
         val next = frames.firstOrNull()
+        if (time.isCancelledWithin(minOf(withinSeconds, next?.let { it.first - time.seconds } ?: withinSeconds))) {
+            time.seconds += withinSeconds // nobody told the socket
+            return null
+        }
         if (next == null || next.first > time.seconds + withinSeconds) {
             time.seconds += withinSeconds
             return null
@@ -128,9 +146,23 @@ private class Scripted(val vector: Any?) : HttpTransport, PushTransport, PushSoc
 
 private fun follow(world: Scripted): Any = runBlocking {
     val said = world.vector["client"]
+    val kind = said["token"] ?: "fixed"
     var given = 0
+    var calls = 0
+    var renewals = 0
     val tokens = TokenSource { renew ->
-        if (!renew || said["token"] == "renewable") "token-${if (renew) ++given else given}" else null
+        calls += 1
+        if (renew) renewals += 1
+        when {
+            kind == "throws" && calls == 1 -> error("no network")
+            kind == "renewal throws" && renew && renewals == 1 -> error("no network")
+            kind == "hangs" && calls == 1 -> {
+                world.time.seconds += 15
+                throw IOException("in no time")
+            }
+            renew && kind == "fixed" -> null
+            else -> "token-${if (renew) ++given else given}"
+        }
     }
     val client = SimmerClient(
         said["api"] as String? ?: "https://api.test",
@@ -145,6 +177,7 @@ private fun follow(world: Scripted): Any = runBlocking {
         null -> client.resume("recipe", world.vector["do"]["resume"] as String)
         else -> client.job("recipe", submit["body"], submit["fresh"] == true, submit["idempotencyKey"] as String?)
     }
+    world.time.cancel = { job.cancel() }
     val cancelWhen = world.vector["do"]["cancelWhen"]
     try {
         job.await(onPart = { world.parts += it }) { update ->

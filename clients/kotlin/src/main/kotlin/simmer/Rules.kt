@@ -319,6 +319,7 @@ internal class Following(
                 hasNewToken = true
                 continue
             }
+            if (answer == null) hasNewToken = false // a new one may not have come
             val error = try {
                 return judged(answer, read)
             } catch (malformed: Malformed) {

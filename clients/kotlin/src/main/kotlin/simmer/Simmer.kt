@@ -4,18 +4,20 @@ import java.io.IOException
 import java.util.UUID
 import kotlin.random.Random
 import kotlinx.coroutines.CompletableDeferred
-import kotlinx.coroutines.TimeoutCancellationException
+import kotlinx.coroutines.async
+import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.currentCoroutineContext
 import kotlinx.coroutines.ensureActive
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
+import kotlinx.coroutines.selects.select
 import kotlinx.coroutines.sync.Mutex
 import kotlinx.coroutines.sync.withLock
 import kotlinx.coroutines.withTimeoutOrNull
 
 /**
  * Gives the token. With `renew` the last one was refused: get a new one, or null if there is none to
- * be had. It has a request's 15 s, so it must not ask the user; an [IOException] is passing trouble.
+ * be had. It has a request's 15 s, so it must not ask the user; what it throws is passing trouble.
  */
 fun interface TokenSource {
     suspend fun token(renew: Boolean): String?
@@ -74,16 +76,17 @@ class SimmerClient internal constructor(
         var token = refused
         val answer = withTimeoutOrNull((call.timeoutSeconds * 1000).toLong()) {
             try {
-                token = renewing.withLock { tokenFor(call, refused) }
+                token = try {
+                    renewing.withLock { tokenFor(call, refused) }
+                } catch (error: Exception) {
+                    // A time limit inside of it may throw a cancellation; ours and the caller's count.
+                    currentCoroutineContext().ensureActive()
+                    return@withTimeoutOrNull null
+                }
                 if (call.renewToken && token == null) return@withTimeoutOrNull NO_TOKEN
                 val headers = call.headers + listOfNotNull(token?.let { "Authorization" to "Bearer $it" })
                 http.exchange(HttpRequest(call.method, base + call.path, headers, call.body, call.timeoutSeconds))
             } catch (error: IOException) {
-                null
-            } catch (error: TimeoutCancellationException) {
-                // A time limit inside the source of tokens; if it is one of ours or of the
-                // caller's, this coroutine is not active any more.
-                currentCoroutineContext().ensureActive()
                 null
             }
         }
@@ -191,14 +194,28 @@ private class Shell(private val client: SimmerClient, private val ended: Complet
         socket = null
     }
 
-    /** Of push, whatever goes wrong: there is polling. The second more is for who keeps time badly. */
+    /**
+     * Of push, whatever goes wrong: there is polling. The second more is for who keeps time badly.
+     * A cancel ends it at once.
+     */
     private suspend fun <T> attempt(withinSeconds: Double, otherwise: T, act: suspend () -> T): T = try {
-        withTimeoutOrNull((withinSeconds * 1000).toLong() + 1000) { act() } ?: otherwise
+        withTimeoutOrNull((withinSeconds * 1000).toLong() + 1000) { unlessEnded(otherwise, act) } ?: otherwise
     } catch (error: Exception) {
         currentCoroutineContext().ensureActive()
         otherwise
     } catch (error: LinkageError) { // its library is not there
         otherwise
+    }
+
+    private suspend fun <T> unlessEnded(otherwise: T, act: suspend () -> T): T = coroutineScope {
+        val acting = async { act() }
+        select {
+            acting.onAwait { it }
+            ended.onAwait {
+                acting.cancel()
+                otherwise
+            }
+        }
     }
 }
 
