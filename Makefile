@@ -108,7 +108,12 @@ ATTACKS ?= 20
 
 .PHONY: attack
 attack: setup  ## Attack a stack of its own on this machine, at length: ATTACKS=20 times what the tests do
-	@UV='$(UV)' ATTACKS='$(ATTACKS)' $(PYTHON) -m pytest tests/attack
+	@UV='$(UV)' ATTACKS='$(ATTACKS)' $(PYTHON) -m pytest tests/attack tests/unit/test_odd_events.py \
+	  tests/unit/push/test_odd_records.py tests/unit/job_events/test_events.py
+
+.PHONY: defences
+defences: setup  ## Take each defence of SECURITY.md away in a copy, and see its test fail: ONLY=… some
+	@UV='$(abspath $(UV))' $(PYTHON) -m tests.defences $(if $(ONLY),--only '$(ONLY)')
 
 JOBS ?= 500
 

@@ -9,6 +9,7 @@ from connections import Connections
 from frame import job_frame
 from simmer.jobs.item import job_of
 from simmer.jobs.job import Job
+from simmer.jobs.store import JobStore, connection_of
 from simmer.web.http import logger, whereabouts
 
 # Threads: a connection that hangs holds up few others.
@@ -23,11 +24,11 @@ class _News:
     run: str
     job: Job
     frame: str
-    listeners: list[str]
+    places: list[str]  # of `Job.subscribers`
 
 
 def announce(
-    records: Sequence[Mapping[str, Any]], connections: Connections, now_ms: int
+    records: Sequence[Mapping[str, Any]], connections: Connections, store: JobStore, now_ms: int
 ) -> list[str]:
     """Tell each job in these records of the table's stream to its subscribers.
 
@@ -38,9 +39,11 @@ def announce(
     never will be one: it is logged and left out.
     """
 
-    def tell(connection_id: str, frame: str, job: Job) -> bool:
+    def tell(place: str, frame: str, job: Job) -> bool:
         try:
-            connections.send(connection_id, frame)
+            is_there = connections.send(connection_of(place), frame)
+            if not (is_there or job.status.is_terminal):
+                store.unsubscribe(job, place)
         except Exception as error:
             cause = error.__cause__ or error
             ids = {"jobId": job.job_id, "runId": job.run_id}
@@ -52,7 +55,7 @@ def announce(
     news = {each.run: each for record in records if (each := _read(record, now_ms))}
     with ThreadPoolExecutor(_THREADS) as threads:
         telling = [
-            (each.number, [threads.submit(tell, to, each.frame, each.job) for to in each.listeners])
+            (each.number, [threads.submit(tell, to, each.frame, each.job) for to in each.places])
             for each in news.values()
             if not each.job.is_overdue(now_ms)
         ]

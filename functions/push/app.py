@@ -31,7 +31,7 @@ def handler(event: Event, context: Any) -> Response:
     logger.append_keys(lambdaRequestId=getattr(context, "aws_request_id", None))
     store, tokens, connections = _wiring()
     if "Records" in event:
-        return to_come_again(announce(event["Records"], connections, clock.now_ms()))
+        return to_come_again(announce(event["Records"], connections, store, clock.now_ms()))
     if part(event, "requestContext", "eventType") == "CONNECT":
         return {"statusCode": admitted(event, tokens, clock.now_ms())}
     connection_id = part(event, "requestContext", "connectionId")

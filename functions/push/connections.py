@@ -20,8 +20,8 @@ class Connections:
     def connect(cls, endpoint: str) -> Self:
         return cls(aws.client("execute-api", CLIENT_CONFIG, endpoint))
 
-    def send(self, connection_id: str, frame: str) -> None:
-        """Send the text; a client that has gone gets nothing, and that is no error.
+    def send(self, connection_id: str, frame: str) -> bool:
+        """Send the text; False, and no error, if the client has gone.
 
         Throttles are waited out for a moment; then, and for everything else, it raises
         `DependencyUnavailable`.
@@ -31,5 +31,7 @@ class Connections:
         except ClientError as error:
             if error.response["Error"]["Code"] != "GoneException":
                 raise DependencyUnavailable("API Gateway did not take the frame.") from error
+            return False
         except AWS_ERRORS as error:
             raise DependencyUnavailable("API Gateway did not take the frame.") from error
+        return True

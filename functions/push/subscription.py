@@ -69,11 +69,12 @@ def _logged(event: Event, act: Callable[[], str]) -> tuple[str, int]:
 
 def _subscribe(event: Event, store: JobStore, tokens: PushTokens, now_ms: int) -> str:
     said = _parse(str(event.get("body") or ""))
-    run_id = tokens.run_id(said.token, said.job_id, now_ms)
+    run_id, mark = tokens.run(said.token, said.job_id, now_ms)
     logger.thread_safe_append_keys(jobId=said.job_id, runId=run_id)  # ours, as the token proves
     job = store.subscribe(
         said.job_id,
         run_id=run_id,
+        mark=mark,
         connection_id=event["requestContext"]["connectionId"],
         now_ms=now_ms,
     )

@@ -77,5 +77,5 @@ def handler(event: http.Event, context: Any) -> Response:
         return json_response(200, cached_view(job))
     tell(Event.ADMITTED if admission.is_new else Event.JOINED, job)
     headers = {"location": relative_status_path(job), **retry_after(poll_after_ms(job, now_ms))}
-    push = push_offer(_push_tokens, settings, job, now_ms)
+    push = push_offer(_push_tokens, settings, job, submission.user, now_ms)
     return json_response(202, submitted_view(job, push), headers)

@@ -14,7 +14,15 @@ from typing import Any
 from providers.unwrap import unwrapped
 from simmer.task import AnyTask, TaskRequest
 from simmer.task.answers import Misfit, read_answer
-from simmer.text.plain import MAX_MARKS_IN_A_ROW, flaws, has_markup, has_too_many_marks
+from simmer.text.plain import (
+    MAX_MARKS_IN_A_ROW,
+    addresses,
+    flaws,
+    folded,
+    has_markup,
+    has_too_many_marks,
+    without_https,
+)
 
 MAX_RESULT_BYTES = 64 * 1024  # an item may have 400 KB, a WebSocket frame 128
 MAX_COMPLAINTS = 12
@@ -42,8 +50,11 @@ def validated(task: AnyTask, request: TaskRequest, text: str) -> str:
     except Misfit as misfit:
         raise InvalidAnswer(*misfit.complaints, types=misfit.types) from None
     # The user's own words may hold markup: to leave that out would be to alter what was asked with.
-    own = frozenset(text.casefold() for text in _texts(request.model_dump(mode="json")))
-    complaints = [*_text_complaints(answer.document, own), *task.check(request, answer.result)]
+    own = frozenset(folded(text) for _, text in _placed(request.model_dump(mode="json")))
+    complaints = [
+        *_text_complaints(answer.document, own, has_links=task.links),
+        *task.check(request, answer.result),
+    ]
     if complaints:
         raise InvalidAnswer(*complaints)
     return answer.text
@@ -63,31 +74,29 @@ def _refuse_long(text: str) -> None:
         raise InvalidAnswer(f"the answer is longer than {MAX_RESULT_BYTES} bytes")
 
 
-def _text_complaints(node: Any, own: Set[str], place: str = "") -> Iterator[str]:
+def _text_complaints(document: Any, own: Set[str], *, has_links: bool) -> Iterator[str]:
     """The texts that a phone must not be made to render."""
+    for place, text in _placed(document):
+        yield from (f"{place}: {flaw}" for flaw in flaws(text))
+        # What is not composed came in as \uXXXX.
+        if not has_too_many_marks(text) and not unicodedata.is_normalized("NFC", text):
+            yield f"{place}: write characters themselves, not as escapes"
+        shown = without_https(text) if has_links else text
+        if has_markup(shown) and folded(text) not in own:
+            yield f"{place}: holds markup, plain text is wanted"
+        if any(not any(each in said for said in own) for each in addresses(folded(shown))):
+            yield f"{place}: must not hold a link" + " but to a plain https:// address" * has_links
+
+
+def _placed(node: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Each text with its place; a name that the model chose is a text, too."""
     match node:
         case dict():
             for key, child in node.items():
-                yield from _text_complaints(child, own, f"{place}.{key}" if place else key)
+                yield f"{place} (a name)", key
+                yield from _placed(child, f"{place}.{key}" if place else key)
         case list():
             for i, child in enumerate(node):
-                yield from _text_complaints(child, own, f"{place}.{i}")
+                yield from _placed(child, f"{place}.{i}")
         case str():
-            yield from (f"{place}: {flaw}" for flaw in flaws(node))
-            # What is not composed came in as \uXXXX.
-            if not has_too_many_marks(node) and not unicodedata.is_normalized("NFC", node):
-                yield f"{place}: write characters themselves, not as escapes"
-            if has_markup(node) and node.strip().casefold() not in own:
-                yield f"{place}: holds markup, plain text is wanted"
-
-
-def _texts(node: Any) -> Iterator[str]:
-    match node:
-        case dict():
-            for child in node.values():
-                yield from _texts(child)
-        case list():
-            for child in node:
-                yield from _texts(child)
-        case str():
-            yield node
+            yield place, node

@@ -53,11 +53,15 @@ def test_claims_in_headers_and_body_are_nobody(
     mallory: Api, hers: dict[str, Any], deployment: Deployment
 ) -> None:
     path = f"/recipe/status/{hers['jobId']}"
+    names = ("x-user", "x-user-id", "x-amzn-oidc-identity", "x-forwarded-user", "x-sub", "cookie")
+    subject = str(deployment.subject("alice"))
     for headers in (
-        {"x-user": "alice"}, {"x-amzn-oidc-identity": "alice"}, {"x-forwarded-user": "alice"},
+        *({name: who} for name in names for who in ("alice", subject, f"sub={subject}")),
         {"x-apigateway-event": "{}"}, {"x-original-url": path}, {"x-http-method-override": "PUT"},
     ):  # fmt: skip
         assert mallory.request("GET", path, headers=headers).status_code == 404, headers
+        asked = mallory.request("GET", f"{path}?sub={subject}&user=alice", headers=headers)
+        assert asked.status_code == 404, headers
 
 
 def test_push_token_of_ones_own_opens_no_other_job(mallory: Api, hers: dict[str, Any]) -> None:

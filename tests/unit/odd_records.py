@@ -1,9 +1,18 @@
 """Records of the jobs table's stream that no stream sends, each made of a good one."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+
+# As many cases as the gate tries, and so many times that in `make attack`.
+TRIED = settings(
+    max_examples=300 * int(os.environ.get("ATTACKS", "1")),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    deadline=None,
+)
 
 type Record = dict[str, Any]
 

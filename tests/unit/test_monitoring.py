@@ -32,7 +32,7 @@ from simmer.web.push_tokens import PushTokens
 from tests.lint_template import MONITORING, TEMPLATE, findings, translated
 from tests.unit.api import Api
 from tests.unit.clock import Clock
-from tests.unit.cloud import PUSH_KEY_SECRET, Cloud, refused, table_of
+from tests.unit.cloud import Cloud, refused, table_of
 from tests.unit.worker.cook import TITLES, Cook, admit
 from tests.unit.worker.fakes import VALID, FakeProvider, truncated
 from tests.unit.worker.workshop import SMALL_MICROUSD, Context, Workshop, until
@@ -250,9 +250,10 @@ def _a_bug_in_an_http_function(cloud: Cloud, api: Api) -> None:
 
 
 def _a_bug_in_push(cloud: Cloud, api: Api) -> None:
-    event = {"requestContext": {"connectionId": "phone"}, "body": 7}
+    said = {"action": "subscribe", "jobId": "0", "token": "t"}
+    event = {"requestContext": {"connectionId": "phone"}, "body": json.dumps(said)}
     store = JobStore(table_of(cloud.dynamodb))
-    tokens = PushTokens(cloud.secrets, PUSH_KEY_SECRET)  # type: ignore[arg-type]
+    tokens: Any = None
     assert json.loads(subscription.answer(event, store, tokens, 0))["status"] == 500
 
 
@@ -278,7 +279,8 @@ def _a_gateway_that_takes_no_frame(cloud: Cloud, job_id: str) -> None:
     cloud.connections.fail("post_to_connection", refused("ForbiddenException"))
     record = {"dynamodb": {"NewImage": image, "SequenceNumber": "1"}}
     connections = Connections(cloud.connections)  # type: ignore[arg-type]
-    assert announcement.announce([record], connections, 0) == ["1"]
+    store = JobStore(table_of(cloud.dynamodb))
+    assert announcement.announce([record], connections, store, 0) == ["1"]
 
 
 def _a_push_key_that_cannot_be_read(cloud: Cloud, job_id: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.cancel import app as cancel_app
@@ -12,7 +12,7 @@ from functions.push import app as push_app
 from functions.status import app as status_app
 from functions.submit import app as submit_app
 from tests.unit.events import cancel_event, status_event, submit_event
-from tests.unit.odd_records import ANYTHING, changed, places
+from tests.unit.odd_records import ANYTHING, TRIED, changed, places
 
 type Function = Callable[[Any, Any], dict[str, Any]]
 
@@ -25,9 +25,7 @@ HANDLERS: dict[str, tuple[Function, Callable[..., Any]]] = {
 
 @pytest.mark.usefixtures("api")
 @pytest.mark.parametrize("name", HANDLERS)
-@settings(
-    max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
+@TRIED
 @given(data=st.data())
 def test_whatever_stands_in_an_event_is_answered(name: str, data: st.DataObject) -> None:
     handler, event_of = HANDLERS[name]
@@ -40,13 +38,13 @@ def test_whatever_stands_in_an_event_is_answered(name: str, data: st.DataObject)
 
 
 @pytest.mark.parametrize("handler", [each for each, _ in HANDLERS.values()])
-@settings(max_examples=300, deadline=None)
+@TRIED
 @given(event=ANYTHING)
 def test_whatever_is_no_event_at_all_is_answered(handler: Callable[..., Any], event: Any) -> None:
     assert handler(event, None)["statusCode"] < 500
 
 
-@settings(max_examples=300, deadline=None)
+@TRIED
 @given(event=ANYTHING)
 def test_push_answers_what_is_no_event(event: Any) -> None:
     assert push_app.handler(event, None)["statusCode"] < 500

@@ -7,7 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from moto.backends import get_backend
 
@@ -16,7 +16,7 @@ from simmer import aws
 from tests.unit.api import Api
 from tests.unit.cloud import LOST_ANSWER, Cloud, FlakyClient, WorkerSide, refused
 from tests.unit.events import document
-from tests.unit.odd_records import ANYTHING, MALFORMED, Record, changed, places
+from tests.unit.odd_records import ANYTHING, MALFORMED, TRIED, Record, changed, places
 
 BUS = "simmer-dev"
 
@@ -244,9 +244,7 @@ def test_malformed_record_is_left_out_and_the_other_is_told(
 
 
 @pytest.mark.usefixtures("events")
-@settings(
-    max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
+@TRIED
 @given(data=st.data())
 def test_whatever_stands_in_a_record_the_other_is_told(
     put: list[dict[str, Any]], record: Record, good: Record, job_id: str, data: st.DataObject
@@ -259,7 +257,7 @@ def test_whatever_stands_in_a_record_the_other_is_told(
     assert job_id in {json.loads(entry["Detail"])["jobId"] for entry in put[before:]}
 
 
-@settings(max_examples=300, deadline=None)
+@TRIED
 @given(event=ANYTHING)
 def test_whatever_is_no_event_at_all_is_answered(event: Any) -> None:
     assert app.handler(event, None)["statusCode"] == 204

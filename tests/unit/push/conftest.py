@@ -9,6 +9,8 @@ import pytest
 
 from functions.push import app as push_app
 from functions.submit import app as submit_app
+from simmer.jobs.item import job_of
+from simmer.jobs.job import mark_of
 from tests.unit.api import Api
 from tests.unit.cloud import PUSH_KEY_SECRET, Cloud
 from tests.unit.events import document
@@ -74,6 +76,14 @@ class Push:
 
     def subscribe(self, job_id: str, token: str, connection_id: str = "phone") -> str:
         return self.say({"action": "subscribe", "jobId": job_id, "token": token}, connection_id)
+
+    def crowd(self, job_id: str, size: int) -> dict[str, str]:
+        """So many users wait for the job; the token of each."""
+        users = [f"user-{number}" for number in range(size)]
+        self.cloud.edit_job(job_id, wanted_by=set(map(mark_of, users)))
+        job = job_of(self.cloud.image(job_id))
+        tokens = submit_app._push_tokens(PUSH_KEY_SECRET)
+        return {user: tokens.issue(job, user, job.created_at_ms) for user in users}
 
     def tell_ends(self, *job_ids: str) -> list[str]:
         """Bring the stream's records of these jobs; the numbers of those that must come again."""

@@ -35,10 +35,10 @@ def test_every_end_is_told_in_the_words_of_a_poll(
 
 
 def test_everybody_who_subscribed_is_told_and_nobody_else(
-    push: Push, cloud: Cloud, worker: WorkerSide, job_id: str, token: str
+    push: Push, cloud: Cloud, worker: WorkerSide, job_id: str
 ) -> None:
-    names = [f"phone-{number}" for number in range(MAX_SUBSCRIBERS)]
-    for name in names:
+    names = push.crowd(job_id, MAX_SUBSCRIBERS)
+    for name, token in names.items():
         push.subscribe(job_id, token, name)
     cloud.sockets.open("stranger")
     worker.complete(job_id)

@@ -8,9 +8,10 @@ import pytest
 from frame import MAX_FRAME_BYTES
 from functions.push import app as push_app
 from simmer.jobs.leases import LeaseLost
+from simmer.jobs.store import connection_of
 from tests.unit.api import Api
 from tests.unit.clock import Clock
-from tests.unit.cloud import Cloud, WorkerSide
+from tests.unit.cloud import Cloud, WorkerSide, refused
 from tests.unit.push.conftest import Push
 
 OUTLINE = '{"recipes":[{"title":"Soup"},{"title":"죽"}]}'
@@ -103,3 +104,29 @@ def test_parts_that_are_too_long_for_a_frame_are_left_to_a_poll(
     document = json.loads(cloud.sockets.frames["phone"][1])
     assert "partialResult" not in document
     assert [each["state"] for each in document["outline"]] == ["ready", "waiting"]
+
+
+def test_one_who_has_gone_gives_the_place_back_at_the_first_news(
+    push: Push, cloud: Cloud, worker: WorkerSide, clock: Clock, job_id: str, token: str
+) -> None:
+    push.subscribe(job_id, token, "phone")
+    push.subscribe(job_id, token, "tablet")
+    cloud.sockets.close("phone")
+    beat(worker, clock, worker.claim(job_id), outline=OUTLINE)
+
+    assert push.tell_ends(job_id) == []
+
+    assert set(map(connection_of, cloud.job(job_id)["subscribers"])) == {"tablet"}
+    assert "has_news" not in cloud.image(job_id), "else the stream would bring the news again"
+
+
+def test_one_who_is_not_reached_keeps_the_place(
+    push: Push, cloud: Cloud, worker: WorkerSide, clock: Clock, job_id: str, token: str
+) -> None:
+    push.subscribe(job_id, token)
+    beat(worker, clock, worker.claim(job_id), outline=OUTLINE)
+    cloud.connections.fail("post_to_connection", refused("LimitExceededException"))
+
+    assert push.tell_ends(job_id) == [job_id]
+
+    assert len(cloud.job(job_id)["subscribers"]) == 1

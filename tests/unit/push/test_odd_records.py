@@ -4,14 +4,14 @@ import io
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.push import app
 from tests.unit.api import Api
 from tests.unit.cloud import Cloud, WorkerSide
 from tests.unit.events import document
-from tests.unit.odd_records import ANYTHING, MALFORMED, Record, changed, places
+from tests.unit.odd_records import ANYTHING, MALFORMED, TRIED, Record, changed, places
 from tests.unit.push.conftest import Push
 
 
@@ -56,9 +56,7 @@ def test_malformed_record_is_left_out_and_the_other_is_told(
         assert word not in json.dumps(line)
 
 
-@settings(
-    max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
+@TRIED
 @given(data=st.data())
 def test_whatever_stands_in_a_record_the_other_is_told(
     cloud: Cloud, record: Record, good: Record, data: st.DataObject
@@ -73,9 +71,7 @@ def test_whatever_stands_in_a_record_the_other_is_told(
 
 
 @pytest.mark.usefixtures("push")
-@settings(
-    max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
+@TRIED
 @given(records=ANYTHING)
 def test_whatever_is_no_batch_at_all_is_answered(records: object) -> None:
     answer = app.handler({"Records": records}, None)
@@ -91,9 +87,7 @@ def _connected(kind: str) -> Record:
     return {"requestContext": about, "body": "{}", "queryStringParameters": {"ticket": "x"}}
 
 
-@settings(
-    max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-)
+@TRIED
 @given(data=st.data(), kind=st.sampled_from(["$connect", "subscribe", "$default"]))
 def test_whatever_stands_in_a_message_is_answered(
     push: Push, cloud: Cloud, data: st.DataObject, kind: str

@@ -114,9 +114,8 @@ class Job:
     task_version: int | None = None  # None in a job of a release that did not write it
     words: Mapping[str, str] | None = None  # the task's own, by stage
     wanted_by: frozenset[str] = frozenset()  # `mark_of` each user who waits for it
-    subscribers: frozenset[str] = (
-        frozenset()
-    )  # the WebSocket connections that hear of the job's end
+    # the WebSocket connections that hear of the job's end, each as "<since, ms> <user's mark> <id>"
+    subscribers: frozenset[str] = frozenset()
     status: JobStatus = JobStatus.PENDING
     sent_at_ms: int | None = None  # the last message that a joiner sent for it
     started_at_ms: int | None = None  # the first claim of this run

@@ -33,8 +33,12 @@ from simmer.table import Table, deserialized
 MAX_WANTED_BY = 100
 _MANY = "many"
 
-# The most connections that hear of one job's end. A client has one; a refused client polls.
-MAX_SUBSCRIBERS = 20
+# The most connections that hear of one job's end, and those of one user among them: a phone that
+# comes back takes the place of its oldest connection, which is most likely gone. A refused client
+# polls.
+MAX_SUBSCRIBERS, MAX_PLACES_A_USER = 20, 4
+
+_NOBODY = "attribute_not_exists(#subscribers)"
 
 # When to ask again who has too many jobs under way.
 ROOM_AFTER_SECONDS = 10
@@ -199,42 +203,50 @@ class JobStore:
                 continue  # the job has just ended, or a user came or went
         raise _unavailable()
 
-    def subscribe(self, job_id: str, *, run_id: str, connection_id: str, now_ms: int) -> Job:
+    def subscribe(
+        self, job_id: str, *, run_id: str, mark: str, connection_id: str, now_ms: int
+    ) -> Job:
         """Let the connection hear of this run's end; returns the job as it is now.
 
         One that is open then has the connection among those that its end is told to; one that has
-        ended tells nobody any more. Raises `JobNotFound`, also when another run stands there, and
-        `TooManySubscribers`.
+        ended tells nobody any more. Raises `JobNotFound`, also when another run stands there or the
+        user with this mark does not wait for it, and `TooManySubscribers`.
         """
-        has_room = "(attribute_not_exists(#subscribers) OR size(#subscribers) < :most)"
-        job = self._read(job_id, now_ms)
-        if job.run_id != run_id:
-            raise _not_found()
-        if job.is_overdue(now_ms):
-            job = self._expire(job, now_ms)
+        for _ in range(LOOKS):
+            job = self._read(job_id, now_ms)
+            if job.is_overdue(now_ms):
+                job = self._expire(job, now_ms)
             if job.run_id != run_id:
                 raise _not_found()
-            return job
-        if job.status.is_terminal or connection_id in job.subscribers:
-            return job  # clients ask again every few seconds: that should cost no write
-        try:
-            return self._items.update_open(
-                job,
-                # The stream's filter, in template.yaml, cannot look into a set.
-                "SET #has_subscribers = :yes ADD #subscribers :connections",
-                has_room,
-                yes=True,
-                connections={connection_id},
-                most=MAX_SUBSCRIBERS,
+            if job.status.is_terminal or connection_id in map(connection_of, job.subscribers):
+                return job  # clients ask again every few seconds: that should cost no write
+            if not {mark, _MANY} & job.wanted_by:
+                raise _not_found()
+            own = sorted(place for place in job.subscribers if f" {mark} " in place)
+            others = job.subscribers - set(own[: 1 - MAX_PLACES_A_USER])
+            if len(others) >= MAX_SUBSCRIBERS:
+                raise TooManySubscribers(f"{MAX_SUBSCRIBERS} connections wait for this job.")
+            try:
+                return self._items.update_open(
+                    job,
+                    # The stream's filter, in template.yaml, cannot look into a set.
+                    "SET #has_subscribers = :yes, #subscribers = :places",
+                    "#subscribers = :before" if job.subscribers else _NOBODY,
+                    yes=True,
+                    places={*others, f"{now_ms:015} {mark} {connection_id}"},
+                    **({"before": set(job.subscribers)} if job.subscribers else {}),
+                )
+            except JobRefused:
+                continue  # the job has just ended, or another came
+        raise _unavailable()
+
+    def unsubscribe(self, job: Job, place: str) -> None:
+        """Give back the place of a connection that is gone; if that fails, it stays taken."""
+        with contextlib.suppress(JobRefused, DependencyUnavailable):
+            # Without the mark of news, or the stream would bring them again.
+            self._items.update_open(
+                job, "DELETE #subscribers :places REMOVE #has_news", places={place}
             )
-        except JobRefused as refused:
-            if refused.job is None or refused.job.run_id != run_id:
-                raise _not_found() from None
-            if refused.job.status.is_terminal:
-                return refused.job
-            raise TooManySubscribers(
-                f"At most {MAX_SUBSCRIBERS} connections may wait for one job."
-            ) from None
 
     def _read(self, job_id: str, now_ms: int) -> Job:
         job = self._items.read(job_id)
@@ -277,6 +289,11 @@ class JobStore:
         if expired is None:
             raise _not_found()
         return expired
+
+
+def connection_of(place: str) -> str:
+    """The connection in one of `Job.subscribers`."""
+    return place.rpartition(" ")[2]
 
 
 def _met(existing: Job, job: Job) -> Admission:

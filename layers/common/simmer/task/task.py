@@ -59,6 +59,8 @@ class Task[Req: TaskRequest, Res: BaseModel]:
     `words` are the words for the user while a job is `analyzing` and `generating`, by language.
     What a language lacks is taken from the generic words.
     `is_shareable` says that an answer tells nothing of who asked, so that users may share it.
+    `links` lets texts hold addresses and Markdown links, of https alone. Without it they hold none
+    but those of the request. Images and tags are refused either way.
     `parts` has the answer asked for in parts, which come earlier and fail alone.
     """
 
@@ -76,6 +78,7 @@ class Task[Req: TaskRequest, Res: BaseModel]:
     languages: Sequence[str] = ("en",)
     words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     is_shareable: bool = False
+    links: bool = False
     parts: Parts[Req] | None = None
 
     def part_count(self, request: Req) -> int:

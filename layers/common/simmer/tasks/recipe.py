@@ -4,7 +4,6 @@ This is the one file that knows recipes. To make Simmer yours, write another lik
 model, a result model, the instructions, the check, the words for the user, and `TASK`.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
@@ -75,31 +74,10 @@ def _visible(text: str) -> str:
     return text
 
 
-_LINK = re.compile(r"\w://|\bwww\.\w", re.IGNORECASE)
-
-
-def _without_link(text: str) -> str:
-    """No recipe needs a link, and what a model would put there is invented."""
-    if _LINK.search(text):
-        raise ValueError("must not hold a link")
-    return text
-
-
 # The bounds are far above any real recipe; they keep a looping model and a huge item out.
 ShortText = Annotated[str, StringConstraints(max_length=120), AfterValidator(_visible)]
-OwnText = Annotated[ShortText, AfterValidator(_without_link)]
-Paragraph = Annotated[
-    str,
-    StringConstraints(max_length=1000),
-    AfterValidator(_visible),
-    AfterValidator(_without_link),
-]
-LongText = Annotated[
-    str,
-    StringConstraints(max_length=6000),
-    AfterValidator(_visible),
-    AfterValidator(_without_link),
-]
+Paragraph = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_visible)]
+LongText = Annotated[str, StringConstraints(max_length=6000), AfterValidator(_visible)]
 
 
 class Recipe(TaskResult):
@@ -110,10 +88,10 @@ class Recipe(TaskResult):
     no field of an answer at all.
     """
 
-    name: OwnText
+    name: ShortText
     description: Omittable[Paragraph] = None
     ingredients: Annotated[list[ShortText], Field(min_length=1, max_length=40)]
-    additional_ingredients: Annotated[list[OwnText], Field(max_length=40, default_factory=list)]
+    additional_ingredients: Annotated[list[ShortText], Field(max_length=40, default_factory=list)]
     instructions: LongText
     cooking_time: Annotated[int, Field(ge=1, le=1440, description="Minutes.")]
     difficulty: Difficulty
@@ -130,7 +108,7 @@ class RecommendedRecipes(TaskResult):
 class Dish(TaskResult):
     """The plan of a recipe."""
 
-    title: OwnText
+    title: ShortText
 
 
 class Menu(TaskResult):

@@ -17,7 +17,7 @@ _MOST_COMPOSED = 4
 
 # A tag, a comment or a character reference: what a view that takes HTML would act on. A tag that
 # is left open counts: the page around it closes it. And what a view that takes Markdown turns into
-# a link or an image; "[sauce](1/2 cup)" is none, and a bare address is text like any other.
+# a link or an image; "[sauce](1/2 cup)" is none.
 _MARKUP = re.compile(
     r"<[a-z/!?]"
     r"|&(?:#\d+|#x[0-9a-f]+|[a-z]+);|&(?:#\d|#x[0-9a-f]|lt|gt|amp|quot)"
@@ -25,6 +25,17 @@ _MARKUP = re.compile(
     r"|\]\(\s*(?:<|[\w.+-]+:|/|\#|www\.|[\w.-]+\.[a-z]{2,}[/)\s])"
     r"|\]:\s*(?:<|[a-z][a-z0-9.+-]*://|//|www\.|mailto:)"
     r"|\b(?:javascript|vbscript)\s*:|\bdata:[a-z]+/[a-z]",
+    re.IGNORECASE,
+)
+# What a view may turn into a link by itself.
+_ADDRESS = re.compile(
+    r"\b[a-z][a-z0-9+.-]{0,30}://\S*|\bwww\.\w\S*|\b(?:mailto|javascript|vbscript)\s?:\s?\S+",
+    re.IGNORECASE,
+)
+# One whose host is what it seems to be: of plain letters, and no name of a user before it.
+_HTTPS = re.compile(
+    r"\bhttps://(?![^\s/?#]*[@\\])(?:[a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{1,62}(?::\d{1,5})?"
+    r"(?:[/?#][^\s<>()\[\]\"'`\\]*|(?=[\s)\].,;:!?\"']|$))",
     re.IGNORECASE,
 )
 _FILLING = "\u115f\u1160\u3164\uffa0"
@@ -53,6 +64,16 @@ def flaws(text: str) -> Iterator[str]:
 
 def has_markup(text: str) -> bool:
     return bool(_MARKUP.search(text))
+
+
+def addresses(text: str) -> list[str]:
+    """The addresses in a text of `folded`."""
+    return [found.rstrip(".,;:!?)]}\"'") for found in _ADDRESS.findall(text)]
+
+
+def without_https(text: str) -> str:
+    """The text without its https addresses, for where such links are wanted."""
+    return _HTTPS.sub("", text)
 
 
 def has_too_many_marks(text: str) -> bool:

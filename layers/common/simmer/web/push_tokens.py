@@ -1,9 +1,9 @@
 """Push tokens: the right to hear of the end of one run. `submit` issues a token, `push` checks it.
 
-A token names the job, the run and a time, and is signed with a key from Secrets Manager. It gives
-no more than its owner has: a client with a 202 may read the result anyway. The address that goes
-with it has a ticket, which names a time alone: it opens a connection, on which nothing is told
-without a token, and so may stand in an address, where others may log it.
+A token names the job, the run, the user's mark and a time, and is signed with a key from Secrets
+Manager. It gives no more than its owner has: a client with a 202 may read the result anyway. The
+address that goes with it has a ticket, which names a time alone: it opens a connection, on which
+nothing is told without a token, and so may stand in an address, where others may log it.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from itsdangerous import BadData, URLSafeSerializer
 from simmer import aws
 from simmer.aws import AWS_ERRORS
 from simmer.errors import DependencyUnavailable, InvalidPushToken
-from simmer.jobs.job import Job
+from simmer.jobs.job import Job, mark_of
 from simmer.settings import SubmitSettings
 
 if TYPE_CHECKING:
@@ -56,11 +56,10 @@ class PushTokens:
     def connect(cls, secret_id: str) -> Self:
         return cls(aws.client("secretsmanager", _CONFIG), secret_id)
 
-    def issue(self, job: Job, now_ms: int) -> str:
+    def issue(self, job: Job, user: str, now_ms: int) -> str:
         """A token for this run of the job, or `DependencyUnavailable` without a key."""
-        token = self._signer(now_ms).dumps(
-            [job.job_id, job.run_id, job.deadline_at_ms + GRACE_MS],
-        )
+        run = f"{job.run_id} {mark_of(user)}"
+        token = self._signer(now_ms).dumps([job.job_id, run, job.deadline_at_ms + GRACE_MS])
         return token if isinstance(token, str) else token.decode()
 
     def address(self, url: str, job: Job, now_ms: int) -> str:
@@ -83,17 +82,19 @@ class PushTokens:
         key it changes; then users share anew, and older jobs stay readable by their ids."""
         return f"everyone {self._signer(now_ms, _SHARED_SALT).dumps('')}"
 
-    def run_id(self, token: str, job_id: str, now_ms: int) -> str:
-        """The run of this job that the token is for, or `InvalidPushToken`."""
+    def run(self, token: str, job_id: str, now_ms: int) -> tuple[str, str]:
+        """The run of this job that the token is for, and the mark of its user; or
+        `InvalidPushToken`."""
         try:
-            of_job_id, run_id, valid_until_ms = self._signer(now_ms).loads(token)
+            of_job_id, run, valid_until_ms = self._signer(now_ms).loads(token)
         except BadData:
             raise InvalidPushToken("This token was not issued here.") from None
         if of_job_id != job_id:
             raise InvalidPushToken("The token is for another job.")
         if now_ms >= valid_until_ms:
             raise InvalidPushToken("The token has expired.")
-        return str(run_id)
+        run_id, _, mark = str(run).partition(" ")
+        return run_id, mark
 
     def _signer(self, now_ms: int, salt: str = _TOKEN_SALT) -> URLSafeSerializer:
         if now_ms >= self._look_again_at_ms:
@@ -117,15 +118,15 @@ class PushTokens:
 
 
 def push_offer(
-    connect: Callable[[str], PushTokens], settings: SubmitSettings, job: Job, now_ms: int
+    connect: Callable[[str], PushTokens], settings: SubmitSettings, job: Job, user: str, now_ms: int
 ) -> dict[str, str] | None:
-    """The `push` of a 202: address and token. None when push is off or its key cannot be read: the
-    job is accepted all the same, and the client polls."""
+    """The `push` of a 202 to this user: address and token. None when push is off or its key cannot
+    be read: the job is accepted all the same, and the client polls."""
     if not settings.push_url:
         return None
     try:
         tokens = connect(settings.push_key_secret)
         address = tokens.address(settings.push_url, job, now_ms)
-        return {"url": address, "token": tokens.issue(job, now_ms)}
+        return {"url": address, "token": tokens.issue(job, user, now_ms)}
     except DependencyUnavailable:
         return None

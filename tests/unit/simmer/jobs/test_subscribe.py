@@ -8,8 +8,8 @@ import pytest
 
 from simmer.errors import JobNotFound, TooManySubscribers
 from simmer.jobs.item import job_of
-from simmer.jobs.job import ErrorCode, Job, JobStatus
-from simmer.jobs.store import MAX_SUBSCRIBERS
+from simmer.jobs.job import ErrorCode, Job, JobStatus, mark_of
+from simmer.jobs.store import MAX_PLACES_A_USER, MAX_SUBSCRIBERS, connection_of
 from tests.unit.jobs import DEADLINE_SECONDS
 from tests.unit.simmer.jobs.walk import (
     Walk,
@@ -30,6 +30,11 @@ from tests.unit.simmer.jobs.walk import (
 )
 
 
+def who(job: Job) -> set[str]:
+    """The connections that have a place."""
+    return set(map(connection_of, job.subscribers))
+
+
 @pytest.mark.parametrize("state", [waiting, leased, abandoned, taken_over, released], ids=name_of)
 def test_open_job_takes_subscribers_and_stays_as_it_is(
     walk: Walk, state: Callable[[Walk], None]
@@ -39,10 +44,10 @@ def test_open_job_takes_subscribers_and_stays_as_it_is(
 
     job = walk.subscribe()
 
-    assert job.subscribers == {"phone"}
+    assert who(job) == {"phone"}
     assert replace(job, subscribers=frozenset()) == before
     assert walk.look() == job
-    assert walk.subscribe("tablet").subscribers == {"phone", "tablet"}
+    assert who(walk.subscribe("tablet")) == {"phone", "tablet"}
 
 
 @pytest.mark.parametrize("state", [completed, failed, cancelled, expired], ids=name_of)
@@ -118,14 +123,78 @@ def test_run_that_is_replaced_in_the_moment_of_a_subscription_is_not_found(
     assert walk.look().subscribers == frozenset()
 
 
-def test_subscribers_are_counted_and_those_within_may_ask_again(walk: Walk) -> None:
+def wanted_by(walk: Walk, *users: str) -> None:
+    marks = frozenset(map(mark_of, users))
+    walk.job = replace(walk.job, is_shared=True, wanted_by=marks)
     walk.admit()
-    for number in range(MAX_SUBSCRIBERS):
-        walk.subscribe(f"phone-{number}")
+
+
+def test_subscribers_are_counted_and_those_within_may_ask_again(walk: Walk) -> None:
+    users = [f"user-{number}" for number in range(MAX_SUBSCRIBERS)]
+    wanted_by(walk, *users, "late")
+    for user in users:
+        walk.subscribe(f"phone of {user}".replace(" ", "-"), user=user)
 
     with pytest.raises(TooManySubscribers):
-        walk.subscribe("late")
-    assert len(walk.subscribe("phone-0").subscribers) == MAX_SUBSCRIBERS
+        walk.subscribe("late", user="late")
+    assert len(walk.subscribe("phone-of-user-0", user="user-0").subscribers) == MAX_SUBSCRIBERS
+
+
+def test_phone_that_comes_back_takes_the_place_of_its_oldest_connection(walk: Walk) -> None:
+    wanted_by(walk, "alice", "bob")
+    walk.subscribe("bobs", user="bob")
+    for number in range(MAX_PLACES_A_USER + 3):
+        walk.clock.advance(1)
+        job = walk.subscribe(f"phone-{number}")
+
+    own = {f"phone-{number}" for number in range(3, MAX_PLACES_A_USER + 3)}
+    assert who(job) == {"bobs"} | own
+
+
+def test_nobody_fills_the_places_of_a_job_alone(walk: Walk) -> None:
+    wanted_by(walk, "alice", "mallory")
+    for number in range(3 * MAX_SUBSCRIBERS):
+        walk.subscribe(f"socket-{number}", user="mallory")
+
+    assert "phone" in who(walk.subscribe("phone"))
+
+
+def test_only_who_waits_for_the_job_has_a_place(walk: Walk) -> None:
+    wanted_by(walk, "alice", "bob")
+    walk.store.cancel(walk.job.job_id, task="recipe", user="bob", now_ms=walk.clock.now_ms)
+
+    for user in ("bob", "stranger", ""):
+        with pytest.raises(JobNotFound):
+            walk.subscribe("phone", user=user)
+    assert who(walk.subscribe("phone")) == {"phone"}
+
+
+def test_where_many_wait_each_of_them_may_have_a_place(walk: Walk) -> None:
+    walk.job = replace(walk.job, is_shared=True, wanted_by=frozenset({"many"}))
+    walk.admit()
+
+    assert who(walk.subscribe("phone", user="anybody")) == {"phone"}
+
+
+def test_place_that_is_given_back_is_another_ones(walk: Walk) -> None:
+    users = [f"user-{number}" for number in range(MAX_SUBSCRIBERS)]
+    wanted_by(walk, *users, "late")
+    for user in users:
+        job = walk.subscribe(user, user=user)
+    [place] = [each for each in job.subscribers if connection_of(each) == "user-3"]
+
+    walk.store.unsubscribe(job, place)
+
+    assert who(walk.subscribe("late", user="late")) == {*users, "late"} - {"user-3"}
+
+
+def test_two_who_come_at_once_both_have_a_place(
+    walk: Walk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted_by(walk, "alice", "bob")
+    _once_after_the_look(walk, monkeypatch, lambda: walk.subscribe("bobs", user="bob"))
+
+    assert who(walk.subscribe("phone")) == {"phone", "bobs"}
 
 
 @pytest.mark.parametrize("end", [Walk.complete, Walk.fail, Walk.cancel, Walk.look], ids=name_of)
@@ -141,7 +210,7 @@ def test_end_of_a_job_keeps_its_subscribers_for_the_stream(
     image = walk.cloud.image(walk.job.job_id)
 
     assert job_of(image) == walk.look()
-    assert job_of(image).subscribers == {"phone"}
+    assert who(job_of(image)) == {"phone"}
     assert image["has_subscribers"] == {"BOOL": True}  # the stream's filter asks for it
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from simmer.jobs.job import CLOCK_SKEW_MS, ErrorCode, Job, Lease, Usage
+from simmer.jobs.job import CLOCK_SKEW_MS, ErrorCode, Job, Lease, Usage, mark_of
 from simmer.jobs.leases import LeaseStore
 from simmer.jobs.store import JobStore
 from tests.unit.clock import Clock
@@ -69,10 +69,13 @@ class Walk:
             self.job.job_id, task="recipe", user=user, now_ms=self.clock.now_ms
         )
 
-    def subscribe(self, connection_id: str = "phone", run_id: str = "run-1") -> Job:
+    def subscribe(
+        self, connection_id: str = "phone", run_id: str = "run-1", user: str = "alice"
+    ) -> Job:
         return self.store.subscribe(
             self.job.job_id,
             run_id=run_id,
+            mark=mark_of(user),
             connection_id=connection_id,
             now_ms=self.clock.now_ms,
         )

@@ -1,0 +1,242 @@
+"""How each defence of SECURITY.md is taken away, and the test that then fails.
+
+A removal is a piece of source and what stands in its place. The test is named as in the table; what
+follows it there narrows a whole file to the one that is about this removal.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """`old`, which stands exactly once in `path`, becomes `new`, and `test` fails. `is_quick`: the
+    gate tries it, without an emulator or a browser."""
+
+    name: str
+    test: str
+    path: str
+    old: str
+    new: str
+    is_quick: bool = False
+
+
+ATTACK = "tests/attack"
+UNIT = "tests/unit"
+SIMMER = "layers/common/simmer"
+JOBS = f"{SIMMER}/jobs"
+
+REMOVALS = (
+    Removal(
+        "routes without the authorizer",
+        f"{ATTACK}/test_tokens.py::test_no_forged_token_opens_a_route",
+        "template.yaml",
+        "        DefaultAuthorizer: Jwt\n",
+        "",
+    ),
+    Removal(
+        "everybody sees every job",
+        f"{ATTACK}/test_jobs_of_others.py"
+        "::test_foreign_job_is_the_same_404_as_none_in_every_spelling",
+        f"{JOBS}/job.py",
+        "return self.is_shared or self.owner == user",
+        "return True",
+    ),
+    Removal(
+        "a 404 takes as long as its read",
+        f"{UNIT}/status/test_status.py::test_every_404_takes_the_same_time",
+        f"{SIMMER}/web/http.py",
+        "NOT_FOUND_MS = 50",
+        "NOT_FOUND_MS = 0",
+    ),
+    Removal(
+        "a header says who asks",
+        f"{ATTACK}/test_jobs_of_others.py::test_claims_in_headers_and_body_are_nobody",
+        f"{SIMMER}/web/http.py",
+        'subject = part(event, "requestContext",',
+        'subject = header(event, "x-user") or part(event, "requestContext",',
+    ),
+    Removal(
+        "ids of shared jobs without the secret",
+        f"{UNIT}/submit/test_same_request.py"
+        "::test_id_of_a_shared_job_can_be_computed_by_nobody_else",
+        f"{SIMMER}/web/push_tokens.py",
+        "return f\"everyone {self._signer(now_ms, _SHARED_SALT).dumps('')}\"",
+        'return "everyone"',
+        is_quick=True,
+    ),
+    Removal(
+        "a push token is for any job",
+        f"{ATTACK}/test_jobs_of_others.py::test_push_token_of_ones_own_opens_no_other_job",
+        f"{SIMMER}/web/push_tokens.py",
+        "if of_job_id != job_id:",
+        "if not of_job_id:",
+    ),
+    Removal(
+        "no limit of places for a user",
+        f"{UNIT}/simmer/jobs/test_subscribe.py::test_nobody_fills_the_places_of_a_job_alone",
+        f"{JOBS}/store.py",
+        "set(own[: 1 - MAX_PLACES_A_USER])",
+        "set(own[:0])",
+    ),
+    Removal(
+        "the request's body in the log",
+        f"{ATTACK}/test_privacy.py::test_no_log_holds_what_users_said_or_what_opens_doors",
+        f"{SIMMER}/web/http.py",
+        '"request", extra={"route": event.get("routeKey"),',
+        '"request", extra={"body": event.get("body"), "route": event.get("routeKey"),',
+    ),
+    Removal(
+        "markup is not looked for",
+        f"{UNIT}/worker/test_answer.py::test_an_invalid_answer_is_refused_with_a_complaint",
+        "functions/worker/answer.py",
+        "if has_markup(shown) and",
+        "if not shown and",
+    ),
+    Removal(
+        "control characters are not looked for",
+        f"{UNIT}/worker/test_answer.py::test_an_invalid_answer_is_refused_with_a_complaint",
+        "functions/worker/answer.py",
+        'yield from (f"{place}: {flaw}" for flaw in flaws(text))',
+        "yield from ()",
+    ),
+    Removal(
+        "addresses are not looked for",
+        f"{UNIT}/worker/test_links.py::test_plain_text_holds_no_address",
+        "functions/worker/answer.py",
+        "for each in addresses(folded(shown))",
+        'for each in addresses("")',
+        is_quick=True,
+    ),
+    Removal(
+        "a key may stand twice",
+        "tests/fuzz/test_fuzz.py"
+        "::test_no_corrupted_answer_reaches_an_app_that_the_judges_refuse",
+        f"{SIMMER}/text/strict_json.py",
+        "if len(parsed) != len(pairs):",
+        "if len(parsed) > len(pairs):",
+    ),
+    Removal(
+        "a request is not fenced",
+        f"{UNIT}/worker/test_prompt.py::test_no_ingredient_can_end_the_data",
+        "functions/worker/prompt.py",
+        'return text.replace("<", "\\\\u003c")',
+        "return text",
+        is_quick=True,
+    ),
+    Removal(
+        "no limit of jobs under way",
+        f"{ATTACK}/test_consumption.py::test_fifty_at_once_are_as_many_as_may_be_under_way",
+        f"{JOBS}/store.py",
+        "(attribute_not_exists(#in_flight) OR size(#in_flight) < :most)",
+        "(attribute_not_exists(#in_flight) OR size(#in_flight) < :most OR size(#in_flight) > :one)",
+    ),
+    Removal(
+        "each resubmit sends a message",
+        f"{UNIT}/submit/test_resubmits.py::test_two_hundred_resubmits_send_one_message_more",
+        f"{JOBS}/admission.py",
+        "return job.sent_at_ms is None or now_ms - job.sent_at_ms >= SENT_AGAIN_AFTER_MS",
+        "return True",
+    ),
+    Removal(
+        "no throttle of the API",
+        f"{UNIT}/test_deployment.py::test_requests_are_throttled_and_submits_more_so",
+        "template.yaml",
+        "        ThrottlingRateLimit: !Ref ApiRequestsPerSecond\n",
+        "",
+    ),
+    Removal(
+        "a spent budget is not looked at",
+        f"{UNIT}/worker/test_budget.py",
+        "functions/worker/books.py",
+        "is_spent = spent_microusd >= limit_microusd",
+        "is_spent = spent_microusd < 0",
+    ),
+    Removal(
+        "a budget that nobody can read is spent",
+        f"{UNIT}/worker/test_budget.py",
+        "functions/worker/books.py",
+        "return self.is_blind or is_spent",
+        "return is_spent",
+    ),
+    Removal(
+        "depth without a bound",
+        f"{ATTACK}/test_consumption.py::test_bomb_is_refused_by_name",
+        f"{SIMMER}/text/strict_json.py",
+        "    except RecursionError:",
+        "    except ZeroDivisionError:",
+    ),
+    Removal(
+        "a malformed record raises",
+        f"{UNIT}/push/test_odd_records.py"
+        "::test_malformed_record_is_left_out_and_the_other_is_told",
+        "functions/push/announcement.py",
+        '        logger.error("unexpected error", extra=whereabouts(error))\n        return None',
+        "        raise error",
+        is_quick=True,
+    ),
+    Removal(
+        "an answer is read to its end",
+        f"{UNIT}/worker/test_bounds.py::test_what_does_not_end_is_left_and_counts_as_a_call",
+        "functions/worker/providers/bounds.py",
+        "if self._left < 0:",
+        "if self._left is None:",
+    ),
+    Removal(
+        "an answer that the document does not have",
+        f"{ATTACK}/test_schemathesis.py::test_every_answer_is_a_known_one",
+        f"{SIMMER}/errors.py",
+        '    http_status, code, title = 422, "invalid_request", "The request is invalid"',
+        '    http_status, code, title = 418, "invalid_request", "The request is invalid"',
+    ),
+    Removal(
+        "a role that may use every queue",
+        f"{UNIT}/test_template.py",
+        "template.yaml",
+        "                  - sqs:SendMessage\n                Resource: !GetAtt JobsQueue.Arn",
+        '                  - sqs:SendMessage\n                Resource: "*"',
+    ),
+    Removal(
+        "an action by its tag",
+        f"{UNIT}/test_supply_chain.py",
+        ".github/workflows/release.yml",
+        "actions/download-artifact@",
+        "actions/download-artifact@v4 # ",
+    ),
+    Removal(
+        "the stand-in serves pages",
+        "tests/browser/test_foreign_pages.py"
+        "::test_no_foreign_page_reads_or_does_anything_on_any_port",
+        "local/model/server.py",
+        ", middlewares=[for_programs])",
+        ")",
+    ),
+    Removal(
+        "the emulator serves foreign hosts",
+        "tests/browser/test_foreign_pages.py"
+        "::test_no_foreign_page_reads_or_does_anything_on_any_port",
+        "local/emulator/ministack_main.py",
+        '        return "this host is not served"',
+        '        return ""',
+    ),
+    Removal(
+        "the emulator's own key is the root's",
+        "tests/integration/test_emulator.py::test_no_key_that_anybody_knows_is_the_root",
+        "local/emulator/ministack_main.py",
+        "if _ROOT_OF_MINISTACK.fullmatch(key) or",
+        "if not key or",
+    ),
+    Removal(
+        "sam local without its key",
+        f"{UNIT}/local/test_guarded.py",
+        "local/sam_local/guarded_sam.py",
+        "if not hmac.compare_digest(",
+        "if False and not hmac.compare_digest(",
+    ),
+    Removal(
+        "the gate of the containers lets pages in",
+        f"{UNIT}/local/test_guarded.py",
+        "local/front.py",
+        ", for_no_page],",
+        "],",
+    ),
+)  # fmt: skip
