@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from simmer.task.answers import Misfit, by_schema, read_answer
+from simmer.task.parts import AnyParts, items_of
 from simmer.task.reading import Misread, as_stored, read_request
 from simmer.task.registry import TaskError, find_task, flaws
 from simmer.task.schema import target, wire_schema
@@ -129,7 +130,13 @@ def _fits(task: AnyTask, request: Any, field: str, answered: Any) -> Iterator[st
     except (TypeError, ValueError) as error:
         yield f"{field}: is no JSON ({error}): write it as a model would"
         return
-    complaints = _tried(lambda: task.check(request, answer.result))
+    yield from _complaints(task, request, answer.result, field)
+    if task.parts:
+        yield from _parts_misfits(task, task.parts, request, answer.result, field)
+
+
+def _complaints(task: AnyTask, request: Any, result: Any, field: str) -> Iterator[str]:
+    complaints = _tried(lambda: task.check(request, result))
     match complaints:
         case Exception():
             yield f"check: fails on the example and its answer ({complaints!r}): mend it"
@@ -137,6 +144,25 @@ def _fits(task: AnyTask, request: Any, field: str, answered: Any) -> Iterator[st
             yield from (f"{field}: the check says: {each}: make it fit" for each in complaints)
         case _:
             yield f"check: returns {complaints!r}: return a list of texts, empty if all is well"
+
+
+def _parts_misfits(
+    task: AnyTask, parts: AnyParts, request: Any, result: Any, field: str
+) -> Iterator[str]:
+    """The answer as parts, each held to the request for one, as a worker does it."""
+    count, items = _tried(lambda: parts.count(request)), items_of(result)
+    if count != len(items):
+        yield (
+            f"parts: count: gives {count!r} for the example, and its {field} has {len(items)}: "
+            "return how many there are to be"
+        )
+    one = _tried(lambda: parts.asking_for(request, 1))
+    if not isinstance(one, task.request_model) or _tried(lambda: parts.count(one)) != 1:
+        yield f"parts: asking_for: gives {one!r} for one: return the request, asking for so many"
+        return
+    for i, item in enumerate(items):
+        part = result.model_copy(update={name: [item] for name in type(result).model_fields})
+        yield from _complaints(task, one, part, f"parts: item {i} of {field} alone")
 
 
 def _tried(call: Callable[[], Any]) -> Any:

@@ -329,3 +329,51 @@ def test_parts_that_cannot_work_are_refused_by_field_and_cure(
 
     assert found.startswith(flaw)
     assert ": " in found.removeprefix(flaw), "and the cure"
+
+
+def _so_many(request: TripRequest, count: int) -> TripRequest:
+    return request.model_copy(update={"places": frozenset(sorted(request.places)[:count])})
+
+
+def _as_many_as_places(request: TripRequest, result: Days) -> list[str]:
+    return [] if len(result.days) == len(request.places) else ["days: another number"]
+
+
+WHOLE = replace(
+    IN_PARTS,
+    answer={"days": [{"place": "Seoul"}, {"place": "Busan"}]},
+    check=_as_many_as_places,
+    parts=replace(PARTS, asking_for=_so_many),
+)
+
+
+def test_an_answer_is_held_to_its_check_in_parts_too() -> None:
+    check_task(WHOLE, FILE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"count": lambda _: 3}, "parts: count: gives 3 for the example, and its answer has 2: "),
+        ({"count": _raises}, "parts: count: gives KeyError('start') for the example"),
+        ({"asking_for": lambda request, _: request}, "parts: asking_for: gives TripRequest("),
+        ({"asking_for": lambda *_: None}, "parts: asking_for: gives None for one: return the"),
+    ],
+)
+def test_parts_that_do_not_fit_the_example_are_refused(
+    changes: dict[str, Any], sentence: str
+) -> None:
+    assert WHOLE.parts
+    with pytest.raises(TaskError) as refused:
+        check_task(replace(WHOLE, parts=replace(WHOLE.parts, **changes)), FILE)
+    assert f"{FILE}: {sentence}" in str(refused.value)
+
+
+def test_a_part_that_cannot_pass_alone_is_refused() -> None:
+    never_alone = replace(
+        WHOLE, check=lambda _, result: [] if len(result.days) == 2 else ["days: one is too few"]
+    )
+    with pytest.raises(TaskError) as refused:
+        check_task(never_alone, FILE)
+    sentence = "parts: item 0 of answer alone: the check says: days: one is too few: make it fit"
+    assert f"{FILE}: {sentence}" in str(refused.value)
