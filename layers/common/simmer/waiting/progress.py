@@ -70,7 +70,7 @@ def estimated_seconds_remaining(job: Job, now_ms: int) -> int:
 
 
 def estimate_is_measured(job: Job) -> bool:
-    """True if past jobs say how long it takes; False while it is a guess, the same for all tasks."""
+    """True if past jobs say how long it takes; False while that is a guess."""
     return _durations(job).are_known
 
 

@@ -67,6 +67,12 @@ class Priced(TaskRequest):
     price: Decimal
 
 
+class Defaulted(TaskRequest):
+    start: date
+    places: frozenset[str] = frozenset()
+    count: Annotated[int, Field(ge=1)] = 0
+
+
 class Anything(TaskRequest):
     start: Any
 
@@ -90,6 +96,16 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "version of none": ({"version": 0}, "version: is 0: use 1"),
     "version as a text": ({"version": "1"}, "version: is '1'"),
     "version as a bool": ({"version": True}, "version: is True"),
+    "words as a text": ({"words": "Looking"}, 'words: are none by language: write {"en": {'),
+    "words of a language as a text": ({"words": {"en": "Looking"}}, "words: en: are none by stage"),
+    "parts of another kind": ({"parts": 3}, "parts: is 3: write Parts(…), or leave it out"),
+    "shareable as a text": ({"is_shareable": "no"}, "is_shareable: is 'no': use True or False"),
+    "examples of none": ({"examples": None}, "examples: are no list: write [(request, answer)]"),
+    "example of none": ({"example": None}, "example: it: Input should be an object"),
+    "a default that is refused": (
+        {"request_model": Defaulted},
+        "request_model: count: its default is refused (Input should be greater than or equal to 1",
+    ),
     "no instructions": ({"instructions": " \n"}, "instructions: are empty"),
     "request is no model": ({"request_model": NoModel}, "request_model: is no such model: derive"),
     "request of plain pydantic": ({"request_model": NoLocale}, "derive it from TaskRequest"),
@@ -222,6 +238,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             "broken_e",
             "from pydantic import BaseModel\n\n\nclass A(BaseModel):\n    x: print\n",
             "line 4: PydanticSchemaGenerationError: Unable to generate",
+        ),
+        ("broken_g", "import sys\nsys.exit(3)\n", "line 2: SystemExit: 3"),
+        (
+            "broken_h",
+            "from pydantic import BaseModel, Field\n\n\n"
+            "class A(BaseModel):\n    x: str = Field(pattern='(')\n",
+            "unclosed group",
         ),
         (
             "broken_f",
