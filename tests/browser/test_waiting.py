@@ -1,6 +1,5 @@
 """What a job under way shows: its bar, its stage, its story so far."""
 
-import json
 import re
 from typing import Any
 
