@@ -102,7 +102,9 @@ def why_not_served() -> str:
         text=True,
         timeout=_IMPORTED_WITHIN_SECONDS,
     )
-    return "" if checked.returncode == 0 else checked.stderr.strip()
+    if checked.returncode == 0:
+        return ""
+    return checked.stderr.strip() or f"simmer/tasks: a file ends Python ({checked.returncode})"
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, int]]:

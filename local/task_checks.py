@@ -13,8 +13,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from pydantic import ValidationError
+
 from simmer.task.answers import Misfit, by_schema, read_answer
-from simmer.task.reading import Misread, as_stored, read_request
+from simmer.task.parts import AnyParts, items_of
+from simmer.task.reading import Misread, as_stored, complaints, read_request
 from simmer.task.registry import TaskError, find_task, flaws
 from simmer.task.schema import target, wire_schema
 from simmer.task.strict_schema import first_key, strict, unions
@@ -54,6 +57,9 @@ def _misfits(task: AnyTask) -> Iterator[str]:
             f"{MAX_LEVELS}: make it flatter"
         )
     yield from _pair_misfits(task, "example", task.example, "answer", task.answer)
+    if not isinstance(task.examples, tuple | list):
+        yield "examples: are no list: write [(request, answer)]"
+        return
     for i, pair in enumerate(task.examples):
         if isinstance(pair, tuple) and len(pair) == 2:
             yield from _pair_misfits(
@@ -72,7 +78,7 @@ def _pair_misfits(
         request: Any = read_request(task.wire_model, document)
     except Misread as misread:
         for place, message in misread.errors:
-            yield f"{asked_in}: {place}: {message}: make it a request that the model takes"
+            yield f"{asked_in}: {place or 'it'}: {message}: make it a request that the model takes"
         return
     except (TypeError, ValueError) as error:
         yield f"{asked_in}: is no JSON ({error}): write it as a client sends it"
@@ -108,7 +114,10 @@ def _levels(node: Any, definitions: dict[str, Any], seen: frozenset[str]) -> int
 
 def _cannot_be_kept(task: AnyTask, request: Any) -> Iterator[str]:
     again = _tried(lambda: task.wire_model.model_validate_json(as_stored(request)))
-    if again != request:
+    if isinstance(again, ValidationError):
+        for place, message in complaints(again, None):
+            yield f"request_model: {place}: its default is refused ({message}): give one that fits"
+    elif again != request:
         yield (
             "request_model: is not the same when it has been stored and read again: look for "
             "fields that are excluded, secret, or named otherwise when they are written"
@@ -129,14 +138,39 @@ def _fits(task: AnyTask, request: Any, field: str, answered: Any) -> Iterator[st
     except (TypeError, ValueError) as error:
         yield f"{field}: is no JSON ({error}): write it as a model would"
         return
-    complaints = _tried(lambda: task.check(request, answer.result))
-    match complaints:
+    yield from _complaints(task, request, answer.result, field)
+    if task.parts:
+        yield from _parts_misfits(task, task.parts, request, answer.result, field)
+
+
+def _complaints(task: AnyTask, request: Any, result: Any, field: str) -> Iterator[str]:
+    said = _tried(lambda: task.check(request, result))
+    match said:
         case Exception():
-            yield f"check: fails on the example and its answer ({complaints!r}): mend it"
-        case list() if all(isinstance(each, str) for each in complaints):
-            yield from (f"{field}: the check says: {each}: make it fit" for each in complaints)
+            yield f"check: fails on the example and its answer ({said!r}): mend it"
+        case list() if all(isinstance(each, str) for each in said):
+            yield from (f"{field}: the check says: {each}: make it fit" for each in said)
         case _:
-            yield f"check: returns {complaints!r}: return a list of texts, empty if all is well"
+            yield f"check: returns {said!r}: return a list of texts, empty if all is well"
+
+
+def _parts_misfits(
+    task: AnyTask, parts: AnyParts, request: Any, result: Any, field: str
+) -> Iterator[str]:
+    """The answer as parts, each held to the request for one, as a worker does it."""
+    count, items = _tried(lambda: parts.count(request)), items_of(result)
+    if count != len(items):
+        yield (
+            f"parts: count: gives {count!r} for the example, and its {field} has {len(items)}: "
+            "return how many there are to be"
+        )
+    one = _tried(lambda: parts.asking_for(request, 1))
+    if not isinstance(one, task.request_model) or _tried(lambda: parts.count(one)) != 1:
+        yield f"parts: asking_for: gives {one!r} for one: return the request, asking for so many"
+        return
+    for i, item in enumerate(items):
+        part = result.model_copy(update={name: [item] for name in type(result).model_fields})
+        yield from _complaints(task, one, part, f"parts: item {i} of {field} alone")
 
 
 def _tried(call: Callable[[], Any]) -> Any:

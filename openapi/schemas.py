@@ -145,6 +145,11 @@ def _views(noun: str, result: Json, *, has_parts: bool) -> Json:
                     "description": "When it ended, however it did.",
                 },
                 "estimatedSecondsRemaining": {"type": "integer", "minimum": 0},
+                "estimateIsMeasured": {
+                    "type": "boolean",
+                    "description": "While it is open: whether past jobs tell the seconds that "
+                    "remain, and the bar. Before that they are a guess, better not shown in words.",
+                },
                 "pollAfterMs": {
                     "type": "integer",
                     "minimum": 1,

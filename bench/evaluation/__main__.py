@@ -25,6 +25,7 @@ from local.model.stand_in import StandIn
 from local.toolchain import BUILD, REPOSITORY, TEMPLATE
 from prices import require_prices
 from simmer.task import find_task
+from simmer.task.reading import Misread, read_request
 from simmer.tasks import task_names
 
 EVALS, RESULTS = REPOSITORY / "evals", BUILD / "evals"
@@ -32,10 +33,32 @@ DEFAULT_BUDGET_USD = 1.0
 BELOW_FLOOR, STOPPED = 1, 3
 
 
+class NotGolden(ValueError):
+    """A line is no golden request; the message says which, and why."""
+
+
 def golden_requests(file: Path) -> list[dict[str, Any]]:
     """One a line: `{"request": …, "expect": {"/pointer": value}}`, or the request alone."""
-    lines = [json.loads(line) for line in file.read_text("utf-8").splitlines() if line.strip()]
-    return [line if "request" in line else {"request": line} for line in lines]
+    found = []
+    for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
+        if line.strip():
+            try:
+                golden = json.loads(line)
+                golden = (
+                    golden
+                    if isinstance(golden, dict) and "request" in golden
+                    else {"request": golden}
+                )
+                read_request(find_task(file.stem).wire_model, golden["request"])
+            except json.JSONDecodeError as error:
+                raise NotGolden(f"{file.name}, line {number}: is no JSON: {error}") from None
+            except Misread as misread:
+                flaws = "; ".join(": ".join(each) for each in misread.errors)
+                raise NotGolden(f"{file.name}, line {number}: {flaws}") from None
+            found.append(golden)
+    if not found:
+        raise NotGolden(f"{file.name}: is empty: write one request a line")
+    return found
 
 
 @contextmanager
@@ -124,9 +147,12 @@ def main() -> int:
     arguments.add_argument("--floor", type=float, default=0.0, help="the share that must be valid")
     given = arguments.parse_args()
     logging.disable()  # the climb logs every call
-    find_task(given.task)
     if not (EVALS / f"{given.task}.jsonl").exists():
         arguments.error(f"evals/{given.task}.jsonl is not there: write one request a line")
+    try:  # before anything is started or paid
+        golden_requests(EVALS / f"{given.task}.jsonl")
+    except NotGolden as error:
+        arguments.error(str(error))
     with _models(given.model, given.ladder) as (rungs, key, costs):
         if costs:
             require_prices([(rung.model, rung.price) for rung in rungs], given.budget)

@@ -27,6 +27,7 @@ const IDLE = {
   stage: undefined,
   message: undefined,
   estimatedSecondsRemaining: undefined,
+  estimateIsMeasured: false,
   outline: undefined,
   partialResult: undefined,
   result: undefined,

@@ -8,6 +8,7 @@ export interface JobSnapshot<Result = unknown> {
   readonly stage: string | undefined;
   readonly message: string | undefined;
   readonly estimatedSecondsRemaining: number | undefined;
+  readonly estimateIsMeasured: boolean;
   /** Of an answer in parts: a title for each, in the order of the result. It only grows. */
   readonly outline: readonly OutlineEntry[] | undefined;
   /** While it is open, and when it failed: the result with the parts that are there. */

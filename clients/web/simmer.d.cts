@@ -52,6 +52,8 @@ export interface StatusDocument<Result = unknown> {
   /** Until when it may run. */
   deadlineAt?: string;
   estimatedSecondsRemaining?: number;
+  /** While it is open: whether past jobs tell that; else it is a guess. */
+  estimateIsMeasured?: boolean;
   pollAfterMs?: number;
   /** Of an answer in parts, as soon as it is known. */
   outline?: OutlineEntry[];
@@ -175,6 +177,8 @@ export class Job<Result = unknown> {
   readonly stage: string | undefined;
   readonly message: string | undefined;
   readonly estimatedSecondsRemaining: number | undefined;
+  /** Whether past jobs tell that; else it is a guess. */
+  readonly estimateIsMeasured: boolean;
   /** Of an answer in parts: a title for each, in the order of the result. It only grows. */
   readonly outline: readonly OutlineEntry[] | undefined;
   /** While it is open, and when it failed: the result with the parts that are there. */

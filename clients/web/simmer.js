@@ -528,6 +528,8 @@ class Job {
   stage = undefined;
   message = undefined;
   estimatedSecondsRemaining = undefined;
+  /** Whether past jobs tell that; else it is a guess. */
+  estimateIsMeasured = false;
   /** Of an answer in parts: `{title, state}` of each, in the order of the result. */
   outline = undefined;
   /** While it is open, and when it failed: the result with the parts that are there. */
@@ -756,6 +758,7 @@ class Job {
     this.message = isText(document.message) ? document.message : undefined;
     const { estimatedSecondsRemaining: seconds } = document;
     this.estimatedSecondsRemaining = Number.isFinite(seconds) ? seconds : undefined;
+    this.estimateIsMeasured = document.estimateIsMeasured === true;
     switch (document.status) {
       case "completed":
         this.result = document.result;

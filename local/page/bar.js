@@ -5,17 +5,17 @@ import { texts } from "./texts.js";
 
 let way = { from: 0 }; // percent {from, to}, and {since, until} in ms of performance.now()
 let startedAt; // of the job, in ms of Date.now(), where it is known
-let isEstimateKnown = false;
+let isMeasured = false; // whether the server's estimate is more than a guess
 
-/** `isKnown`: whether the server's estimate is more than a guess. */
-export function startBar({ at, isKnown }) {
+export function startBar({ at }) {
   way = { from: 0 };
   startedAt = at;
-  isEstimateKnown = isKnown;
+  isMeasured = false;
 }
 
 /** Let the bar go on from what the server said: its next word may be ten seconds off. */
-export function heed({ progress, estimatedSecondsRemaining: seconds }) {
+export function heed({ progress, estimatedSecondsRemaining: seconds, estimateIsMeasured }) {
+  isMeasured = estimateIsMeasured;
   const since = performance.now();
   const from = Math.max(progress, drawn());
   // The estimate is a median, and the bar up to 95 a share of jobs: when it has passed, half of those
@@ -49,7 +49,7 @@ export function showBar() {
 }
 
 function left() {
-  if (!way.until || !isEstimateKnown) return undefined;
+  if (!way.until || !isMeasured) return undefined;
   return texts().remaining(Math.max(1, Math.round((way.until - performance.now()) / 1000)));
 }
 

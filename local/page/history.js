@@ -47,9 +47,6 @@ function keep() {
   }
 }
 
-/** Whether a job of that task has been timed here: only then is an estimate more than a guess. */
-export const hasTimed = (task) => jobs.some((each) => each.task === task && each.state === "completed" && each.seconds > 0);
-
 /** `open(entry)` is called for the one that is clicked; `wordsFor(entry)` gives `[title, what was asked]`. */
 export function renderHistory(user, open, wordsFor) {
   const mine = jobs.filter((each) => each.user === user);

@@ -21,6 +21,8 @@ export class Job {
   stage = undefined;
   message = undefined;
   estimatedSecondsRemaining = undefined;
+  /** Whether past jobs tell that; else it is a guess. */
+  estimateIsMeasured = false;
   /** Of an answer in parts: `{title, state}` of each, in the order of the result. */
   outline = undefined;
   /** While it is open, and when it failed: the result with the parts that are there. */
@@ -249,6 +251,7 @@ export class Job {
     this.message = isText(document.message) ? document.message : undefined;
     const { estimatedSecondsRemaining: seconds } = document;
     this.estimatedSecondsRemaining = Number.isFinite(seconds) ? seconds : undefined;
+    this.estimateIsMeasured = document.estimateIsMeasured === true;
     switch (document.status) {
       case "completed":
         this.result = document.result;

@@ -3,11 +3,13 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.evaluation import figures, trial
+from bench.evaluation.__main__ import NotGolden, golden_requests
 from ladder import Ladder, Rung
 from local.model.stand_in import StandIn
 
@@ -74,6 +76,33 @@ def test_no_call_is_made_that_could_exceed_the_budget(model: StandIn) -> None:
 def _trial(end: str = "valid", calls: int = 1, seconds: float = 1) -> dict[str, Any]:
     empty = {"complaints": [], "tokens": 10, "usd": 0.001, "expected": 0, "met": 0}
     return {"end": end, "calls": calls, "seconds": seconds, **empty}
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("{", "recipe.jsonl, line 2: is no JSON: Expecting property name"),
+        ("null", "recipe.jsonl, line 2: : Input should be an object"),
+        ('{"ingredients": []}', "recipe.jsonl, line 2: ingredients: List should have at least 1"),
+        ('{"request": {"ingredients": ["a"], "x": 1}}', "recipe.jsonl, line 2: x: Extra inputs"),
+    ],
+)
+def test_a_line_that_is_no_golden_request_is_named(tmp_path: Path, line: str, why: str) -> None:
+    file = tmp_path / "recipe.jsonl"
+    file.write_text(f"{json.dumps(GOLDEN)}\n{line}\n")
+
+    with pytest.raises(NotGolden) as refused:
+        golden_requests(file)
+    assert str(refused.value).startswith(why)
+
+
+def test_golden_requests_are_read_by_line_and_there_is_one_at_least(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.jsonl"
+    file.write_text(f"{json.dumps(GOLDEN)}\n\n{json.dumps(GOLDEN['request'])}\n")
+    assert golden_requests(file) == [GOLDEN, {"request": GOLDEN["request"]}]
+    file.write_text("\n")
+    with pytest.raises(NotGolden):
+        golden_requests(file)
 
 
 def test_figures_of_four_trials() -> None:

@@ -57,6 +57,7 @@ def test_pending_job(api: Api, clock: Clock, job_id: str) -> None:
         "createdAt": "2026-11-22T09:30:00.000Z",
         "deadlineAt": "2026-11-22T09:35:00.000Z",
         "estimatedSecondsRemaining": 45,
+        "estimateIsMeasured": False,
         "pollAfterMs": 1000,
     }
 
@@ -76,6 +77,7 @@ def test_processing_job(api: Api, clock: Clock, worker: WorkerSide, job_id: str)
         "createdAt": "2026-11-22T09:30:00.000Z",
         "deadlineAt": "2026-11-22T09:35:00.000Z",
         "estimatedSecondsRemaining": 30,
+        "estimateIsMeasured": False,
         "pollAfterMs": 2000,
     }
     assert response["headers"]["retry-after"] == "2"

@@ -81,6 +81,7 @@ def test_job_in_the_queue_is_told_when_past_jobs_were_done(
     waiting = document(api.status(document(accepted)["jobId"]))
 
     assert waiting["estimatedSecondsRemaining"] == 10
+    assert waiting["estimateIsMeasured"] is True
     assert 8000 < waiting["pollAfterMs"] < 10_500
     assert accepted["headers"]["retry-after"] == str(-(-waiting["pollAfterMs"] // 1000))
 

@@ -3,13 +3,14 @@
 import importlib
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import get_args, get_origin
 
 from pydantic import BaseModel
 
 from simmer.task.models import TaskRequest
+from simmer.task.parts import Parts
 from simmer.task.schema import unfit
 from simmer.task.task import STAGES, AnyTask, Task
 from simmer.tasks import known_task
@@ -20,6 +21,9 @@ _LANGUAGE_TAG = re.compile(
     r"(-[0-9a-wy-z](-\w{2,8})+)*(-x(-\w{1,8})+)?",
     re.ASCII | re.IGNORECASE,
 )
+
+
+MAX_SAID_CHARACTERS = 300
 
 
 class TaskError(Exception):
@@ -36,8 +40,8 @@ def find_task(name: str) -> AnyTask:
     file = f"simmer/tasks/{known_task(name)}.py"
     try:
         module = importlib.import_module(f"simmer.tasks.{name}")
-    except Exception as error:
-        raise TaskError(f"{file}: {_where(error, name)}: {_first_line(error)}") from error
+    except (Exception, SystemExit) as error:
+        raise TaskError(f"{file}: {_where(error, name)}: {_in_a_line(error)}") from error
     task = getattr(module, "TASK", None)
     if not isinstance(task, Task):
         raise TaskError(
@@ -48,15 +52,16 @@ def find_task(name: str) -> AnyTask:
     return task
 
 
-def _where(error: Exception, name: str) -> str:
+def _where(error: BaseException, name: str) -> str:
     """The last line of the task's own file on the way to the error."""
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename.endswith(f"/{name}.py")]
     return f"line {lines[-1]}" if lines else "cannot be loaded"
 
 
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+def _in_a_line(error: BaseException) -> str:
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}: {said[:MAX_SAID_CHARACTERS]}"
 
 
 def flaws(task: AnyTask, name: str) -> Iterator[str]:
@@ -73,6 +78,8 @@ def flaws(task: AnyTask, name: str) -> Iterator[str]:
         type(task.max_output_tokens) is not int or task.max_output_tokens < 1
     ):
         yield f"max_output_tokens: is {task.max_output_tokens!r}: use a number, or leave it out"
+    if type(task.is_shareable) is not bool:
+        yield f"is_shareable: is {task.is_shareable!r}: use True or False"
     yield from _flaws_of_models(task)
     yield from _flaws_of_parts(task)
     yield from _flaws_of_languages(task)
@@ -95,7 +102,9 @@ def _flaws_of_models(task: AnyTask) -> Iterator[str]:
 
 
 def _flaws_of_parts(task: AnyTask) -> Iterator[str]:
-    if task.parts is None:
+    if not isinstance(task.parts, Parts):
+        if task.parts is not None:
+            yield f"parts: is {task.parts!r}: write Parts(…), or leave it out"
         return
     lists = {}
     models = (
@@ -130,8 +139,18 @@ def _flaws_of_languages(task: AnyTask) -> Iterator[str]:
             yield f"languages: {tag!r} is no language tag: write it as in BCP 47, such as pt-BR"
     if len({str(tag).lower() for tag in languages}) < len(languages):
         yield "languages: name one twice: name each once"
+    yield from _flaws_of_words(task)
+
+
+def _flaws_of_words(task: AnyTask) -> Iterator[str]:
+    if not isinstance(task.words, Mapping):
+        yield 'words: are none by language: write {"en": {"analyzing": "…"}}'
+        return
     for language, words in task.words.items():
-        if language not in languages:
+        if not isinstance(words, Mapping):
+            yield f'words: {language}: are none by stage: write {{"analyzing": "…"}}'
+            continue
+        if language not in task.languages:
             yield f"words: {language}: is not among the languages: add it there, or leave it out"
         for stage, text in words.items():
             if stage not in STAGES:

@@ -69,6 +69,11 @@ def estimated_seconds_remaining(job: Job, now_ms: int) -> int:
     return max(1, round(min(median, until_deadline)))
 
 
+def estimate_is_measured(job: Job) -> bool:
+    """True if past jobs say how long it takes; False while that is a guess."""
+    return _durations(job).are_known
+
+
 def takes_longer_than_usual(job: Job, now_ms: int) -> bool:
     """True if 99 of 100 jobs would be done by now."""
     if job.status.is_terminal:

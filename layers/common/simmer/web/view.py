@@ -8,6 +8,7 @@ from typing import Any
 from simmer.jobs.job import ErrorCode, Job, JobStatus
 from simmer.jobs.outline import Outline
 from simmer.waiting.progress import (
+    estimate_is_measured,
     estimated_seconds_remaining,
     poll_after_ms,
     progress,
@@ -34,6 +35,7 @@ def job_view(job: Job, now_ms: int, *, is_short: bool = False) -> str:
         document["completedAt"] = _timestamp(job.completed_at_ms)
     document["estimatedSecondsRemaining"] = estimated_seconds_remaining(job, now_ms)
     if not job.status.is_terminal:
+        document["estimateIsMeasured"] = estimate_is_measured(job)
         document["pollAfterMs"] = poll_after_ms(job, now_ms)
     if job.status is JobStatus.FAILED:
         code = job.error_code or ErrorCode.INTERNAL

@@ -67,6 +67,12 @@ class Priced(TaskRequest):
     price: Decimal
 
 
+class Defaulted(TaskRequest):
+    start: date
+    places: frozenset[str] = frozenset()
+    count: Annotated[int, Field(ge=1)] = 0
+
+
 class Anything(TaskRequest):
     start: Any
 
@@ -90,6 +96,16 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "version of none": ({"version": 0}, "version: is 0: use 1"),
     "version as a text": ({"version": "1"}, "version: is '1'"),
     "version as a bool": ({"version": True}, "version: is True"),
+    "words as a text": ({"words": "Looking"}, 'words: are none by language: write {"en": {'),
+    "words of a language as a text": ({"words": {"en": "Looking"}}, "words: en: are none by stage"),
+    "parts of another kind": ({"parts": 3}, "parts: is 3: write Parts(…), or leave it out"),
+    "shareable as a text": ({"is_shareable": "no"}, "is_shareable: is 'no': use True or False"),
+    "examples of none": ({"examples": None}, "examples: are no list: write [(request, answer)]"),
+    "example of none": ({"example": None}, "example: it: Input should be an object"),
+    "a default that is refused": (
+        {"request_model": Defaulted},
+        "request_model: count: its default is refused (Input should be greater than or equal to 1",
+    ),
     "no instructions": ({"instructions": " \n"}, "instructions: are empty"),
     "request is no model": ({"request_model": NoModel}, "request_model: is no such model: derive"),
     "request of plain pydantic": ({"request_model": NoLocale}, "derive it from TaskRequest"),
@@ -223,6 +239,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             "from pydantic import BaseModel\n\n\nclass A(BaseModel):\n    x: print\n",
             "line 4: PydanticSchemaGenerationError: Unable to generate",
         ),
+        ("broken_g", "import sys\nsys.exit(3)\n", "line 2: SystemExit: 3"),
+        (
+            "broken_h",
+            "from pydantic import BaseModel, Field\n\n\n"
+            "class A(BaseModel):\n    x: str = Field(pattern='(')\n",
+            "unclosed group",
+        ),
         (
             "broken_f",
             "import dataclasses\nfrom simmer.tasks.recipe import TASK as OTHER\n"
@@ -329,3 +352,51 @@ def test_parts_that_cannot_work_are_refused_by_field_and_cure(
 
     assert found.startswith(flaw)
     assert ": " in found.removeprefix(flaw), "and the cure"
+
+
+def _so_many(request: TripRequest, count: int) -> TripRequest:
+    return request.model_copy(update={"places": frozenset(sorted(request.places)[:count])})
+
+
+def _as_many_as_places(request: TripRequest, result: Days) -> list[str]:
+    return [] if len(result.days) == len(request.places) else ["days: another number"]
+
+
+WHOLE = replace(
+    IN_PARTS,
+    answer={"days": [{"place": "Seoul"}, {"place": "Busan"}]},
+    check=_as_many_as_places,
+    parts=replace(PARTS, asking_for=_so_many),
+)
+
+
+def test_an_answer_is_held_to_its_check_in_parts_too() -> None:
+    check_task(WHOLE, FILE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"count": lambda _: 3}, "parts: count: gives 3 for the example, and its answer has 2: "),
+        ({"count": _raises}, "parts: count: gives KeyError('start') for the example"),
+        ({"asking_for": lambda request, _: request}, "parts: asking_for: gives TripRequest("),
+        ({"asking_for": lambda *_: None}, "parts: asking_for: gives None for one: return the"),
+    ],
+)
+def test_parts_that_do_not_fit_the_example_are_refused(
+    changes: dict[str, Any], sentence: str
+) -> None:
+    assert WHOLE.parts
+    with pytest.raises(TaskError) as refused:
+        check_task(replace(WHOLE, parts=replace(WHOLE.parts, **changes)), FILE)
+    assert f"{FILE}: {sentence}" in str(refused.value)
+
+
+def test_a_part_that_cannot_pass_alone_is_refused() -> None:
+    never_alone = replace(
+        WHOLE, check=lambda _, result: [] if len(result.days) == 2 else ["days: one is too few"]
+    )
+    with pytest.raises(TaskError) as refused:
+        check_task(never_alone, FILE)
+    sentence = "parts: item 0 of answer alone: the check says: days: one is too few: make it fit"
+    assert f"{FILE}: {sentence}" in str(refused.value)
