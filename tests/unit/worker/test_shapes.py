@@ -36,6 +36,7 @@ def task(result_model: type[BaseModel], answer: Any) -> AnyTask:
     return dataclasses.replace(
         cast(AnyTask, TASK),
         parts=None,
+        links=True,
         name="shape",
         request_model=TaskRequest,
         result_model=result_model,

@@ -78,8 +78,9 @@ def flaws(task: AnyTask, name: str) -> Iterator[str]:
         type(task.max_output_tokens) is not int or task.max_output_tokens < 1
     ):
         yield f"max_output_tokens: is {task.max_output_tokens!r}: use a number, or leave it out"
-    if type(task.is_shareable) is not bool:
-        yield f"is_shareable: is {task.is_shareable!r}: use True or False"
+    for field in ("is_shareable", "links"):
+        if type(getattr(task, field)) is not bool:
+            yield f"{field}: is {getattr(task, field)!r}: use True or False"
     yield from _flaws_of_models(task)
     yield from _flaws_of_parts(task)
     yield from _flaws_of_languages(task)
@@ -97,7 +98,7 @@ def _flaws_of_models(task: AnyTask) -> Iterator[str]:
         return
     models = (("request_model", request, False), ("result_model", result, True))
     for field, model, is_answer in models:
-        found = unfit(model, is_answer=is_answer)
+        found = unfit(model, is_answer=is_answer, has_links=task.links or not is_answer)
         yield from dict.fromkeys(f"{field}: {place}: {sentence}" for place, sentence in found)
 
 

@@ -28,7 +28,9 @@ NOT_ASKED_MARK = "x-not-asked"
 _NULLABLE = "x-nullable"
 _UNFIT = "x-unfit"
 _UNFIT_FOR_ANSWERS = "x-unfit-for-answers"
+_UNFIT_WITHOUT_LINKS = "x-unfit-without-links"
 _OPEN = "x-open"
+_OURS = (_NULLABLE, _UNFIT, _UNFIT_FOR_ANSWERS, _UNFIT_WITHOUT_LINKS, _OPEN)
 # A schema without any of these says nothing.
 _SAYING = {"type", "enum", "const", "anyOf", "oneOf", "allOf", _UNFIT}
 
@@ -97,6 +99,10 @@ class WireSchema(GenerateJsonSchema):
         number: JsonSchemaValue = made["anyOf"][0] if "anyOf" in made else {"type": "number"}
         return number
 
+    def url_schema(self, schema: Any) -> JsonSchemaValue:
+        sentence = "is an address, and answers hold none: give the task links=True, or use str"
+        return {**super().url_schema(schema), _UNFIT_WITHOUT_LINKS: sentence}
+
     def datetime_schema(self, schema: Any) -> JsonSchemaValue:
         if schema.get("tz_constraint") == "naive":
             return dict(_LOCAL_DATE_TIME)
@@ -159,7 +165,7 @@ def _clean(node: Any) -> Any:
                 kept[key] = {name: _clean(each) for name, each in child.items()}
             case "default" | "enum" | "const":
                 kept[key] = child
-            case _ if key not in (_NULLABLE, _UNFIT, _UNFIT_FOR_ANSWERS, _OPEN):
+            case _ if key not in _OURS:
                 kept[key] = _clean(child)
     if "properties" in kept:
         kept["additionalProperties"] = False
@@ -173,37 +179,39 @@ def target(node: Json, definitions: Json) -> Json:
     return node
 
 
-def unfit(model: type[BaseModel], *, is_answer: bool) -> Iterator[tuple[str, str]]:
+def unfit(
+    model: type[BaseModel], *, is_answer: bool, has_links: bool = True
+) -> Iterator[tuple[str, str]]:
     """The fields that cannot go over the wire, each with a sentence that has the cure."""
+    marks = [_UNFIT_FOR_ANSWERS] * is_answer + [_UNFIT_WITHOUT_LINKS] * (not has_links)
     try:
         schema = _raw(model)
     except PydanticUserError as error:
         yield model.__name__, str(error).splitlines()[0]
         return
-    yield from _unfit(schema, schema.get("$defs", {}), "", is_answer, frozenset())
+    yield from _unfit(schema, schema.get("$defs", {}), "", marks, frozenset())
 
 
 def _unfit(
-    node: Json, definitions: Json, place: str, is_answer: bool, seen: frozenset[str]
+    node: Json, definitions: Json, place: str, marks: list[str], seen: frozenset[str]
 ) -> Iterator[tuple[str, str]]:
     if "$ref" in node:
         name = node["$ref"].rpartition("/")[2]
         if name not in seen:
-            yield from _unfit(definitions[name], definitions, place, is_answer, seen | {name})
+            yield from _unfit(definitions[name], definitions, place, marks, seen | {name})
         return
     here = place or "the model itself"
-    if is_answer and _UNFIT_FOR_ANSWERS in node:
-        yield here, node[_UNFIT_FOR_ANSWERS]
+    yield from ((here, node[mark]) for mark in marks if mark in node)
     yield from ((here, sentence) for sentence in _unfit_itself(node))
     for name, child in node.get("properties", {}).items():
         field = f"{place}.{name}" if place else name
         if _is_nullable(child, definitions) and name in node.get("required", ()):
             yield field, "may be null but not absent, and null is absence here: add `= None`"
-        yield from _unfit(child, definitions, field, is_answer, seen)
+        yield from _unfit(child, definitions, field, marks, seen)
     for child, field in _parts(node, place):
         if _is_nullable(child, definitions):
             yield field, "may hold null, and null is absence here: leave out `| None`"
-        yield from _unfit(child, definitions, field, is_answer, seen)
+        yield from _unfit(child, definitions, field, marks, seen)
 
 
 def _unfit_itself(node: Json) -> Iterator[str]:

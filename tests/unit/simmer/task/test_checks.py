@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, Field, RootModel, SecretStr
+from pydantic import BaseModel, Field, HttpUrl, RootModel, SecretStr
 
 from local.task_checks import check_all, check_task
 from simmer import tasks
@@ -73,6 +73,14 @@ class Defaulted(TaskRequest):
     count: Annotated[int, Field(ge=1)] = 0
 
 
+class Page(TaskResult):
+    page: HttpUrl
+
+
+class Linked(TaskResult):
+    pages: list[Page]
+
+
 class Anything(TaskRequest):
     start: Any
 
@@ -100,6 +108,11 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "words of a language as a text": ({"words": {"en": "Looking"}}, "words: en: are none by stage"),
     "parts of another kind": ({"parts": 3}, "parts: is 3: write Parts(…), or leave it out"),
     "shareable as a text": ({"is_shareable": "no"}, "is_shareable: is 'no': use True or False"),
+    "links as a text": ({"links": "https"}, "links: is 'https': use True or False"),
+    "an address, and no links": (
+        {"result_model": Linked},
+        "pages[].page: is an address, and answers hold none: give the task links=True, or",
+    ),
     "examples of none": ({"examples": None}, "examples: are no list: write [(request, answer)]"),
     "example of none": ({"example": None}, "example: it: Input should be an object"),
     "a default that is refused": (
