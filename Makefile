@@ -46,6 +46,13 @@ sam-local: setup  ## The same under `sam local`, in Lambda's own image: needs Do
 test: setup  ## Every test: units, the simulation, the deployed template
 	@UV='$(UV)' $(PYTHON) -m pytest -n 2 --dist loadfile $(MEASURE)  # most of the time they wait
 
+# What holds any task, without a word of those that ship.
+GENERIC_TESTS := tests/contract/test_document.py tests/unit/local tests/unit/simmer/task tests/unit/test_imports.py
+
+.PHONY: test-tasks
+test-tasks: setup  ## The tests that hold whatever tasks there are, for when recipe.py is gone
+	@$(PYTHON) -m pytest -q $(GENERIC_TESTS)
+
 .PHONY: check
 check: setup  ## What CI runs: format, lint, types, template, lock, tests with their coverage
 	$(UV) lock --check --quiet

@@ -117,7 +117,8 @@ const isObject = (value) => typeof value === "object" && value !== null && !Arra
 const isScalar = (value) => typeof value !== "object" || value === null;
 const isShort = (value) => typeof value !== "string" || (value.length <= LONGEST_FACT && !value.includes("\n"));
 
-function scalar(value, { kind, format }) {
+/** A value in words, as its shape has them: a date as people write it. */
+export function scalar(value, { kind, format }) {
   if (value === null) return texts().none;
   if (typeof value === "boolean") return texts().yesNo(value);
   if (kind === "choice" || kind === "const") return words(value);

@@ -4,7 +4,7 @@
 import { byId, element } from "./dom.js";
 import { objectField } from "./groups.js";
 import { recipeView } from "./recipe.js";
-import { resultText, resultView } from "./result.js";
+import { resultText, resultView, scalar } from "./result.js";
 import { labelOf, shapeOf, words } from "./schema.js";
 import { texts } from "./texts.js";
 
@@ -88,16 +88,23 @@ const sentence = (rest, message) => (rest.length ? `${rest.join(".")}: ${message
 function summary(request, { properties }, root) {
   const said = Object.entries(request)
     .filter(([name]) => name !== "locale" && properties[name])
-    .map(([name, value]) => brief(value, labelOf(name, properties[name]), shapeOf(properties[name], root)));
+    .map(([name, value]) => brief(value, labelOf(name, properties[name]), shapeOf(properties[name], root), root));
   const text = said.filter(Boolean).join(" · ").replace(/\s+/g, " ");
   return text.length > LONGEST_SUMMARY ? `${text.slice(0, LONGEST_SUMMARY)}…` : text;
 }
 
-function brief(value, label, { kind }) {
-  if (typeof value === "string") return kind === "choice" ? words(value) : value;
+function brief(value, label, shape, root) {
+  if (typeof value === "string") return scalar(value, shape);
   if (typeof value === "boolean") return value ? label : "";
   if (typeof value === "number") return `${label} ${value}`;
-  if (!Array.isArray(value)) return Object.values(value).filter(isScalar).join(", ");
+  if (!Array.isArray(value)) {
+    const fields = Object.entries(value).filter(([, each]) => isScalar(each));
+    const said = fields.map(([name, each]) => {
+      const schema = shape.properties?.[name]; // a mapping's key has none
+      return brief(each, schema ? labelOf(name, schema) : name, schema ? shapeOf(schema, root) : {}, root);
+    });
+    return said.filter(Boolean).join(", ");
+  }
   return value.every(isScalar) ? value.join(", ") : `${label} ${value.length}`;
 }
 

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
+from simmer_client import completion
 from simmer_client.client import Client, Job
 from simmer_client.errors import ApiProblem, JobCancelled, JobFailed, SetupError, SimmerError
 from simmer_client.fields import request_from
@@ -56,7 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that knows no Korean
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    completion.offer(parser)
+    options = parser.parse_args(arguments)
     try:
         code = _run(options)
         sys.stdout.flush()
@@ -276,8 +279,9 @@ def _parser() -> argparse.ArgumentParser:
 
     words = "Submit a request of any task and show its result. Ctrl-C cancels."
     any_task = command("run", _any, words, common, _FIELDS)
-    any_task.add_argument("task", metavar="TASK")
-    any_task.add_argument("fields", nargs="+", metavar="FIELD=VALUE | @file.json | -")
+    task = any_task.add_argument("task", metavar="TASK")
+    fields = any_task.add_argument("fields", nargs="+", metavar="FIELD=VALUE | @file.json | -")
+    vars(task)["completer"], vars(fields)["completer"] = completion.tasks, completion.fields
     any_task.add_argument("--fresh", action="store_true", help="new work, even if answered before")
     words = "Recommend recipes for what there is. Ctrl-C cancels."
     recipe = command("recipe", _recipe, words, of_a_task)

@@ -18,6 +18,7 @@ from simmer.task import AnyTask, Parts, Task, TaskError, TaskRequest, TaskResult
 from simmer.task.registry import flaws
 
 FILE = "simmer/tasks/trip.py"
+SOME = min(tasks.task_names())
 
 
 class TripRequest(TaskRequest):
@@ -261,7 +262,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         ),
         (
             "broken_f",
-            "import dataclasses\nfrom simmer.tasks.recipe import TASK as OTHER\n"
+            f"import dataclasses\nfrom simmer.tasks.{SOME} import TASK as OTHER\n"
             "TASK = dataclasses.replace(OTHER, name='broken_f', version=0)\n",
             "version: is 0",
         ),
