@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Self
+from typing import Any, Self
 
 from simmer.jobs.job import Usage
 from simmer.table import Table
@@ -80,11 +80,15 @@ class Ledger:
     ) -> None:
         """Add what the model consumed and, if its answer completed a job of so many parts, how long
         that took."""
-        added = asdict(usage)
-        if took_seconds is not None:
-            added |= {"jobs": 1, f"{_took(parts)}{bucket(took_seconds)}": 1}
+        added = counts(usage, took_seconds, parts)
+        self.add_counts(task, model, day_of(now_ms), added, now_ms=now_ms)
+
+    def add_counts(
+        self, task: str, model: str, day: date, added: Mapping[str, Any], *, now_ms: int
+    ) -> None:
+        """Add the sum of many `counts` to that day's item, in one write."""
         self._table.update(
-            _key(task, model, day_of(now_ms)),
+            _key(task, model, day),
             "SET #expires_at_seconds = :expires_at_seconds ADD "
             + ", ".join(f"#{name} :{name}" for name in added),
             expires_at_seconds=now_ms // 1000 + RETENTION_SECONDS,
@@ -122,6 +126,14 @@ class Ledger:
                 took.update(self.read(task, model, each).took_by_parts)
         alike = Durations({i: count for (number, i), count in took.items() if number == parts})
         return as_kept(task, alike if alike.are_known else Durations(_of_all(took)))
+
+
+def counts(usage: Usage, took_seconds: float | None = None, parts: int = 1) -> Counter[str]:
+    """The attributes that a job adds to; `took_seconds` if its answer completed it."""
+    added = Counter(asdict(usage))
+    if took_seconds is not None:
+        added |= {"jobs": 1, f"{_took(parts)}{bucket(took_seconds)}": 1}
+    return added
 
 
 def _of_all(took: Mapping[tuple[int, int], int]) -> Mapping[int, int]:
