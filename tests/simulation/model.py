@@ -62,6 +62,7 @@ class Model:
                 history.useless_calls[ingredient] += is_given_up
             return self._answer(ingredient, titles, serial, is_outline=is_outline)
 
+        asked_at = self._world.loop.time()
         seconds = random.choice((1.0, 5.0, 20.0, 40.0, 60.0, 120.0 if self._wrongness else 30.0))
         try:
             answer, is_good = await remote_async(
@@ -78,6 +79,9 @@ class Model:
             is_given_up = True
             history.useless_calls[ingredient] += is_paid
             raise
+        finally:
+            took_seconds = self._world.loop.time() - asked_at
+            history.slow_calls[ingredient] += took_seconds >= history.usual_seconds
         history.useless_calls[ingredient] += not is_good
         history.answers[ingredient] += 1
         return answer
