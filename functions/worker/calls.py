@@ -124,9 +124,8 @@ class Calls:
         failure of the first."""
         calls = [asyncio.create_task(once())]
         try:
-            under_way = set(calls)
-            _, under_way = await asyncio.wait(under_way, timeout=usual_seconds)
-            if under_way and not await self.budget.is_spent():
+            answered, _ = await asyncio.wait(calls, timeout=usual_seconds)
+            if not answered and not await self.budget.is_spent():
                 calls.append(asyncio.create_task(once()))
             while under_way := {call for call in calls if not call.done()}:
                 await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
@@ -203,27 +202,21 @@ class Calls:
         )
 
 
+@dataclass(frozen=True, slots=True)
 class _Call:
     """A call under way, and what it takes where nobody counts."""
 
-    def __init__(
-        self,
-        rung: Rung,
-        messages: list[ChatCompletionMessageParam],
-        max_output_tokens: int,
-        about: Mapping[str, Any],
-    ) -> None:
-        self.rung = rung
-        self.messages = messages
-        self.max_output_tokens = max_output_tokens
-        self.about = about
-        self.asked_at_ms = clock.now_ms()
-        self._started_at = asyncio.get_running_loop().time()
+    rung: Rung
+    messages: list[ChatCompletionMessageParam]
+    max_output_tokens: int
+    about: Mapping[str, Any]
+    asked_at_ms: int = field(default_factory=lambda: clock.now_ms())
+    started_at: float = field(default_factory=lambda: asyncio.get_running_loop().time())
 
     @property
     def seconds(self) -> float:
         """The time since it began."""
-        return asyncio.get_running_loop().time() - self._started_at
+        return asyncio.get_running_loop().time() - self.started_at
 
     def estimated(self, usage: Usage, text: str) -> Usage:
         """The usage with what was not reported: the question by its length, the answer by its own
