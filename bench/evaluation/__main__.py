@@ -1,4 +1,7 @@
-"""The command: tries every golden request on each rung alone and on the ladder, and compares."""
+"""The command: tries every golden request on each rung alone and on the ladder, and compares.
+
+An answer that has parts is asked for in one call, and on the ladder in parts, too.
+"""
 
 import argparse
 import asyncio
@@ -88,9 +91,17 @@ def _models(kind: str, given: str) -> Iterator[tuple[list[Rung], str, bool]]:
             stand_in.stop()
 
 
-def _columns(rungs: list[Rung]) -> dict[str, list[Rung]]:
-    alone = {f"{i}. {rung.model}": [rung] for i, rung in enumerate(rungs, 1)}
-    return alone if len(rungs) == 1 else {**alone, "ladder": rungs}
+def _columns(task: str, rungs: list[Rung]) -> dict[str, tuple[list[Rung], bool]]:
+    """By name: the rungs, and whether the answer is asked for in one call. The last column is what
+    a deployment does."""
+    columns = {f"{i}. {rung.model}": [rung] for i, rung in enumerate(rungs, 1)}
+    if len(rungs) > 1:
+        columns["ladder"] = rungs
+    found = {name: (each, True) for name, each in columns.items()}
+    if find_task(task).parts is not None:
+        last = list(columns)[-1]
+        found[f"{last}, in parts"] = rungs, False
+    return found
 
 
 class _Kept:
@@ -122,7 +133,7 @@ def _run_id(task: str, rungs: list[Rung]) -> str:
 
 async def _try_all(
     task: str,
-    columns: dict[str, list[Rung]],
+    columns: dict[str, tuple[list[Rung], bool]],
     key: str,
     purse: trial.Purse,
     kept: _Kept,
@@ -130,11 +141,12 @@ async def _try_all(
     golden = golden_requests(EVALS / f"{task}.jsonl")
     with Progress(transient=True, console=console()) as progress:
         bar = progress.add_task(task, total=len(golden) * len(columns))
-        for name, rungs in columns.items():
+        for name, (rungs, is_whole) in columns.items():
             for i, request in enumerate(golden):
                 at = f"{name}/{i}"
                 if at not in kept.trials:
-                    kept.add(at, await trial.run(task, request, rungs, key, purse))
+                    done = await trial.run(task, request, rungs, key, purse, is_whole=is_whole)
+                    kept.add(at, done)
                 progress.advance(bar)
 
 
@@ -159,7 +171,7 @@ def main() -> int:
         kept = _Kept(RESULTS / f"{given.task}.partial.jsonl", _run_id(given.task, rungs))
         spent = sum(each["usd"] for each in kept.trials.values())
         purse = trial.Purse(given.budget if costs else None, spent_usd=spent)
-        columns = _columns(rungs)
+        columns = _columns(given.task, rungs)
         try:
             asyncio.run(_try_all(given.task, columns, key, purse, kept))
         except trial.BudgetReached:

@@ -15,6 +15,7 @@ SHOWN: dict[str, tuple[str, bool]] = {
     "valid at once": ("{:.0%}", True),
     "valid after a re-ask or a climb": ("{:.0%}", True),
     "never valid": ("{:.0%}", False),
+    "answers with two titles alike": ("{:.0%}", False),
     "expectations met": ("{:.0%}", True),
     "seconds, median": ("{:.1f}", False),
     "seconds, p95": ("{:.1f}", False),
@@ -28,7 +29,8 @@ def figures(trials: Sequence[Trial]) -> dict[str, float]:
     """The figures of at least one trial; without expectations there is none of them."""
     n = len(trials)
     valid = [trial for trial in trials if trial["end"] == "valid"]
-    at_once = sum(trial["calls"] == 1 for trial in valid)
+    # In parts: an outline, and a call for each.
+    at_once = sum(trial["calls"] == trial.get("least", 1) for trial in valid)
     expected = sum(trial["expected"] for trial in trials)
     found = {
         "valid at once": at_once / n,
@@ -39,6 +41,7 @@ def figures(trials: Sequence[Trial]) -> dict[str, float]:
             if expected
             else {}
         ),
+        "answers with two titles alike": sum(trial.get("twice", 0) for trial in trials) / n,
         "USD per 1,000": 1000 * sum(trial["usd"] for trial in trials) / n,
     }
     for unit in ("seconds", "tokens"):

@@ -14,6 +14,7 @@ from answer import InvalidAnswer, validated
 from ascent import Completed, Failed
 from climb import Climb
 from ladder import Ladder, Rung
+from part_tasks import outline_task
 from prices import priced
 from provider import Answer, Provider
 from simmer.jobs.job import Job, Usage
@@ -65,6 +66,7 @@ class _Watched(Provider):
     task: AnyTask
     request: Any
     calls: int = 0
+    twice: int = 0  # answers with two titles alike
     complaints: list[str] = field(default_factory=list)
 
     async def ask(
@@ -99,11 +101,38 @@ class _Watched(Provider):
         if answer.ending != "stop":
             self.complaints.append(answer.ending)
             return answer
+        task, request = self._asked_for(messages)
+        self.twice += self._has_twins(answer.text)
         try:
-            await asyncio.to_thread(validated, self.task, self.request, answer.text)
+            await asyncio.to_thread(validated, task, request, answer.text)
         except InvalidAnswer as invalid:
-            self.complaints += sorted({_place(self.task, each) for each in invalid.complaints})
+            self.complaints += sorted({_place(task, each) for each in invalid.complaints})
         return answer
+
+    def _asked_for(self, messages: list[ChatCompletionMessageParam]) -> tuple[AnyTask, Any]:
+        """What this call's answer is to be: the whole one, an outline, or one part."""
+        parts = self.task.parts
+        if parts is None:
+            return self.task, self.request
+        system, user = (str(each.get("content")) for each in messages[:2])
+        if system.startswith(parts.outline_instructions):
+            return outline_task(self.task, parts, self.task.part_count(self.request)), self.request
+        if "<outline>" in user.splitlines():
+            return self.task, parts.asking_for(self.request, 1)
+        return self.task, self.request
+
+    def _has_twins(self, text: str) -> bool:
+        """Whether two titles of the answer are alike but for case, spaces and marks."""
+        if self.task.parts is None:
+            return False
+        names = {"title", self.task.parts.title}
+        try:
+            [items] = json.loads(text).values()
+            titles = [item[name] for item in items for name in names if name in item]
+            letters = ["".join(filter(str.isalnum, title.casefold())) for title in titles]
+        except (ValueError, TypeError, AttributeError):
+            return False
+        return len(set(letters)) < len(letters)
 
 
 def _usd(usage: Usage, rung: Rung) -> float:
@@ -122,9 +151,16 @@ def _place(task: AnyTask, complaint: str) -> str:
 
 
 async def run(
-    task_name: str, golden: Mapping[str, Any], rungs: list[Rung], key: str, purse: Purse
+    task_name: str,
+    golden: Mapping[str, Any],
+    rungs: list[Rung],
+    key: str,
+    purse: Purse,
+    *,
+    is_whole: bool = True,
 ) -> dict[str, Any]:
-    """The trial as it is kept: JSON, with no word of request or answer. Or `BudgetReached`."""
+    """The trial as it is kept: JSON, with no word of request or answer. Or `BudgetReached`. The
+    answer is asked for in one call if `is_whole`, else in parts."""
     task = find_task(task_name)
     request = read_request(task.wire_model, golden["request"])
     names = {rung.key for rung in rungs if rung.key}
@@ -134,7 +170,7 @@ async def run(
         provider=watched,
         job=_job(task_name, as_stored(request), request.locale),
         seconds_for_a_call=lambda: SECONDS_A_CALL,
-        is_whole=True,
+        is_whole=is_whole,
     )
     started = time.monotonic()
     outcome = await climbing.run()
@@ -142,10 +178,13 @@ async def run(
     is_valid = isinstance(outcome, Completed)
     expected = golden.get("expect", {})
     result = json.loads(outcome.result) if isinstance(outcome, Completed) else None
+    count = 1 if is_whole else task.part_count(request)
     end = outcome.error_code if isinstance(outcome, Failed) else "no_capacity"
     return {
         "end": "valid" if is_valid else str(end),
         "calls": watched.calls,
+        "least": 1 if count == 1 else 1 + count,
+        "twice": watched.twice,
         "complaints": watched.complaints,
         "seconds": round(seconds, 3),
         "tokens": climbing.usage.input_tokens + climbing.usage.output_tokens,

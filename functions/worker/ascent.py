@@ -15,14 +15,15 @@
 | no credit, no good key            | an operator's alarm; next rung; no call there for a while    |
 | parameter, unknown model          | an operator's alarm; next rung                               |
 | twice the cap, and it is too much | next rung: the cap was ours                                  |
+| nothing for longer than usual     | the same call once more beside it; the first answer counts   |
 | (before any call) no money left   | an operator's alarm; `budget_exceeded`                       |
 | (before any call) budget unread   | an operator's alarm; back to the queue                       |
 
 A rung whose answer was useless, and every rung below it, is not asked again in this job. At the top
 of the ladder the job goes back to the queue if a rung is left that may still answer. Otherwise it
 fails: `refused` if a model refused, `invalid_output` if one answered, and `model_unavailable` if
-none did. A rung is asked twice at the most, and the queue waits no longer than the deadline, so
-every path ends.
+none did. A rung is asked twice at the most, each time by two calls at the most, and the queue waits
+no longer than the deadline, so every path ends.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -66,12 +67,14 @@ type Outcome = Completed | Failed | NoCapacity
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What is asked: the task's instructions and shape, the `request` as JSON text, and `context`,
-    more data behind it. `accepted` gives the text to keep of a model's, or raises `InvalidAnswer`.
-    `about` says in the log which part of the answer is asked for."""
+    more data behind it, of so many `items` of the answer (0: its outline). `accepted` gives the
+    text to keep of a model's, or raises `InvalidAnswer`. `about` says in the log which part of the
+    answer is asked for."""
 
     task: AnyTask
     request: str
     accepted: Callable[[str], Awaitable[str]]
+    items: int = 1
     context: str = ""
     about: Mapping[str, Any] = field(default_factory=dict)
 
@@ -150,7 +153,13 @@ class Ascent:
         max_output_tokens = capped.max_output_tokens
         for asked in range(2):
             answer = await self.calls.call(
-                rung, messages, shape, max_output_tokens, question.about, is_again=asked > 0
+                rung,
+                messages,
+                shape,
+                max_output_tokens,
+                question.about,
+                items=question.items,
+                is_again=asked > 0,
             )
             match answer.ending:
                 case "refused":

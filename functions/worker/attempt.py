@@ -115,6 +115,7 @@ class Attempt:
             job=self.job,
             seconds_for_a_call=self._seconds_for_a_call,
             budget=self.tools.books.budget,
+            usual_seconds=partial(self.tools.books.usual_seconds, self.job.task),
             logs_complaints=self.tools.settings.log_complaints,
         )
 
@@ -140,6 +141,7 @@ class Attempt:
                 self.climb.usage_by_model,
                 self.climb.answered_by,
                 self.climb.part_count,
+                self.climb.took,
             )
 
     async def _beat(self) -> bool:

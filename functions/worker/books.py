@@ -15,10 +15,11 @@ from functools import partial
 from aws_lambda_powertools import Logger
 
 from simmer import clock
-from simmer.books.ledger import Control, Ledger, counts, day_of
+from simmer.books.ledger import Control, Ledger, calls_of, counts, day_of, durations_of
 from simmer.errors import DependencyUnavailable
 from simmer.jobs.job import Job, JobStatus, Usage
 from simmer.tasks import task_names
+from simmer.waiting.durations import Durations
 
 # How late a worker may notice what the others have spent. Until then each of them may go on, so
 # the budget is exceeded by no more than that time, and the calls then under way, cost.
@@ -31,10 +32,17 @@ DURATIONS_MAX_AGE_SECONDS = 60
 BLIND_SECONDS = 300
 # From this share on somebody is told, while there is something left to decide about.
 NEARLY_SPENT = 0.8
+# A call is slow that takes so many times as long as this share of its kind did. So no more than a
+# tenth are, however the times scatter, and a tenth may be stuck before they count as usual.
+NEARLY_ALL, SLOW_RATIO = 0.9, 1.5
 # Longer than this no job waits for the ledger.
 LEDGER_SECONDS = 2.0
 
 logger = Logger(service="simmer", child=True)
+
+
+# How long the jobs of a task take, as a job keeps it; and its calls, by model and items.
+type Learned = tuple[Mapping[str, str], Mapping[tuple[str, int], Durations]]
 
 
 class Reading[T]:
@@ -63,6 +71,11 @@ class Reading[T]:
     def is_blind(self) -> bool:
         seen_ms = self._seen_at_ms
         return seen_ms is not None and clock.now_ms() - seen_ms >= self._blind_ms
+
+    @property
+    def last(self) -> T:
+        """What was read last."""
+        return self._value
 
     async def today(self) -> T:
         async with self._lock:
@@ -150,7 +163,8 @@ class Books:
     def __init__(self, ledger: Ledger, models: Sequence[str], daily_budget_usd: float = 0) -> None:
         self._ledger = ledger
         self._models = list(dict.fromkeys(models))
-        self._durations: dict[str, Reading[Mapping[str, str]]] = {}  # by task
+        # By task: how long its jobs take, and its calls.
+        self._learned: dict[str, Reading[Learned]] = {}
         # By task, model and day: what each attempt consumed.
         self._unwritten = defaultdict[tuple[str, str, date], list[tuple[Job, Counter[str]]]](list)
         self.budget = Budget(daily_budget_usd, self._read_spent, ledger.control)
@@ -160,10 +174,19 @@ class Books:
         is known, or for no task."""
         if task is None or task not in task_names():
             return {}  # an old message names none, and what a message names is not trusted
-        if task not in self._durations:
-            read = partial(self._ledger.durations, task, self._models)
-            self._durations[task] = Reading(read, {}, DURATIONS_MAX_AGE_SECONDS)
-        return await self._durations[task].today()
+        if task not in self._learned:
+            read = partial(self._read_learned, task)
+            self._learned[task] = Reading(read, ({}, {}), DURATIONS_MAX_AGE_SECONDS)
+        return (await self._learned[task].today())[0]
+
+    def usual_seconds(self, task: str, model: str, items: int) -> float:
+        """How long a call for so many items of the answer takes if it is not slow, by what
+        `durations` has read last; infinite while too few are known."""
+        reading = self._learned.get(task)
+        known = reading.last[1].get((model, items)) if reading else None
+        if known is None or not known.are_known:
+            return math.inf
+        return SLOW_RATIO * known.seconds_until(NEARLY_ALL)
 
     async def record(
         self,
@@ -171,13 +194,16 @@ class Books:
         usage_by_model: Mapping[str, Usage],
         answered_by: str | None,
         parts: int = 1,
+        calls: Mapping[str, Mapping[tuple[int, int], int]] | None = None,
     ) -> None:
-        """Take in what an attempt consumed, whatever its end, and how long the job took if it is
-        completed, by the model that answered last and the number of parts. The ledger has it after
-        the next `flush`, and at once where workers go by what others have spent."""
+        """Take in what an attempt consumed, whatever its end, `calls` by model, items and bucket,
+        and how long the job took if it is completed, by the model that answered last and the number
+        of parts. The ledger has it after the next `flush`, and at once where workers go by what
+        others have spent."""
         for model, usage in usage_by_model.items():
             is_answer = model == answered_by and job.status is JobStatus.COMPLETED
-            added = counts(usage, _took_seconds(job) if is_answer else None, parts)
+            took_seconds = _took_seconds(job) if is_answer else None
+            added = counts(usage, took_seconds, parts, (calls or {}).get(model))
             self._unwritten[job.task, model, _today()].append((job, added))
         if self.budget.limit_microusd:
             await self.flush()
@@ -198,6 +224,10 @@ class Books:
                     logger.error("ledger not written", extra={**about, **each})
             else:
                 self.budget.booked(added["cost_microusd"], day)
+
+    def _read_learned(self, task: str, day: date) -> Learned:
+        recent = self._ledger.recent(task, self._models, day)
+        return durations_of(task, recent), calls_of(recent)
 
     def _read_spent(self, day: date) -> int:
         return sum(

@@ -1,7 +1,13 @@
-"""The calls of one job's attempt: each within the budget and the time, counted and logged."""
+"""The calls of one job's attempt: each within the budget and the time, counted and logged.
+
+A call that takes longer than nearly all of its kind did is made once more, beside the first. The
+first answer of the two counts; the other is broken off, and counted as what it may have taken.
+"""
 
 import asyncio
-from collections.abc import Callable, Mapping
+import math
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -17,7 +23,10 @@ from providers.outcomes import UNREPORTED, Answer, Misfit, ProviderFailure
 from simmer import clock
 from simmer.jobs.job import ErrorCode, Job, Usage
 from simmer.jobs.story import Event, tell
+from simmer.waiting.durations import bucket
 
+# An outline is some tens of tokens: who waits longer for it has one call's answer sooner.
+OUTLINE_TIMEOUT_SHARE = 1 / 3
 # What a model writes while nobody counts, to estimate a call that was broken off.
 OUTPUT_TOKENS_A_SECOND = 50
 
@@ -49,9 +58,11 @@ class Calls:
     """The calls for one job.
 
     `seconds_for_a_call` says how long the next call may take, or raises `OutOfTime`; `budget` is
-    asked before each, and its end is `BudgetSpent`, or `BudgetBlind` while nobody can say. `usage`
-    (of all answered calls, the useless ones too) is right at any moment, so that it can be kept
-    when the calls are broken off.
+    asked before each, and its end is `BudgetSpent`, or `BudgetBlind` while nobody can say.
+    `usual_seconds` says of a model and a number of items how long a call takes that is not slow.
+    `usage` (of all answered calls, the useless ones too) is right at any moment, so that it can be
+    kept when the calls are broken off. `took` counts the durations of calls by model, then by items
+    and bucket: of those that were answered, and of those that were slow whatever came of them.
     `logs_complaints` has the complaints themselves logged, which may quote what the user sent: for
     a developer's machine only.
     """
@@ -61,7 +72,9 @@ class Calls:
     job: Job
     seconds_for_a_call: Callable[[], float]
     budget: Budget = field(default_factory=Budget)
+    usual_seconds: Callable[[str, int], float] = lambda _model, _items: math.inf
     usage_by_model: dict[str, Usage] = field(default_factory=dict)
+    took: dict[str, Counter[tuple[int, int]]] = field(default_factory=dict)
     logs_complaints: bool = False
 
     @property
@@ -76,24 +89,72 @@ class Calls:
         max_output_tokens: int,
         about: Mapping[str, Any],
         *,
+        items: int = 1,
         is_again: bool = False,
     ) -> Answer:
-        """The answer, or a `ProviderFailure`, or `Useless`; `about` goes into the log line."""
+        """The answer, or a `ProviderFailure`, or `Useless`; `about` goes into the log line. `items`
+        is how many of the answer are asked for, 0 for its outline."""
+        await self._check_budget()
+        usual_seconds = self.usual_seconds(rung.model, items)
+        longest_seconds = rung.timeout_seconds * (1 if items else OUTLINE_TIMEOUT_SHARE)
+
+        async def once() -> Answer:
+            timeout_seconds = min(longest_seconds, self.seconds_for_a_call())
+            call = _Call(rung, messages, max_output_tokens, about)
+            is_answered = False
+            try:
+                answer = await self._ask(call, response_format, timeout_seconds)
+                is_answered = True
+                return answer
+            finally:
+                if is_answered or call.seconds > usual_seconds:
+                    took = self.took.setdefault(rung.model, Counter())
+                    took[items, bucket(call.seconds)] += 1
+
+        if is_again:
+            tell(Event.RE_ASKED, self.job, model=rung.model, **about)
+        if usual_seconds >= longest_seconds:
+            return await once()
+        return await self._first_of_two(once, usual_seconds)
+
+    async def _first_of_two(
+        self, once: Callable[[], Coroutine[Any, Any, Answer]], usual_seconds: float
+    ) -> Answer:
+        """The answer of a call, or of a second one that begins after so long; if there is none, the
+        failure of the first."""
+        calls = [asyncio.create_task(once())]
+        try:
+            answered, _ = await asyncio.wait(calls, timeout=usual_seconds)
+            if not answered and not await self.budget.is_spent():
+                calls.append(asyncio.create_task(once()))
+            while under_way := {call for call in calls if not call.done()}:
+                await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                if any(call.done() and not call.exception() for call in calls):
+                    break
+            ended = [call for call in calls if call.done()]
+            return next((call for call in ended if not call.exception()), ended[0]).result()
+        finally:
+            for call in calls:
+                call.cancel()
+            await asyncio.wait(calls)
+
+    async def _check_budget(self) -> None:
         if await self.budget.is_spent():
             if self.budget.is_blind:
                 raise BudgetBlind
             logger.error("daily budget spent", extra={"jobId": self.job.job_id})
             raise BudgetSpent
-        timeout_seconds = min(rung.timeout_seconds, self.seconds_for_a_call())
-        if is_again:
-            tell(Event.RE_ASKED, self.job, model=rung.model, **about)
-        call = _Call(rung, messages, max_output_tokens, about)
+
+    async def _ask(
+        self, call: "_Call", response_format: Mapping[str, Any] | None, timeout_seconds: float
+    ) -> Answer:
+        """One call to the provider, counted and logged."""
         try:
             answer = await self.provider.ask(
-                rung,
-                messages,
+                call.rung,
+                call.messages,
                 response_format,
-                max_output_tokens=max_output_tokens,
+                max_output_tokens=call.max_output_tokens,
                 timeout_seconds=timeout_seconds,
             )
         except asyncio.CancelledError:
@@ -102,7 +163,7 @@ class Calls:
         except ProviderFailure as failure:
             usage = self._add(call, failure.usage)
             # Nothing but the cap is new in a second call.
-            if isinstance(failure, Misfit) and max_output_tokens > rung.max_output_tokens:
+            if isinstance(failure, Misfit) and call.max_output_tokens > call.rung.max_output_tokens:
                 self._log(call, "cap refused", usage)
                 raise Useless(ErrorCode.INVALID_OUTPUT) from None
             self._log(call, failure.kind, usage, failure)
@@ -141,31 +202,29 @@ class Calls:
         )
 
 
+@dataclass(frozen=True, slots=True)
 class _Call:
     """A call under way, and what it takes where nobody counts."""
 
-    def __init__(
-        self,
-        rung: Rung,
-        messages: list[ChatCompletionMessageParam],
-        max_output_tokens: int,
-        about: Mapping[str, Any],
-    ) -> None:
-        self.rung = rung
-        self.about = about
-        self.asked_at_ms = clock.now_ms()
-        self._messages = messages
-        self._max_output_tokens = max_output_tokens
-        self._started_at = asyncio.get_running_loop().time()
+    rung: Rung
+    messages: list[ChatCompletionMessageParam]
+    max_output_tokens: int
+    about: Mapping[str, Any]
+    asked_at_ms: int = field(default_factory=lambda: clock.now_ms())
+    started_at: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+
+    @property
+    def seconds(self) -> float:
+        """The time since it began."""
+        return asyncio.get_running_loop().time() - self.started_at
 
     def estimated(self, usage: Usage, text: str) -> Usage:
         """The usage with what was not reported: the question by its length, the answer by its own
         or, where there is none, by the time there was to write it."""
-        seconds = asyncio.get_running_loop().time() - self._started_at
         written = len(text.encode("utf-8", "replace")) // 4
-        likely = min(self._max_output_tokens, round(seconds * OUTPUT_TOKENS_A_SECOND))
+        likely = min(self.max_output_tokens, round(self.seconds * OUTPUT_TOKENS_A_SECOND))
         return replace(
             usage,
-            input_tokens=usage.input_tokens or prompt.estimated_tokens(self._messages),
+            input_tokens=usage.input_tokens or prompt.estimated_tokens(self.messages),
             output_tokens=usage.output_tokens or written or likely,
         )

@@ -69,7 +69,9 @@ class Climb(Calls):
             if self._outline is not None:
                 return await self._in_parts(task, task.parts, request)
         accepted = partial(_accepted, task, request)
-        return await self._ascend(Question(task=task, request=self.job.request, accepted=accepted))
+        return await self._ascend(
+            Question(task=task, request=self.job.request, accepted=accepted, items=self.part_count)
+        )
 
     async def _ascend(self, question: Question) -> Outcome:
         ascent = Ascent(self, question, self.job.first_rung)
@@ -87,6 +89,7 @@ class Climb(Calls):
             task=planning,
             request=self.job.request,
             accepted=partial(_accepted, planning, request),
+            items=0,
             about={"part": "outline"},
         )
         first = min(self.job.first_rung, len(self.ladder) - 1)

@@ -109,8 +109,7 @@ def hunt_all(first: int, count: int) -> Iterator[Caught | None]:
     context = get_context("forkserver")
     context.set_forkserver_preload([*THIRD_PARTY])
     bugs = range(len(MUTATIONS))
-    firsts = [first + mutation.first_seed for mutation in MUTATIONS]
     with ProcessPoolExecutor(
         os.cpu_count(), context, os.nice, (POLITE,), max_tasks_per_child=1
     ) as pool:
-        yield from pool.map(hunt, bugs, firsts, [count] * len(bugs))
+        yield from pool.map(hunt, bugs, [first] * len(bugs), [count] * len(bugs))

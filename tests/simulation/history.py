@@ -19,11 +19,14 @@ Every promise has a name, which a violation carries:
 | a healthy worker keeps its job  | no lease is taken from a worker that met no fault             |
 | a worker ends in time           | one that met no fault does not run into the function's end    |
 | taken over in time              | another claims a killed worker's job within half a minute     |
-| the model is paid once          | no more calls than claims, and those that brought nothing; if |
-|                                 | no worker was harmed, no more than runs                       |
+| the model is paid once          | no more calls than claims, those that brought nothing, and    |
+|                                 | one beside each slow one; if no worker was harmed, no more    |
+|                                 | than runs instead of claims                                   |
 | no call escapes the budget      | with a rung of unknown price in the ladder no model is asked  |
 | usage is counted once           | no item has more calls than were answered; if no worker was   |
 |                                 | harmed, none has fewer                                        |
+| the ledger has each call once   | unless one of its own writes met a fault; as many as were     |
+|                                 | answered if no worker was harmed                              |
 | one fault costs no job          | whatever one call of a worker meets, every job completes      |
 | a throttled job is tried again  | a provider short of capacity for a while costs no job         |
 | an outage costs no job          | nor does a service out of reach for a while                   |
@@ -46,6 +49,7 @@ take an exception of ours for one of its own; what clients meet is raised at onc
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -138,6 +142,9 @@ class History:
     ingredients: dict[str, str] = field(default_factory=dict)  # job id -> what was asked for
     model_calls: Counter[str] = field(default_factory=Counter)  # by ingredient
     useless_calls: Counter[str] = field(default_factory=Counter)  # those that brought no answer
+    # Those that took longer than workers know of their kind: each may have a second one beside it.
+    slow_calls: Counter[str] = field(default_factory=Counter)
+    usual_seconds: float = math.inf
     answers: Counter[str] = field(default_factory=Counter)  # those that reached a worker
     asked_again: list[str] = field(default_factory=list)  # parts that stood already
 
@@ -388,12 +395,14 @@ class History:
         *,
         quotas: Counter[str],
         used_calls: Counter[str],
+        booked_calls: int | None,
         queued: int,
         buried: int,
         is_hiccup: bool,
     ) -> None:
         """Check the end, when all is calm and every deadline has passed. `quotas` are the counts by
-        user, `used_calls` the calls on the items, by ingredient. `is_hiccup`: no worker was
+        user, `used_calls` the calls on the items, by ingredient, `booked_calls` those in the ledger
+        unless one of its own writes met a fault. `is_hiccup`: no worker was
         killed, stalled or cut off for longer than one call."""
         admitted = Counter(run.owner for run in self.runs.values())
         if admitted != quotas:
@@ -416,6 +425,14 @@ class History:
                     "usage is counted once", f"{answers} answers for {ingredient}, {used} counted"
                 )
 
+        answered = self.answers.total()
+        if booked_calls is not None and (
+            booked_calls > answered or (is_hiccup and booked_calls < answered)
+        ):
+            raise Violation(
+                "the ledger has each call once", f"{answered} answers, {booked_calls} booked"
+            )
+
     def _check_calls(self, claims: Counter[str], *, is_hiccup: bool) -> None:
         if is_hiccup and self.asked_again:
             raise Violation("the model is paid once", f"asked again for {self.asked_again}")
@@ -423,6 +440,7 @@ class History:
             count = count_of(ingredient)
             a_claim = count + 1 if count > 1 else 1  # an outline, and each part
             allowed = claims[ingredient] * a_claim + self.useless_calls[ingredient]
+            allowed += self.slow_calls[ingredient]
             if calls > allowed:
                 raise Violation(
                     "the model is paid once", f"{calls} calls for {ingredient}, {allowed} allowed"

@@ -1,6 +1,8 @@
 """The model of a schedule: it takes the place of the provider's SDK, and may answer wrongly."""
 
+import asyncio
 import json
+import math
 from typing import Any
 
 from provider import Answer, Down, ProviderFailure, Throttled
@@ -62,6 +64,7 @@ class Model:
                 history.useless_calls[ingredient] += is_given_up
             return self._answer(ingredient, titles, serial, is_outline=is_outline)
 
+        slow = self._when_slow(ingredient)
         seconds = random.choice((1.0, 5.0, 20.0, 40.0, 60.0, 120.0 if self._wrongness else 30.0))
         try:
             answer, is_good = await remote_async(
@@ -78,9 +81,24 @@ class Model:
             is_given_up = True
             history.useless_calls[ingredient] += is_paid
             raise
+        finally:
+            if slow is not None:
+                slow.cancel()
         history.useless_calls[ingredient] += not is_good
         history.answers[ingredient] += 1
         return answer
+
+    def _when_slow(self, ingredient: str) -> asyncio.TimerHandle | None:
+        """Have the call counted once it is slow, if workers know what that is. A worker that is
+        killed then has no time to say so."""
+        world, history, process = self._world, self._history, self._world.current
+
+        def is_slow() -> None:
+            history.slow_calls[ingredient] += process.alive
+
+        if history.usual_seconds == math.inf:
+            return None
+        return world.loop.call_later(history.usual_seconds, is_slow)
 
     def _answer(
         self, ingredient: str, titles: list[str], serial: int, *, is_outline: bool

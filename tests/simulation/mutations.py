@@ -22,13 +22,12 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """`old`, which stands exactly once in `path`, becomes `new`; hunted from that seed on."""
+    """`old`, which stands exactly once in `path`, becomes `new`."""
 
     name: str
     path: str
     old: str
     new: str
-    first_seed: int = 0
 
 
 ITEM = "layers/common/simmer/jobs/item.py"
@@ -43,6 +42,7 @@ APP = "functions/worker/app.py"
 OUTLINE = "layers/common/simmer/jobs/outline.py"
 VIEW = "layers/common/simmer/web/view.py"
 CALLS = "functions/worker/calls.py"
+BOOKS = "functions/worker/books.py"
 PART_TASKS = "functions/worker/part_tasks.py"
 PRICES = "functions/worker/prices.py"
 PROGRESS = "layers/common/simmer/waiting/progress.py"
@@ -189,7 +189,6 @@ MUTATIONS = (
         ATTEMPT,
         "WRITE_TRIES = 6",
         "WRITE_TRIES = 1",
-        first_seed=4000,  # rare: one schedule in some thousands; from 0 on it is caught late
     ),
     Mutation(
         "keep the messages of what has ended",
@@ -339,6 +338,18 @@ MUTATIONS = (
         PROGRESS,
         "missing = (job.parts_count - there) / job.parts_count",
         "missing = there / job.parts_count",
+    ),
+    Mutation(
+        "ask twice at once, slow or not",
+        CALLS,
+        "timeout=usual_seconds)",
+        "timeout=0.0)",
+    ),
+    Mutation(
+        "book only what completes a job",
+        BOOKS,
+        "in usage_by_model.items():",
+        "in (usage_by_model.items() if job.status is JobStatus.COMPLETED else ()):",
     ),
     Mutation(
         "take a part under another title",

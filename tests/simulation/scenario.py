@@ -28,9 +28,11 @@ from simmer.books.history import History as PastDurations
 from simmer.books.ledger import Ledger
 from simmer.jobs import admission
 from simmer.jobs import queue as job_queue
+from simmer.jobs.job import Usage
 from simmer.jobs.leases import LeaseStore
 from simmer.jobs.store import JobStore
 from simmer.settings import SubmitSettings
+from simmer.waiting.durations import bucket
 from tests.simulation.faults import Fault
 from tests.simulation.history import History, Violation
 from tests.simulation.model import Model
@@ -194,6 +196,8 @@ class Schedule:
         self.reads_ledger = random.random() < 0.25
         models = ["small", "large"] if self.reads_ledger else []
         self.past_durations = PastDurations(self.ledger, models)
+        if Random(f"calls {world.seed}").random() < 0.5:
+            self._teach_usual_calls(models)
         if not is_mild:
             self.mapping.stopped_from = random.choice((None, None, None, None, 0.0, 20.0))
         self.deadline_seconds = 300 if is_mild else random.choice((60, 120, 300))
@@ -206,6 +210,14 @@ class Schedule:
             job_deadline_seconds=self.deadline_seconds,
             retention_seconds=3600,
         )
+
+    def _teach_usual_calls(self, models: list[str]) -> None:
+        """Have the ledger know that calls take a quarter of a minute."""
+        calls = {(items, bucket(15.0)): 300 for items in range(4)}
+        ledger = Ledger(table.Table(self.dynamodb, "jobs"))  # type: ignore[arg-type]
+        for model in models:
+            ledger.add("recipe", model, Usage(), now_ms=int(self.now_ms()), calls=calls)
+            self.history.usual_seconds = 20.0  # a call is slow from half as long again on
 
     def wiring(self) -> tuple[JobStore, job_queue.JobQueue, SubmitSettings]:
         """The parts of the submit handler."""
@@ -293,19 +305,29 @@ class Schedule:
     def _check_books(self) -> None:
         quotas: Counter[str] = Counter()
         used_calls: Counter[str] = Counter()
+        booked_calls = 0
         for item in self.dynamodb.items("jobs"):
             kind, name, *_ = item["pk"]["S"].split("#")
             if kind == "quota":
                 quotas[name] += int(item["jobs"]["N"])
+            elif kind == "ledger":
+                booked_calls += int(item["calls"]["N"])
             elif kind == "job":
                 ingredient = json.loads(table.deserialized(item)["request"])["ingredients"][0]
                 used_calls[ingredient] += int(item["calls"]["N"])
         self.history.check_end(
             quotas=quotas,
             used_calls=used_calls,
+            booked_calls=None if self._has_failed_booking() else booked_calls,
             queued=len(self.sqs.messages(self.queue_url)),
             buried=len(self.sqs.messages(self.buried_url)),
             is_hiccup=self.weather.is_hiccup,
+        )
+
+    def _has_failed_booking(self) -> bool:
+        return any(
+            count and call.endswith(".ledger") and fault is not Fault.OK
+            for (call, fault), count in self.world.faults.coverage.items()
         )
 
     def _check_recovery(self) -> None:

@@ -56,6 +56,8 @@ class Weather:
 # How many of a worker's calls of each name are worth a fault: a job makes about so many.
 _CALLS = {
     "dynamodb.update_item": 8,
+    "dynamodb.update_item.end": 2,
+    "dynamodb.update_item.ledger": 2,
     "dynamodb.get_item": 2,
     "sqs.change_message_visibility": 6,
     "sqs.delete_message": 2,

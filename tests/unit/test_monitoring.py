@@ -35,7 +35,7 @@ from tests.unit.clock import Clock
 from tests.unit.cloud import Cloud, refused, table_of
 from tests.unit.worker.cook import TITLES, Cook, admit
 from tests.unit.worker.fakes import VALID, FakeProvider, truncated
-from tests.unit.worker.workshop import SMALL_MICROUSD, Context, Workshop, until
+from tests.unit.worker.workshop import BEATING, SMALL_MICROUSD, Context, Workshop, until
 
 PARENT = translated(TEMPLATE.read_text())
 NESTED = translated(MONITORING.read_text())
@@ -184,7 +184,7 @@ def _a_slow_job(cloud: Cloud, clock: Clock) -> None:
                 )
             return await super().ask(*arguments, **options)
 
-    shop.job(Slow([VALID]))
+    shop.job(Slow([VALID]), **BEATING)
 
 
 TROUBLES: list[tuple[Callable[[Cloud, Clock], None], str, str]] = [

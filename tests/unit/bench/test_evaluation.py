@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from bench.evaluation import figures, trial
-from bench.evaluation.__main__ import NotGolden, golden_requests
+from bench.evaluation.__main__ import NotGolden, _columns, golden_requests
 from ladder import Ladder, Rung
 from local.model.stand_in import StandIn
+from provider import Provider
+from simmer.task import find_task
+from simmer.task.parts import MAX_PARTS
 
 GOLDEN = {
     "request": {"ingredients": ["tofu"], "count": 1, "locale": "en"},
@@ -42,6 +45,63 @@ def test_a_good_answer_is_valid_at_once_and_held_against_its_expectations(model:
 
     assert (done["end"], done["calls"], done["complaints"]) == ("valid", 1, [])
     assert (done["expected"], done["met"]) == (2, 1)
+
+
+@pytest.fixture
+def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simmer.task.task.MAX_PARTS", MAX_PARTS)
+
+
+PARTS = {"request": {"ingredients": ["tofu"], "count": 3, "locale": "en"}}
+
+
+def _run_in_parts(model: StandIn) -> dict[str, Any]:
+    rungs: list[Rung] = list(Ladder.parse(json.dumps([model.ladder[0]])))
+    trying = trial.run("recipe", PARTS, rungs, "none", trial.Purse(None), is_whole=False)
+    return _LOOP.run_until_complete(trying)
+
+
+@pytest.mark.usefixtures("in_parts")
+def test_in_parts_an_outline_and_a_call_for_each_part_are_valid_at_once(model: StandIn) -> None:
+    done = _run_in_parts(model)
+
+    assert (done["end"], done["calls"], done["complaints"]) == ("valid", 4, [])
+    assert done["least"] == 4
+    assert figures.figures([done])["valid at once"] == 1
+
+
+@pytest.mark.usefixtures("in_parts")
+def test_a_bad_part_is_not_valid_at_once(model: StandIn) -> None:
+    model.script("ok", "wrong_servings")
+
+    done = _run_in_parts(model)
+
+    assert (done["end"], done["calls"], done["complaints"]) == ("valid", 5, ["recipes.*.servings"])
+    assert figures.figures([done])["valid after a re-ask or a climb"] == 1
+
+
+@pytest.mark.usefixtures("in_parts")
+def test_an_outline_with_two_titles_alike_is_counted() -> None:
+    task = find_task("recipe")
+    watched = trial._Watched(Provider("", trial._Key("", set())), trial.Purse(None), task, None)
+    titles = ["Fried tofu", "fried  Tofu!", "Soup"]
+
+    assert watched._has_twins(json.dumps({"recipes": [{"title": each} for each in titles]}))
+    assert watched._has_twins(json.dumps({"recipes": [{"name": each} for each in titles]}))
+    assert not watched._has_twins(json.dumps({"recipes": [{"title": each} for each in titles[1:]]}))
+    assert not watched._has_twins("prose")
+
+
+def test_a_task_of_parts_is_tried_both_ways_and_last_as_it_ships(model: StandIn) -> None:
+    rungs: list[Rung] = list(Ladder.parse(json.dumps(model.ladder)))
+
+    both = _columns("recipe", rungs)
+
+    assert list(both)[-1] == "ladder, in parts"
+    assert [is_whole for _, is_whole in both.values()] == [True, True, True, False]
+    assert list(_columns("receipt", rungs)) == [
+        name for name, (_, is_whole) in both.items() if is_whole
+    ]
 
 
 def test_what_was_wrong_is_kept_by_place_alone(model: StandIn) -> None:

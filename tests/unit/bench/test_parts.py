@@ -1,6 +1,7 @@
 """The bench of answers in parts, in short, and the bounds that it holds."""
 
-from bench.parts import Seen, broken_bounds, jobs_in_a_world, measured
+from bench.parts import HELD_OF_SLOW, SLOW, broken_bounds, measured
+from bench.parts_jobs import Seen, jobs_in_a_world
 
 ROW = {"first title": 4.0, "whole, median": 20.0, "whole, 95 %": 40.0, "$ / 1,000": 1.0}
 
@@ -11,8 +12,27 @@ def test_three_parts_are_told_sooner_and_cost_no_more_than_one_call() -> None:
         for way in (False, True)
     ]
 
-    assert broken_bounds(*rows) == []
+    one_call, in_parts = rows
+    assert broken_bounds(one_call, in_parts) == []
     assert rows[1]["first part"] < rows[1]["whole, median"]
+
+
+def test_asking_once_more_beside_slow_calls_is_sooner_and_costs_no_more_than_waiting() -> None:
+    rows = [
+        measured(
+            [
+                seen
+                for seed in range(6)
+                for seen in jobs_in_a_world(
+                    seed, 3, 0.1, in_parts=True, slow=SLOW, knows_calls=knows_calls
+                )
+            ]
+        )
+        for knows_calls in (False, True)
+    ]
+
+    waits, asks = rows
+    assert broken_bounds(waits, asks, HELD_OF_SLOW) == []
 
 
 def test_one_part_is_one_call() -> None:

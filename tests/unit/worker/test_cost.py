@@ -24,7 +24,14 @@ from tests.unit.cloud import Cloud, refused
 from tests.unit.worker.fakes import REQUEST, USAGE, VALID, FakeProvider, Hang, Said, job, truncated
 from tests.unit.worker.fakes import refused as refusal
 from tests.unit.worker.servers import Crude, completion, says
-from tests.unit.worker.workshop import LADDER, LARGE_MICROUSD, SMALL_MICROUSD, Keys, Workshop
+from tests.unit.worker.workshop import (
+    BEATING,
+    LADDER,
+    LARGE_MICROUSD,
+    SMALL_MICROUSD,
+    Keys,
+    Workshop,
+)
 
 
 def price(fresh: str, cached: str, output: str) -> Price:
@@ -328,7 +335,7 @@ def test_what_an_aborted_attempt_had_spent_is_in_the_ledger(shop: Workshop) -> N
         shop.cloud.edit_job(admitted.job_id, status="cancelled", lease_token=None)
         return Hang()
 
-    shop.run(FakeProvider(["nonsense", meanwhile]))
+    shop.run(FakeProvider(["nonsense", meanwhile]), **BEATING)
     assert shop.cloud.job(admitted.job_id)["calls"] == 0
     assert shop.entry("small").usage.calls == 1
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -204,3 +205,13 @@ async def _process(event: Any, worker: Any) -> None:
     from tests.unit.worker.workshop import Context
 
     await app.process(event, Context(), worker)
+
+
+def test_the_times_of_calls_are_learned_for_outlines_and_parts_apart(shop: Workshop) -> None:
+    admit(shop)
+    shop.run(Cook())
+
+    counts: Counter[int] = Counter()
+    for (items, _), calls in shop.entry("small").calls_by_items.items():
+        counts[items] += calls
+    assert counts == {0: 1, 1: 3}

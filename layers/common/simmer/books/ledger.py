@@ -5,12 +5,13 @@ The items stand in the jobs table, under the key `ledger#<task>#<model>#<day>`:
 - `jobs`: how many jobs were completed by an answer of this model
 - `took_<i>`: how many of those took so long from their first claim to their completion, by
   `simmer.waiting.durations`' buckets; `took3_<i>` of answers in three parts
+- `call<n>_<i>`: how many calls for n items of the answer (0: for the outline) took so long
 """
 
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Self
 
@@ -23,17 +24,18 @@ from simmer.waiting.polling import as_kept
 RETENTION_SECONDS = 400 * 24 * 3600
 
 CONTROL = "control"  # the key
-_TOOK = re.compile(r"took([0-9]*)_([0-9]+)")
+_TOOK = re.compile(r"(took|call)([0-9]*)_([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The work of one model for one task on one day. `took_by_parts` counts durations, by the
-    number of parts and the bucket."""
+    """The work of one model for one task on one day. `took_by_parts` counts durations of jobs, by
+    the number of parts and the bucket; `calls_by_items` those of calls, by the items asked for."""
 
     usage: Usage
     jobs: int
     took_by_parts: Mapping[tuple[int, int], int]
+    calls_by_items: Mapping[tuple[int, int], int] = field(default_factory=dict)
 
     @property
     def took(self) -> Mapping[int, int]:
@@ -77,10 +79,11 @@ class Ledger:
         now_ms: int,
         took_seconds: float | None = None,
         parts: int = 1,
+        calls: Mapping[tuple[int, int], int] | None = None,
     ) -> None:
-        """Add what the model consumed and, if its answer completed a job of so many parts, how long
-        that took."""
-        added = counts(usage, took_seconds, parts)
+        """Add what the model consumed, `calls` by items and bucket and, if its answer completed a
+        job of so many parts, how long that took."""
+        added = counts(usage, took_seconds, parts, calls)
         self.add_counts(task, model, day_of(now_ms), added, now_ms=now_ms)
 
     def add_counts(
@@ -99,14 +102,15 @@ class Ledger:
         """Read an entry. It may lag behind the last additions by a moment."""
         item = self._table.get(_key(task, model, day)) or {}
         numbers = {name: int(value["N"]) for name, value in item.items() if "N" in value}
+        took: dict[str, dict[tuple[int, int], int]] = {"took": {}, "call": {}}
+        for name, count in numbers.items():
+            if found := _TOOK.fullmatch(name):
+                took[found[1]][int(found[2] or 1), int(found[3])] = count
         return Entry(
             usage=Usage(**{name: numbers.get(name, 0) for name in asdict(Usage())}),
             jobs=numbers.get("jobs", 0),
-            took_by_parts={
-                (int(found[1] or 1), int(found[2])): count
-                for name, count in numbers.items()
-                if (found := _TOOK.fullmatch(name))
-            },
+            took_by_parts=took["took"],
+            calls_by_items=took["call"],
         )
 
     def control(self, day: date) -> Control:
@@ -115,22 +119,48 @@ class Ledger:
         more = item.get("more_microusd") if item.get("day") == {"S": str(day)} else None
         return Control("stopped" in item, int(more["N"]) if more else 0)
 
+    def recent(self, task: str, models: Sequence[str], day: date) -> Sequence[tuple[str, Entry]]:
+        """The entries of that day and the day before, each with its model."""
+        days = (day, day - timedelta(days=1))
+        return [(model, self.read(task, model, each)) for model in models for each in days]
+
     def durations(
         self, task: str, models: Sequence[str], day: date, parts: int | None = None
     ) -> Mapping[str, str]:
         """The durations of the task's jobs on that day and the day before, on these models, as a
         job keeps them: of those with so many parts, once they are known."""
-        took: Counter[tuple[int, int]] = Counter()
-        for model in models:
-            for each in (day, day - timedelta(days=1)):
-                took.update(self.read(task, model, each).took_by_parts)
-        alike = Durations({i: count for (number, i), count in took.items() if number == parts})
-        return as_kept(task, alike if alike.are_known else Durations(_of_all(took)))
+        return durations_of(task, self.recent(task, models, day), parts)
 
 
-def counts(usage: Usage, took_seconds: float | None = None, parts: int = 1) -> Counter[str]:
+def durations_of(
+    task: str, recent: Sequence[tuple[str, Entry]], parts: int | None = None
+) -> Mapping[str, str]:
+    """The durations of jobs in those entries, as `Ledger.durations` gives them."""
+    took: Counter[tuple[int, int]] = Counter()
+    for _, entry in recent:
+        took.update(entry.took_by_parts)
+    alike = Durations({i: count for (number, i), count in took.items() if number == parts})
+    return as_kept(task, alike if alike.are_known else Durations(_of_all(took)))
+
+
+def calls_of(recent: Sequence[tuple[str, Entry]]) -> Mapping[tuple[str, int], Durations]:
+    """The durations of calls in those entries, by the model and the number of items asked for."""
+    counts: dict[tuple[str, int], Counter[int]] = {}
+    for model, entry in recent:
+        for (items, i), count in entry.calls_by_items.items():
+            counts.setdefault((model, items), Counter())[i] += count
+    return {kind: Durations(each) for kind, each in counts.items()}
+
+
+def counts(
+    usage: Usage,
+    took_seconds: float | None = None,
+    parts: int = 1,
+    calls: Mapping[tuple[int, int], int] | None = None,
+) -> Counter[str]:
     """The attributes that a job adds to; `took_seconds` if its answer completed it."""
     added = Counter(asdict(usage))
+    added |= {f"call{n}_{i}": count for (n, i), count in (calls or {}).items()}
     if took_seconds is not None:
         added |= {"jobs": 1, f"{_took(parts)}{bucket(took_seconds)}": 1}
     return added
