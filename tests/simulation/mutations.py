@@ -218,7 +218,7 @@ MUTATIONS = (
         "deliver what does not fit the request",
         ANSWER,
         "*task.check(request, answer.result)",
-        "",
+        "*()",
     ),
     Mutation(
         "keep writing until the deadline itself",
