@@ -311,7 +311,7 @@ class Schedule:
             if kind == "quota":
                 quotas[name] += int(item["jobs"]["N"])
             elif kind == "ledger":
-                booked_calls += int(item["calls"]["N"])
+                booked_calls += int(item.get("calls", {"N": 0})["N"])
             elif kind == "job":
                 ingredient = json.loads(table.deserialized(item)["request"])["ingredients"][0]
                 used_calls[ingredient] += int(item["calls"]["N"])
