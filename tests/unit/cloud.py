@@ -229,7 +229,8 @@ class Cloud:
 
 def _plain(value: Any) -> Any:
     """A long text as it was before it was stored."""
-    return zlib.decompress(bytes(value)).decode() if isinstance(value, Binary) else value
+    packed: Any = value  # the stubs of `Binary` lack its one attribute
+    return zlib.decompress(packed.value).decode() if isinstance(value, Binary) else value
 
 
 class WorkerSide:
