@@ -72,7 +72,8 @@ def table(
     trials: Mapping[str, Sequence[Trial]], before: Mapping[str, Mapping[str, float]]
 ) -> Table:
     """A column a ladder."""
-    shown = Table("", box=box.SIMPLE_HEAD)
+    shown = Table(box=box.SIMPLE_HEAD)
+    shown.add_column("", no_wrap=True)  # where there is little room, the models' names are folded
     columns = {name: figures(each) for name, each in trials.items()}
     for name in columns:
         shown.add_column(name, justify="right")

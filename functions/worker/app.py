@@ -86,7 +86,6 @@ async def process(event: Event, context: Any, worker: Worker) -> dict[str, Any]:
         *(worker.run_message(record, function_ends_at) for record in records),
         return_exceptions=True,  # one message's bug is not the batch's
     )
-    await worker.tools.books.flush()
     for result in is_done:
         if isinstance(result, BaseException):
             logger.error("message failed", extra=whereabouts(result))

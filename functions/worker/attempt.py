@@ -104,11 +104,10 @@ class Attempt:
     function_ends_at: float
     climb: Climb = field(init=False)
     written: Job = field(init=False)  # the same as the attempt left it
-    told: Job = field(init=False)  # the same as its last heartbeat stored it
     is_lost: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self.written = self.told = self.job
+        self.written = self.job
         self.climb = Climb(
             ladder=self.tools.ladder,
             provider=self.tools.provider,
@@ -145,24 +144,23 @@ class Attempt:
             )
 
     async def _beat(self) -> bool:
-        """Look every few seconds whether the job is still ours; keep lease and message so once half
-        of the lease is over, and store the news of the climb at once. Returns when the lease is
-        lost: whether the job is over."""
+        """Keep lease and message ours, and store the news of the climb at once. Returns when the
+        lease is lost: whether the job is over."""
         lease_ends_at_ms = self.job.lease.expires_at_ms if self.job.lease else 0
         pause_seconds = float(self.tools.settings.heartbeat_seconds)
-        is_slow = False
+        is_slow, stored = False, self.job
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.climb.has_news.wait(), pause_seconds)
             self.climb.has_news.clear()
             next_end_ms, news = self.tools.lease_end_ms(), dict(self.climb.news)
-            left_ms = lease_ends_at_ms - clock.now_ms()
             try:
-                if news or left_ms <= self.tools.settings.lease_seconds * 500:
-                    await self._renew(next_end_ms, news)
-                    lease_ends_at_ms = next_end_ms
-                else:
-                    await asyncio.to_thread(self.tools.leases.look, self.job)
+                before, stored = (
+                    stored,
+                    await asyncio.to_thread(
+                        self.tools.leases.heartbeat, self.job, next_end_ms, news
+                    ),
+                )
             except LeaseLost as lost:
                 return self._lost(lost.job)
             except DependencyUnavailable:
@@ -170,20 +168,16 @@ class Attempt:
                     return STAYS  # for all we know another worker has the job now
                 pause_seconds = 1.0
                 continue
+            if news:
+                _tell_news(before, stored)
+            for name in news:
+                del self.climb.news[name]
+            lease_ends_at_ms = next_end_ms
             pause_seconds = float(self.tools.settings.heartbeat_seconds)
+            await self.message.hide(self.tools.visibility_seconds)
             if not is_slow and takes_longer_than_usual(self.job, clock.now_ms()):
                 is_slow = True  # logged once an attempt; many of them are an alarm
                 logger.warning("job slow", extra={"jobId": self.job.job_id})
-
-    async def _renew(self, next_end_ms: int, news: dict[str, str]) -> None:
-        """Keep lease and message ours until then, with the news stored."""
-        stored = await asyncio.to_thread(self.tools.leases.heartbeat, self.job, next_end_ms, news)
-        if news:
-            _tell_news(self.told, stored)
-        self.told = stored
-        for name in news:
-            del self.climb.news[name]
-        await self.message.hide(self.tools.visibility_seconds)
 
     def _outcome(self, climbing: "asyncio.Task[Outcome]") -> Outcome:
         """The outcome of the climb; its exceptions are turned into outcomes."""

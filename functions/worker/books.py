@@ -7,15 +7,16 @@ last, and what cannot be written is logged, with its figures. But a budget that 
 
 import asyncio
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import date
 from functools import partial
 
 from aws_lambda_powertools import Logger
 
 from simmer import clock
-from simmer.books.ledger import Control, Ledger, calls_of, counts, day_of, durations_of
+from simmer.books.ledger import Control, Ledger, calls_of, day_of, durations_of
 from simmer.errors import DependencyUnavailable
 from simmer.jobs.job import Job, JobStatus, Usage
 from simmer.tasks import task_names
@@ -113,7 +114,7 @@ class Budget:
     ) -> None:
         self._control = Reading(read_control, Control(), CONTROL_MAX_AGE_SECONDS)
         self._is_stopped = False
-        self.limit_microusd = round(limit_usd * 1_000_000)
+        self._limit_microusd = round(limit_usd * 1_000_000)
         self._read_spent = read_spent
         self._elsewhere = Reading(
             self._spent_elsewhere, 0, SPENT_MAX_AGE_SECONDS, blind_seconds=BLIND_SECONDS
@@ -127,11 +128,11 @@ class Budget:
         long how much is left."""
         control = await self._control.today()
         self._is_stopped = control.is_stopped
-        if self._is_stopped or not self.limit_microusd:
+        if self._is_stopped or not self._limit_microusd:
             return self._is_stopped
         elsewhere = await self._elsewhere.today()
         spent_microusd = elsewhere + self._spent_here[_today()]
-        limit_microusd = self.limit_microusd + control.more_microusd
+        limit_microusd = self._limit_microusd + control.more_microusd
         is_spent = spent_microusd >= limit_microusd
         is_near = spent_microusd >= NEARLY_SPENT * limit_microusd
         if is_near and not is_spent and self._told_on != _today():
@@ -165,8 +166,6 @@ class Books:
         self._models = list(dict.fromkeys(models))
         # By task: how long its jobs take, and its calls.
         self._learned: dict[str, Reading[Learned]] = {}
-        # By task, model and day: what each attempt consumed.
-        self._unwritten = defaultdict[tuple[str, str, date], list[tuple[Job, Counter[str]]]](list)
         self.budget = Budget(daily_budget_usd, self._read_spent, ledger.control)
 
     async def durations(self, task: str | None) -> Mapping[str, str]:
@@ -196,34 +195,32 @@ class Books:
         parts: int = 1,
         calls: Mapping[str, Mapping[tuple[int, int], int]] | None = None,
     ) -> None:
-        """Take in what an attempt consumed, whatever its end, `calls` by model, items and bucket,
-        and how long the job took if it is completed, by the model that answered last and the number
-        of parts. The ledger has it after the next `flush`, and at once where workers go by what
-        others have spent."""
+        """Add what an attempt consumed, whatever its end, `calls` by model, items and bucket, and
+        how long the job took if it is completed, by the model that answered last and the number of
+        parts."""
         for model, usage in usage_by_model.items():
             is_answer = model == answered_by and job.status is JobStatus.COMPLETED
             took_seconds = _took_seconds(job) if is_answer else None
-            added = counts(usage, took_seconds, parts, (calls or {}).get(model))
-            self._unwritten[job.task, model, _today()].append((job, added))
-        if self.budget.limit_microusd:
-            await self.flush()
-
-    async def flush(self) -> None:
-        """Write to the ledger what was taken in: one write a task and model."""
-        while self._unwritten:
-            (task, model, day), entries = self._unwritten.popitem()
-            added = sum((each for _, each in entries), Counter[str]())
-            add, now_ms = self._ledger.add_counts, clock.now_ms()
-            write = partial(add, task, model, day, added, now_ms=now_ms)
+            now_ms = clock.now_ms()
             try:
                 async with asyncio.timeout(LEDGER_SECONDS):
-                    await asyncio.to_thread(write)
+                    await asyncio.to_thread(
+                        self._ledger.add,
+                        job.task,
+                        model,
+                        usage,
+                        now_ms=now_ms,
+                        took_seconds=took_seconds,
+                        parts=parts,
+                        calls=(calls or {}).get(model),
+                    )
             except (DependencyUnavailable, TimeoutError):
-                for job, each in entries:
-                    about = {"jobId": job.job_id, "runId": job.run_id, "model": model}
-                    logger.error("ledger not written", extra={**about, **each})
+                logger.error(
+                    "ledger not written",
+                    extra={"jobId": job.job_id, "model": model, **asdict(usage)},
+                )
             else:
-                self.budget.booked(added["cost_microusd"], day)
+                self.budget.booked(usage.cost_microusd, day_of(now_ms))
 
     def _read_learned(self, task: str, day: date) -> Learned:
         recent = self._ledger.recent(task, self._models, day)

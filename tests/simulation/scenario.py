@@ -311,9 +311,9 @@ class Schedule:
             if kind == "quota":
                 quotas[name] += int(item["jobs"]["N"])
             elif kind == "ledger":
-                booked_calls += int(item.get("calls", {"N": 0})["N"])
+                booked_calls += int(item["calls"]["N"])
             elif kind == "job":
-                ingredient = json.loads(table.deserialized(item)["request"])["ingredients"][0]
+                ingredient = json.loads(item["request"]["S"])["ingredients"][0]
                 used_calls[ingredient] += int(item["calls"]["N"])
         self.history.check_end(
             quotas=quotas,

@@ -1,12 +1,11 @@
 """The AWS services of the functions, in-process, with calls that fail on demand."""
 
 import json
-import zlib
 from collections import defaultdict
 from threading import Lock
 from typing import Any, Literal
 
-from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from simmer.jobs.job import Job, Lease, Usage
@@ -222,15 +221,9 @@ class Cloud:
     def _items(self) -> list[dict[str, Any]]:
         found = self._dynamodb.scan(TableName=TABLE, ConsistentRead=True)["Items"]
         return [
-            {name: _plain(TypeDeserializer().deserialize(value)) for name, value in item.items()}
+            {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
             for item in found
         ]
-
-
-def _plain(value: Any) -> Any:
-    """A long text as it was before it was stored."""
-    packed: Any = value  # the stubs of `Binary` lack its one attribute
-    return zlib.decompress(packed.value).decode() if isinstance(value, Binary) else value
 
 
 class WorkerSide:

@@ -12,7 +12,6 @@ against the same faults.
     └── Unanswered    it was not reached, or its answer was lost: the call may have taken effect
 """
 
-import base64
 import json
 import random
 import re
@@ -148,7 +147,7 @@ class Client:
         def call(**arguments: Any) -> Any:
             if operation == "TransactWriteItems":  # so that a second sending does nothing
                 arguments.setdefault("ClientRequestToken", str(uuid.uuid4()))
-            return self.send(operation, headers, json.dumps(arguments, default=_in_base64).encode())
+            return self.send(operation, headers, json.dumps(arguments).encode())
 
         setattr(self, name, call)  # the next call finds it without coming here
         return call
@@ -228,7 +227,6 @@ class Client:
         return signed | {"user-agent": "simmer"} | trace_header()
 
 
-_in_base64 = lambda binary: base64.b64encode(binary).decode()  # noqa: E731
 _keyring = Keyring(aws_environment)
 
 

@@ -2,14 +2,11 @@
 
 In an expression every attribute stands as `#name`, so that no name can be one of DynamoDB's 573
 reserved words, and every value as `:name`, which is given as a Python value. An item is returned as
-DynamoDB's API writes it: `{"status": {"S": "pending"}, …}`. A long text is stored compressed, as
-binary, for what is written is paid by the kilobyte.
+DynamoDB's API writes it: `{"status": {"S": "pending"}, …}`.
 """
 
-import base64
 import random
 import re
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
@@ -27,12 +24,8 @@ type Item = Mapping[str, Any]
 # transaction. The refusal says nothing about the condition, so the write is sent again.
 TRANSACTION_TRIES = 8
 
-# Of shorter texts compression saves little, and conditions compare none that are longer.
-LONG_TEXT_CHARACTERS = 300
-
 _TYPES: Mapping[str, Callable[[Any], Any]] = {
     "S": str,
-    "B": lambda content: _unpacked(content),
     "N": Decimal,
     "BOOL": bool,
     "NULL": lambda _: None,
@@ -147,8 +140,7 @@ def serialized(value: Any) -> Any:
     """A Python value as DynamoDB's API writes it."""
     match value:
         case str():
-            text = str(value)  # json would write a StrEnum, too, but not as its own text
-            return _packed(text) if len(text) > LONG_TEXT_CHARACTERS else {"S": text}
+            return {"S": str(value)}  # json would write a StrEnum, too, but not as its own text
         case None:
             return {"NULL": True}
         case bool():
@@ -179,18 +171,6 @@ def _deserialized(value: Mapping[str, Any]) -> Any:
         case "SS":
             return set(content)
     return _TYPES[kind](content)
-
-
-def _packed(text: str) -> Any:
-    plain = text.encode()
-    compressed = zlib.compress(plain, 9)
-    return {"B": compressed} if len(compressed) < len(plain) else {"S": text}
-
-
-def _unpacked(content: bytes | str) -> str:
-    """The text of a binary value; where that came as JSON, it is in base64."""
-    compressed = base64.b64decode(content) if isinstance(content, str) else content
-    return zlib.decompress(compressed).decode()
 
 
 def _conditional(condition: str, expressions: str, values: Mapping[str, Any]) -> dict[str, Any]:

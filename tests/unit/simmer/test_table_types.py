@@ -1,9 +1,5 @@
 """Values are written and read as boto3's serializer does it."""
 
-import json
-import random
-import zlib
-from base64 import b64encode
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simmer.jobs.job import JobStatus
-from simmer.table import LONG_TEXT_CHARACTERS, deserialized, serialized
+from simmer.table import deserialized, serialized
 
 NUMBERS = st.integers(-(10**37), 10**37)
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, places=3, max_value=10**30)
@@ -47,28 +43,6 @@ def test_number_is_read_as_a_decimal() -> None:
 
 def test_word_of_an_enumeration_is_its_text() -> None:
     assert serialized(JobStatus.PENDING) == {"S": "pending"}
-
-
-@given(st.text(min_size=LONG_TEXT_CHARACTERS + 1, max_size=2000))
-def test_long_text_comes_back_as_it_was_from_either_client(text: str) -> None:
-    stored = serialized(text)
-    as_json = json.loads(json.dumps(stored, default=lambda each: b64encode(each).decode()))
-
-    assert deserialized({"a": stored}) == deserialized({"a": as_json}) == {"a": text}
-
-
-def test_long_text_is_stored_in_less_and_a_short_one_as_it_is() -> None:
-    long = "재료를 씻어 한입 크기로 썬다. " * 40
-
-    assert len(serialized(long)["B"]) < len(long.encode()) / 4
-    assert serialized(long[:LONG_TEXT_CHARACTERS]) == {"S": long[:LONG_TEXT_CHARACTERS]}
-
-
-def test_text_that_compression_would_make_longer_is_stored_as_it_is() -> None:
-    chance = random.Random(1)
-    text = "".join(chr(chance.randrange(0x20, 0xD000)) for _ in range(LONG_TEXT_CHARACTERS + 1))
-
-    assert ("S" in serialized(text)) == (len(zlib.compress(text.encode(), 9)) >= len(text.encode()))
 
 
 @pytest.mark.parametrize("value", [1.5, b"x", object(), {1, 2}])

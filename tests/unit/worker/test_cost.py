@@ -362,13 +362,13 @@ def test_a_ledger_that_cannot_be_written_fails_no_job_and_its_figures_are_logged
 ) -> None:
     admitted = shop.admit()
     unavailable = refused("ProvisionedThroughputExceededException")
-    add = shop.ledger.add_counts
+    add = shop.ledger.add
 
     def fails(*arguments: Any, **options: Any) -> None:
         shop.cloud.dynamodb.fail("update_item", unavailable)
         add(*arguments, **options)
 
-    shop.ledger.add_counts = fails  # type: ignore[method-assign]
+    shop.ledger.add = fails  # type: ignore[method-assign]
     shop.run(FakeProvider(["nonsense", VALID]))
     assert shop.cloud.job(admitted.job_id)["status"] == "completed"
     assert shop.entry("small").usage == Usage()
@@ -462,21 +462,3 @@ def test_an_ingredient_that_is_named_twice_is_sent_once_in_its_first_spelling() 
 def test_thirty_ingredients_are_counted_before_repeats_are_dropped() -> None:
     with pytest.raises(ValueError, match="at most 30"):
         RecipeRequest.model_validate({"ingredients": ["egg"] * 31})
-
-
-# --- One write an invocation ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("budget_usd", "writes"), [(0.0, 1), (100.0, 10)])
-def test_the_jobs_of_an_invocation_are_one_write_to_the_ledger_unless_a_budget_goes_by_it(
-    cloud: Cloud, clock: Clock, budget_usd: float, writes: int
-) -> None:
-    shop = Workshop(cloud, clock, daily_budget_usd=budget_usd)
-    for _ in range(10):
-        shop.admit()
-    shop.run(FakeProvider([VALID] * 10))
-
-    assert shop.entry("small").jobs == shop.entry("small").usage.calls == 10
-    assert shop.entry("small").usage.cost_microusd == 10 * SMALL_MICROUSD
-    claims_and_ends = 2 * 10
-    assert cloud.calls.count("update_item") == claims_and_ends + writes

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Self
+from typing import Self
 
 from simmer.jobs.job import Usage
 from simmer.table import Table
@@ -83,15 +83,11 @@ class Ledger:
     ) -> None:
         """Add what the model consumed, `calls` by items and bucket and, if its answer completed a
         job of so many parts, how long that took."""
-        added = counts(usage, took_seconds, parts, calls)
-        self.add_counts(task, model, day_of(now_ms), added, now_ms=now_ms)
-
-    def add_counts(
-        self, task: str, model: str, day: date, added: Mapping[str, Any], *, now_ms: int
-    ) -> None:
-        """Add the sum of many `counts` to that day's item, in one write."""
+        added = asdict(usage) | {f"call{n}_{i}": count for (n, i), count in (calls or {}).items()}
+        if took_seconds is not None:
+            added |= {"jobs": 1, f"{_took(parts)}{bucket(took_seconds)}": 1}
         self._table.update(
-            _key(task, model, day),
+            _key(task, model, day_of(now_ms)),
             "SET #expires_at_seconds = :expires_at_seconds ADD "
             + ", ".join(f"#{name} :{name}" for name in added),
             expires_at_seconds=now_ms // 1000 + RETENTION_SECONDS,
@@ -150,20 +146,6 @@ def calls_of(recent: Sequence[tuple[str, Entry]]) -> Mapping[tuple[str, int], Du
         for (items, i), count in entry.calls_by_items.items():
             counts.setdefault((model, items), Counter())[i] += count
     return {kind: Durations(each) for kind, each in counts.items()}
-
-
-def counts(
-    usage: Usage,
-    took_seconds: float | None = None,
-    parts: int = 1,
-    calls: Mapping[tuple[int, int], int] | None = None,
-) -> Counter[str]:
-    """The attributes that a job adds to; `took_seconds` if its answer completed it."""
-    added = Counter(asdict(usage))
-    added |= {f"call{n}_{i}": count for (n, i), count in (calls or {}).items()}
-    if took_seconds is not None:
-        added |= {"jobs": 1, f"{_took(parts)}{bucket(took_seconds)}": 1}
-    return added
 
 
 def _of_all(took: Mapping[tuple[int, int], int]) -> Mapping[int, int]:

@@ -144,6 +144,7 @@ TASK = Task(
     version=1,
     request_model=FeedbackRequest,
     result_model=Feedback,
+    links=True,
     instructions=INSTRUCTIONS,
     example={
         "messages": [
