@@ -159,7 +159,7 @@ def main() -> int:
         watched = watch_all(draw, past=given.past, jobs=given.n, seed=given.seed)
         out.print(f"\n{name}: {MEANINGS[name]}", _table(watched), sep="\n")
         are_as_promised &= name not in PROMISED or is_as_promised(watched)
-    out.print("\nAnswers in parts, as in `make bench-parts` with a tenth wrong")
+    out.print("\nAnswers in parts, a tenth wrong; tokens scatter more than in `make bench-parts`")
     for count in list(IN_PARTS)[1:]:
         watched = watch_parts(count, past=given.past, jobs=given.n, seed=given.seed)
         out.print(f"\n{count} parts", _table(watched), sep="\n")

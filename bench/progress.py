@@ -88,7 +88,7 @@ def main() -> int:
     out = console()
     for name, meaning in MEANINGS.items():
         out.print(f"{name}: {meaning}")
-    out.print("1 to 5 parts: the workload of `make bench-parts`, a tenth of the answers wrong")
+    out.print("1 to 5 parts, a tenth wrong; tokens scatter more than in `make bench-parts`")
     out.print(f"\n{given.runs} times {JOBS} jobs, seed {given.seed}; the error in points of 100")
     windows = [(1, LEARNED_AFTER - 1), (LEARNED_AFTER, 200), (LEARNED_AFTER, JOBS)]
     table = Table("", box=box.SIMPLE_HEAD)

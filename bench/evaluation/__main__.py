@@ -42,23 +42,22 @@ class NotGolden(ValueError):
 
 def golden_requests(file: Path) -> list[dict[str, Any]]:
     """One a line: `{"request": …, "expect": {"/pointer": value}}`, or the request alone."""
+    task = find_task(file.stem)
     found = []
     for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
-        if line.strip():
-            try:
-                golden = json.loads(line)
-                golden = (
-                    golden
-                    if isinstance(golden, dict) and "request" in golden
-                    else {"request": golden}
-                )
-                read_request(find_task(file.stem).wire_model, golden["request"])
-            except json.JSONDecodeError as error:
-                raise NotGolden(f"{file.name}, line {number}: is no JSON: {error}") from None
-            except Misread as misread:
-                flaws = "; ".join(": ".join(each) for each in misread.errors)
-                raise NotGolden(f"{file.name}, line {number}: {flaws}") from None
-            found.append(golden)
+        if not line.strip():
+            continue
+        at = f"{file.name}, line {number}"
+        try:
+            said = json.loads(line)
+            golden = said if isinstance(said, dict) and "request" in said else {"request": said}
+            read_request(task.wire_model, golden["request"])
+        except json.JSONDecodeError as error:
+            raise NotGolden(f"{at}: is no JSON: {error}") from None
+        except Misread as misread:
+            flaws = "; ".join(": ".join(each) for each in misread.errors)
+            raise NotGolden(f"{at}: {flaws}") from None
+        found.append(golden)
     if not found:
         raise NotGolden(f"{file.name}: is empty: write one request a line")
     return found
@@ -133,12 +132,12 @@ def _run_id(task: str, rungs: list[Rung]) -> str:
 
 async def _try_all(
     task: str,
+    golden: list[dict[str, Any]],
     columns: dict[str, tuple[list[Rung], bool]],
     key: str,
     purse: trial.Purse,
     kept: _Kept,
 ) -> None:
-    golden = golden_requests(EVALS / f"{task}.jsonl")
     with Progress(transient=True, console=console()) as progress:
         bar = progress.add_task(task, total=len(golden) * len(columns))
         for name, (rungs, is_whole) in columns.items():
@@ -159,10 +158,11 @@ def main() -> int:
     arguments.add_argument("--floor", type=float, default=0.0, help="the share that must be valid")
     given = arguments.parse_args()
     logging.disable()  # the climb logs every call
-    if not (EVALS / f"{given.task}.jsonl").exists():
+    file = EVALS / f"{given.task}.jsonl"
+    if not file.exists():
         arguments.error(f"evals/{given.task}.jsonl is not there: write one request a line")
     try:  # before anything is started or paid
-        golden_requests(EVALS / f"{given.task}.jsonl")
+        golden = golden_requests(file)
     except NotGolden as error:
         arguments.error(str(error))
     with _models(given.model, given.ladder) as (rungs, key, costs):
@@ -173,7 +173,7 @@ def main() -> int:
         purse = trial.Purse(given.budget if costs else None, spent_usd=spent)
         columns = _columns(given.task, rungs)
         try:
-            asyncio.run(_try_all(given.task, columns, key, purse, kept))
+            asyncio.run(_try_all(given.task, golden, columns, key, purse, kept))
         except trial.BudgetReached:
             print(
                 f"stopped: the next call could exceed {given.budget:.2f} USD. What is done is kept:"

@@ -12,7 +12,7 @@ SHIPPED = sorted([*(ROOT / "layers").rglob("*.py"), *(ROOT / "functions").rglob(
 
 MOST_LINES_OF_A_MODULE = 350
 # It only falls: who adds code takes some away. docs/decisions.md says where it is, and why.
-MOST_LINES_OF_CODE = 6562
+MOST_LINES_OF_CODE = 6560
 
 _NO_CODE = {
     tokenize.COMMENT,
@@ -32,14 +32,10 @@ def lines_of_code(path: Path) -> int:
         if token.type not in _NO_CODE:
             lines |= set(range(token.start[0], token.end[0] + 1))
     for node in ast.walk(ast.parse(text)):
-        match node:
-            case (
-                ast.Module(body=[ast.Expr(value=ast.Constant(value=str())) as said, *_])
-                | ast.ClassDef(body=[ast.Expr(value=ast.Constant(value=str())) as said, *_])
-                | ast.FunctionDef(body=[ast.Expr(value=ast.Constant(value=str())) as said, *_])
-                | ast.AsyncFunctionDef(body=[ast.Expr(value=ast.Constant(value=str())) as said, *_])
-            ):
-                lines -= set(range(said.lineno, (said.end_lineno or said.lineno) + 1))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            match node.body:
+                case [ast.Expr(value=ast.Constant(value=str())) as said, *_]:
+                    lines -= set(range(said.lineno, (said.end_lineno or said.lineno) + 1))
     return len(lines)
 
 

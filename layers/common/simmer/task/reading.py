@@ -9,10 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from simmer.task.schema import target, wire_schema
+from simmer.task.schema import Json, target, wire_schema
 from simmer.text.strict_json import without_nulls
 
-type Json = dict[str, Any]
 type Place = tuple[int | str, ...]
 
 _OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$", re.IGNORECASE)

@@ -21,9 +21,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from simmer.task.schema import ITEM, MAPPING, NOT_ASKED_MARK, ROOT, target
-
-type Json = dict[str, Any]
+from simmer.task.schema import ITEM, MAPPING, NOT_ASKED_MARK, ROOT, Json, target
 
 _BOUNDS = (
     *("minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum"),
