@@ -7,7 +7,7 @@ the climb's outcome, or when the lease is lost.
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -61,9 +61,13 @@ class Tools:
         """A little longer than the lease, so that the next reader of the message may claim."""
         return self.settings.lease_seconds + math.ceil(CLOCK_SKEW_MS / 1000)
 
+    @property
+    def lease_ms(self) -> int:
+        return self.settings.lease_seconds * 1000
+
     def lease_end_ms(self) -> int:
         """The end of a lease that is taken or kept now."""
-        return clock.now_ms() + self.settings.lease_seconds * 1000
+        return clock.now_ms() + self.lease_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,10 +108,11 @@ class Attempt:
     function_ends_at: float
     climb: Climb = field(init=False)
     written: Job = field(init=False)  # the same as the attempt left it
+    told: Job = field(init=False)  # the same as its last heartbeat stored it
     is_lost: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self.written = self.job
+        self.written = self.told = self.job
         self.climb = Climb(
             ladder=self.tools.ladder,
             provider=self.tools.provider,
@@ -144,23 +149,24 @@ class Attempt:
             )
 
     async def _beat(self) -> bool:
-        """Keep lease and message ours, and store the news of the climb at once. Returns when the
-        lease is lost: whether the job is over."""
+        """Look every few seconds whether the job is still ours; keep lease and message so once half
+        of the lease is over, and store the news of the climb at once. Returns when the lease is
+        lost: whether the job is over."""
         lease_ends_at_ms = self.job.lease.expires_at_ms if self.job.lease else 0
         pause_seconds = float(self.tools.settings.heartbeat_seconds)
-        is_slow, stored = False, self.job
+        is_slow = False
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.climb.has_news.wait(), pause_seconds)
             self.climb.has_news.clear()
             next_end_ms, news = self.tools.lease_end_ms(), dict(self.climb.news)
+            is_half_over = 2 * (next_end_ms - lease_ends_at_ms) >= self.tools.lease_ms
             try:
-                before, stored = (
-                    stored,
-                    await asyncio.to_thread(
-                        self.tools.leases.heartbeat, self.job, next_end_ms, news
-                    ),
-                )
+                if news or is_half_over:
+                    await self._renew(next_end_ms, news)
+                    lease_ends_at_ms = next_end_ms
+                else:
+                    await asyncio.to_thread(self.tools.leases.look, self.job)
             except LeaseLost as lost:
                 return self._lost(lost.job)
             except DependencyUnavailable:
@@ -168,16 +174,22 @@ class Attempt:
                     return STAYS  # for all we know another worker has the job now
                 pause_seconds = 1.0
                 continue
-            if news:
-                _tell_news(before, stored)
-            for name in news:
-                del self.climb.news[name]
-            lease_ends_at_ms = next_end_ms
             pause_seconds = float(self.tools.settings.heartbeat_seconds)
-            await self.message.hide(self.tools.visibility_seconds)
             if not is_slow and takes_longer_than_usual(self.job, clock.now_ms()):
                 is_slow = True  # logged once an attempt; many of them are an alarm
                 logger.warning("job slow", extra={"jobId": self.job.job_id})
+
+    async def _renew(self, lease_ends_at_ms: int, news: Mapping[str, str]) -> None:
+        """Keep lease and message ours until then, with the news stored."""
+        before, self.told = (
+            self.told,
+            await asyncio.to_thread(self.tools.leases.heartbeat, self.job, lease_ends_at_ms, news),
+        )
+        if news:
+            _tell_news(before, self.told)
+        for name in news:
+            del self.climb.news[name]
+        await self.message.hide(self.tools.visibility_seconds)
 
     def _outcome(self, climbing: "asyncio.Task[Outcome]") -> Outcome:
         """The outcome of the climb; its exceptions are turned into outcomes."""

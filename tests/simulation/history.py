@@ -17,6 +17,8 @@ Every promise has a name, which a violation carries:
 | one completion a run            |                                                               |
 | one worker at a time            | no lease is taken while it runs, skew allowed for             |
 | a healthy worker keeps its job  | no lease is taken from a worker that met no fault             |
+| a worker is told to stop        | a call for a job that was cancelled goes on for ten seconds   |
+|                                 | at most, where its worker met no fault                        |
 | a worker ends in time           | one that met no fault does not run into the function's end    |
 | taken over in time              | another claims a killed worker's job within half a minute     |
 | the model is paid once          | no more calls than claims, those that brought nothing, and    |
@@ -84,6 +86,8 @@ TAKEOVER_MS = 30_000
 # A write that took longer to reach the table than this, from when its worker looked at the clock,
 # may be one too late. It must not be taken once a client has been told that the job has failed.
 PUNCTUAL_MS = 13_000
+# A worker that met no fault leaves a job so long after it was cancelled at the latest.
+STOP_MS = 10_000
 # What is claimed too shortly before its deadline cannot end in time.
 TOO_LATE_MS = 20_000
 
@@ -118,6 +122,7 @@ class Run:
     completions: int = 0
     holder: Process | None = None  # who has the lease, or had it last if it ran out
     orphaned_at_ms: float | None = None  # when its holder was killed
+    stopped: tuple[Process, float] | None = None  # who had it when it was cancelled, and when
     standing: dict[str, str] = field(default_factory=dict)  # the outline and the parts
 
     def __str__(self) -> str:
@@ -223,6 +228,15 @@ class History:
                 if plan["title"] == title and run.ingredient != ingredient:
                     self.violated("only valid results", f"{title} of {run} asked for {ingredient}")
 
+    def call_ended(self, process: Process, ingredient: str, now_ms: float) -> None:
+        """A worker waits no longer for a call of the model; it may have done so for too long."""
+        runs = [run for run in self.runs.values() if run.ingredient == ingredient]
+        left = [run.stopped[1] for run in runs if run.stopped and run.stopped[0] is process]
+        has_it = any(run.holder is process for run in runs)
+        if left and not has_it and process.is_unharmed and now_ms - max(left) > STOP_MS:
+            seconds = (now_ms - max(left)) / 1000
+            self.violated("a worker is told to stop", f"{process.name}: only after {seconds:.1f} s")
+
     def _note(
         self, run: Run, before: Any, after: Any, writer: Process | None, now_ms: float
     ) -> None:
@@ -230,6 +244,8 @@ class History:
         was, becomes = _text(before, "status"), _text(after, "status")
         if becomes == "completed":
             run.completions += 1
+        if becomes == "cancelled" and run.holder:
+            run.stopped = run.holder, now_ms
         if becomes != "processing":
             run.holder = run.orphaned_at_ms = None
         elif before.get("lease_token") != after["lease_token"]:

@@ -64,7 +64,7 @@ class Model:
                 history.useless_calls[ingredient] += is_given_up
             return self._answer(ingredient, titles, serial, is_outline=is_outline)
 
-        slow = self._when_slow(ingredient)
+        slow, process = self._when_slow(ingredient), self._world.current
         seconds = random.choice((1.0, 5.0, 20.0, 40.0, 60.0, 120.0 if self._wrongness else 30.0))
         try:
             answer, is_good = await remote_async(
@@ -82,6 +82,7 @@ class Model:
             history.useless_calls[ingredient] += is_paid
             raise
         finally:
+            history.call_ended(process, ingredient, self._world.clock() * 1000)
             if slow is not None:
                 slow.cancel()
         history.useless_calls[ingredient] += not is_good

@@ -155,8 +155,32 @@ MUTATIONS = (
     Mutation(
         "extend the visibility but not the lease",
         ATTEMPT,
-        "self.tools.leases.heartbeat, self.job, next_end_ms, news",
+        "self.tools.leases.heartbeat, self.job, lease_ends_at_ms, news",
         "self.tools.leases.heartbeat, self.job, self.job.lease.expires_at_ms, news",
+    ),
+    Mutation(
+        "heartbeat looks and never writes",
+        ATTEMPT,
+        "if news or is_half_over:",
+        "if news:",
+    ),
+    Mutation(
+        "heartbeat writes when a whole lease is over",
+        ATTEMPT,
+        "2 * (next_end_ms - lease_ends_at_ms) >= self.tools.lease_ms",
+        "(next_end_ms - lease_ends_at_ms) >= self.tools.lease_ms",
+    ),
+    Mutation(
+        "look that takes any lease for its own",
+        LEASES,
+        " or stored.lease.token != job.lease.token:",
+        ":",
+    ),
+    Mutation(
+        "look that does not see that the job has ended",
+        LEASES,
+        "        if not stored or not stored.lease or not job.lease or",
+        "        if stored and stored.lease and job.lease and",
     ),
     Mutation(
         "release without a new message",

@@ -36,6 +36,54 @@ def test_the_heartbeat_extends_lease_and_visibility_while_the_model_is_at_work(
     assert set(scene.queue.hidden) == {HIDDEN_SECONDS}
 
 
+def test_before_half_of_the_lease_is_over_a_heartbeat_reads_and_writes_nothing(
+    scene: Scene,
+) -> None:
+    scene.admit()
+    message = scene.message()
+    provider = FakeProvider([Hang()])
+    calls = scene.cloud.calls
+
+    async def run() -> None:
+        running = asyncio.create_task(scene.running(provider, message))
+        await until(provider.called.is_set)
+        scene.clock.advance(LEASE_SECONDS / 2 - 1)
+        looks, writes = calls.count("get_item"), calls.count("update_item")
+        await until(lambda: calls.count("get_item") >= looks + 3)
+        assert calls.count("update_item") == writes
+        assert len(scene.queue.hidden) == 1
+        scene.clock.advance(1)
+        await until(lambda: calls.count("update_item") > writes)
+        running.cancel()
+        await asyncio.wait([running])
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("looks_fail", [1, 100])
+def test_a_look_that_fails_costs_no_job_before_its_lease_is_over(
+    scene: Scene, looks_fail: int
+) -> None:
+    scene.admit()
+    message = scene.message()
+    provider = FakeProvider([Hang()])
+
+    async def run() -> None:
+        running = asyncio.create_task(scene.running(provider, message))
+        await until(provider.called.is_set)
+        scene.cloud.dynamodb.fail("get_item", THROTTLED_DYNAMODB, times=looks_fail)
+        looks = scene.cloud.calls.count("get_item")
+        await until(lambda: scene.cloud.calls.count("get_item") > looks)
+        scene.clock.advance(LEASE_SECONDS / 2)
+        renewed_ms = scene.clock.now_ms + LEASE_SECONDS * 1000
+        await until(lambda: scene.stored()["lease_expires_at_ms"] == renewed_ms)
+        assert not running.done()
+        running.cancel()
+        await asyncio.wait([running])
+
+    asyncio.run(run())
+
+
 def test_a_worker_that_lost_its_lease_aborts_the_call_and_writes_nothing(scene: Scene) -> None:
     scene.admit()
     message = scene.message()

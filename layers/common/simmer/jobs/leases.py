@@ -118,6 +118,13 @@ class LeaseStore:
             **({"has_news": True} | dict(news) if news else {}),
         )
 
+    def look(self, job: Job) -> None:
+        """See that the lease is still the job's, or raise `LeaseLost`: a read costs a fifth of a
+        write."""
+        stored = self._items.read(job.job_id)
+        if not stored or not stored.lease or not job.lease or stored.lease.token != job.lease.token:
+            raise LeaseLost(stored)
+
     def complete(
         self, job: Job, result: str, usage: Usage, *, retention_seconds: int, now_ms: int
     ) -> Job:
