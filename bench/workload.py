@@ -2,6 +2,8 @@
 
 import json
 import random
+import re
+from pydoc_data.topics import topics
 from typing import Any
 
 from local.model.own.recipe import cook
@@ -64,11 +66,17 @@ def recipes_for(request: str) -> list[Json]:
     return cook(json.loads(request))
 
 
+def _prose(characters: int) -> str:
+    """English as people write it, which compresses as answers do: Python's own manual."""
+    words = " ".join(re.findall(r"[A-Za-z,.]+", topics["specialnames"]))
+    return words[:characters].ljust(characters, ".")
+
+
 def long_answer(request: str, size_bytes: int) -> str:
     """The text of a good answer to an admitted request, so long."""
     recipes = recipes_for(request)
     short = size_bytes - len(json.dumps({"recipes": recipes}, ensure_ascii=False).encode())
-    recipes[0]["instructions"] += " " + "x" * max(0, short - 1)
+    recipes[0]["instructions"] += " " + _prose(max(0, short - 1))
     return json.dumps({"recipes": recipes}, ensure_ascii=False)
 
 

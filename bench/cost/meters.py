@@ -31,6 +31,8 @@ def _value_bytes(value: Mapping[str, Any]) -> int:
     match kind:
         case "S":
             return len(content.encode())
+        case "B":
+            return len(content)
         case "N":
             return math.ceil(len(content.lstrip("-").replace(".", "")) / 2) + 1
         case "SS":

@@ -24,6 +24,7 @@ from functions.push import app as push_app
 from functions.status import app as status_app
 from functions.submit import app as submit_app
 from provider import Answer
+from simmer.books.history import History
 from simmer.jobs.job import Usage
 from simmer.web.push_tokens import PushTokens
 from simmer_client.rules import Timing
@@ -132,6 +133,7 @@ class _Run:
         schedule.queue._sqs = queue
         model: Any = SlowModel(Random(1))
         schedule.model, schedule.reads_ledger, schedule.budget_usd = model, True, 0.0
+        schedule.past_durations = History(schedule.ledger, ["small", "large"])
         sockets: Any = Sockets(tally)
         tokens = PushTokens(sockets, "push key")
         schedule._settings = replace(

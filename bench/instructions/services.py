@@ -7,6 +7,7 @@ import json
 import re
 import threading
 import time
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -76,6 +77,11 @@ class Services:
         return {**about, "choices": [choice], "usage": USAGE}
 
 
+def _binary(value: dict[str, Any]) -> dict[str, Any]:
+    """A binary value of DynamoDB's, out of JSON."""
+    return {"B": b64decode(value["B"])} if value.keys() == {"B"} else value
+
+
 @contextmanager
 def serving() -> Iterator[Services]:
     class Handler(BaseHTTPRequestHandler):
@@ -85,7 +91,9 @@ def serving() -> Iterator[Services]:
             if why := refusal(CIMultiDict(self.headers.items())):
                 self.send_error(403, why)
                 return
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            body = json.loads(
+                self.rfile.read(int(self.headers["content-length"])), object_hook=_binary
+            )
             target = self.headers.get("x-amz-target")
             status = 200
             try:
@@ -94,7 +102,7 @@ def serving() -> Iterator[Services]:
                 status, answer = 400, dict(error.response)
                 said = answer.pop("Error")
                 answer |= {"__type": f"x#{said['Code']}", "message": said["Message"]}
-            text = json.dumps(answer).encode()
+            text = json.dumps(answer, default=lambda each: b64encode(each).decode()).encode()
             self.send_response_only(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(text)))

@@ -59,6 +59,7 @@ from datetime import datetime
 from typing import Any
 
 from simmer.jobs.job import Usage
+from simmer.table import deserialized
 from tests.simulation.virtual_loop import Process
 
 OPEN = ("pending", "processing")
@@ -489,7 +490,7 @@ def _is_replaceable(item: Any, now_ms: float) -> bool:
 
 
 def _text(item: Any, name: str) -> str:
-    text: str = item[name]["S"]
+    text: str = deserialized({name: item[name]})[name]
     return text
 
 

@@ -161,14 +161,14 @@ MUTATIONS = (
     Mutation(
         "heartbeat looks and never writes",
         ATTEMPT,
-        "if news or is_half_over:",
+        "if news or is_due:",
         "if news:",
     ),
     Mutation(
         "heartbeat writes when a whole lease is over",
         ATTEMPT,
-        "2 * (next_end_ms - lease_ends_at_ms) >= self.tools.lease_ms",
-        "(next_end_ms - lease_ends_at_ms) >= self.tools.lease_ms",
+        "RENEWED_AFTER = 0.6",
+        "RENEWED_AFTER = 1.0",
     ),
     Mutation(
         "look that takes any lease for its own",

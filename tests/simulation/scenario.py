@@ -313,7 +313,7 @@ class Schedule:
             elif kind == "ledger":
                 booked_calls += int(item["calls"]["N"])
             elif kind == "job":
-                ingredient = json.loads(item["request"]["S"])["ingredients"][0]
+                ingredient = json.loads(table.deserialized(item)["request"])["ingredients"][0]
                 used_calls[ingredient] += int(item["calls"]["N"])
         self.history.check_end(
             quotas=quotas,

@@ -1,11 +1,12 @@
 """The AWS services of the functions, in-process, with calls that fail on demand."""
 
 import json
+import zlib
 from collections import defaultdict
 from threading import Lock
 from typing import Any, Literal
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from simmer.jobs.job import Job, Lease, Usage
@@ -221,9 +222,14 @@ class Cloud:
     def _items(self) -> list[dict[str, Any]]:
         found = self._dynamodb.scan(TableName=TABLE, ConsistentRead=True)["Items"]
         return [
-            {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
+            {name: _plain(TypeDeserializer().deserialize(value)) for name, value in item.items()}
             for item in found
         ]
+
+
+def _plain(value: Any) -> Any:
+    """A long text as it was before it was stored."""
+    return zlib.decompress(value.value).decode() if isinstance(value, Binary) else value
 
 
 class WorkerSide:

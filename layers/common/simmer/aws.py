@@ -1,11 +1,11 @@
 """A light client of the AWS services whose protocol is JSON over HTTP.
 
 `client("dynamodb", CLIENT_CONFIG)` answers `get_item(TableName=…)` as boto3's client does, for any
-operation without binary values: importing boto3 and making its client costs a cold start three
-times what all the rest does, and three quarters of a warm poll. What boto3 does for a call, this
-does: the signature, keys that end, one connection after the other, time-outs, retries, DynamoDB's
-checksum, errors with all that the service said. tests/unit/simmer/test_aws_like_boto3.py holds both
-against the same faults.
+operation; binary values are returned in base64. Importing boto3 and making its client costs a cold
+start three times what all the rest does, and three quarters of a warm poll. What boto3 does for a
+call, this does: the signature, keys that end, one connection after the other, time-outs, retries,
+DynamoDB's checksum, errors with all that the service said.
+tests/unit/simmer/test_aws_like_boto3.py holds both against the same faults.
 
     AwsError
     ├── ClientError   the service refused; `response` is what boto3 has there
@@ -18,6 +18,7 @@ import re
 import time
 import uuid
 import zlib
+from binascii import b2a_base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -147,7 +148,7 @@ class Client:
         def call(**arguments: Any) -> Any:
             if operation == "TransactWriteItems":  # so that a second sending does nothing
                 arguments.setdefault("ClientRequestToken", str(uuid.uuid4()))
-            return self.send(operation, headers, json.dumps(arguments).encode())
+            return self.send(operation, headers, _json(arguments).encode())
 
         setattr(self, name, call)  # the next call finds it without coming here
         return call
@@ -227,6 +228,7 @@ class Client:
         return signed | {"user-agent": "simmer"} | trace_header()
 
 
+_json = json.JSONEncoder(default=lambda binary: b2a_base64(binary, newline=False).decode()).encode
 _keyring = Keyring(aws_environment)
 
 

@@ -165,7 +165,7 @@ class WorkerSettings(_Settings):
     model_ladder: str
     model_keys_secret: str
     lease_seconds: int = _number(int, at_least=2, default=24)
-    heartbeat_seconds: float = _number(float, at_least=1.0, default=6.0)
+    heartbeat_seconds: float = _number(float, at_least=1.0, default=5.0)
     retention_seconds: int = _number(int, at_least=60, default=24 * 3600)
     daily_budget_usd: float = _number(float, at_least=0.0, default=0.0)  # 0 is no limit
     log_complaints: bool = _read(_flag, default=False)  # they may quote users: for development

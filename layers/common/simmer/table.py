@@ -2,11 +2,14 @@
 
 In an expression every attribute stands as `#name`, so that no name can be one of DynamoDB's 573
 reserved words, and every value as `:name`, which is given as a Python value. An item is returned as
-DynamoDB's API writes it: `{"status": {"S": "pending"}, …}`.
+DynamoDB's API writes it: `{"status": {"S": "pending"}, …}`. A long text is stored compressed, as
+binary, for what is written is paid by the kilobyte.
 """
 
 import random
 import re
+import zlib
+from binascii import a2b_base64
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
@@ -23,6 +26,9 @@ type Item = Mapping[str, Any]
 # DynamoDB refuses one of two writes to an item at the same instant when one of them is a
 # transaction. The refusal says nothing about the condition, so the write is sent again.
 TRANSACTION_TRIES = 8
+
+# Of shorter texts compression saves little, and conditions compare none that are longer.
+LONG_TEXT_CHARACTERS = 300
 
 _TYPES: Mapping[str, Callable[[Any], Any]] = {
     "S": str,
@@ -139,6 +145,8 @@ class Table:
 def serialized(value: Any) -> Any:
     """A Python value as DynamoDB's API writes it."""
     match value:
+        case str() if len(value) > LONG_TEXT_CHARACTERS:
+            return {"B": zlib.compress(value.encode())}
         case str():
             return {"S": str(value)}  # json would write a StrEnum, too, but not as its own text
         case None:
@@ -170,6 +178,9 @@ def _deserialized(value: Mapping[str, Any]) -> Any:
             return [_deserialized(each) for each in content]
         case "SS":
             return set(content)
+        case "B":  # bytes, or in base64 where it came as JSON
+            packed = a2b_base64(content) if isinstance(content, str) else content
+            return zlib.decompress(packed).decode()
     return _TYPES[kind](content)
 
 

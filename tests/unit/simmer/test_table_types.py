@@ -1,5 +1,7 @@
 """Values are written and read as boto3's serializer does it."""
 
+import json
+from base64 import b64encode
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simmer.jobs.job import JobStatus
-from simmer.table import deserialized, serialized
+from simmer.table import LONG_TEXT_CHARACTERS, deserialized, serialized
 
 NUMBERS = st.integers(-(10**37), 10**37)
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, places=3, max_value=10**30)
@@ -43,6 +45,21 @@ def test_number_is_read_as_a_decimal() -> None:
 
 def test_word_of_an_enumeration_is_its_text() -> None:
     assert serialized(JobStatus.PENDING) == {"S": "pending"}
+
+
+@given(st.text(min_size=LONG_TEXT_CHARACTERS + 1, max_size=2000))
+def test_long_text_comes_back_as_it_was_from_either_client(text: str) -> None:
+    stored = serialized(text)
+    as_json = json.loads(json.dumps(stored, default=lambda each: b64encode(each).decode()))
+
+    assert deserialized({"a": stored}) == deserialized({"a": as_json}) == {"a": text}
+
+
+def test_long_text_is_stored_in_less_and_a_short_one_as_it_is() -> None:
+    long = "재료를 씻어 한입 크기로 썬다. " * 40
+
+    assert len(serialized(long)["B"]) < len(long.encode()) / 4
+    assert serialized(long[:LONG_TEXT_CHARACTERS]) == {"S": long[:LONG_TEXT_CHARACTERS]}
 
 
 @pytest.mark.parametrize("value", [1.5, b"x", object(), {1, 2}])

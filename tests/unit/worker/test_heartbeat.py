@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from attempt import RENEWED_AFTER
 from tests.patience import HANG_SECONDS
 from tests.unit.cloud import TABLE
 from tests.unit.jobs import DEADLINE_SECONDS
@@ -22,8 +23,8 @@ def test_the_heartbeat_extends_lease_and_visibility_while_the_model_is_at_work(
 
     class Slow(FakeProvider):
         async def ask(self, *arguments: Any, **options: Any) -> Any:
-            for _ in range(3):  # each beat comes a quarter of a minute after the one before
-                scene.clock.advance(15)
+            for _ in range(3):
+                scene.clock.advance(RENEWED_AFTER * LEASE_SECONDS)
                 now_ms = scene.clock.now_ms
                 beats = len(scene.queue.hidden)
                 await until(lambda: len(scene.queue.hidden) > beats)  # noqa: B023
@@ -36,7 +37,7 @@ def test_the_heartbeat_extends_lease_and_visibility_while_the_model_is_at_work(
     assert set(scene.queue.hidden) == {HIDDEN_SECONDS}
 
 
-def test_before_half_of_the_lease_is_over_a_heartbeat_reads_and_writes_nothing(
+def test_before_the_lease_is_due_a_heartbeat_reads_and_writes_nothing(
     scene: Scene,
 ) -> None:
     scene.admit()
@@ -47,7 +48,7 @@ def test_before_half_of_the_lease_is_over_a_heartbeat_reads_and_writes_nothing(
     async def run() -> None:
         running = asyncio.create_task(scene.running(provider, message))
         await until(provider.called.is_set)
-        scene.clock.advance(LEASE_SECONDS / 2 - 1)
+        scene.clock.advance(RENEWED_AFTER * LEASE_SECONDS - 1)
         looks, writes = calls.count("get_item"), calls.count("update_item")
         await until(lambda: calls.count("get_item") >= looks + 3)
         assert calls.count("update_item") == writes
@@ -74,7 +75,7 @@ def test_a_look_that_fails_costs_no_job_before_its_lease_is_over(
         scene.cloud.dynamodb.fail("get_item", THROTTLED_DYNAMODB, times=looks_fail)
         looks = scene.cloud.calls.count("get_item")
         await until(lambda: scene.cloud.calls.count("get_item") > looks)
-        scene.clock.advance(LEASE_SECONDS / 2)
+        scene.clock.advance(RENEWED_AFTER * LEASE_SECONDS)
         renewed_ms = scene.clock.now_ms + LEASE_SECONDS * 1000
         await until(lambda: scene.stored()["lease_expires_at_ms"] == renewed_ms)
         assert not running.done()

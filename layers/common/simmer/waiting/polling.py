@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate, compress, pairwise
 from operator import add
-from typing import NamedTuple
 
 from simmer.waiting.durations import Durations
 
@@ -31,13 +30,6 @@ DENSITY = "poll density"  # no task's name
 _HAZARD_POWER = 2 / 3
 _DENSITIES = (0.05, 50.0)  # wider than the bounds above allow
 _HALVINGS = 10
-
-
-class Expected(NamedTuple):
-    """The averages that a schedule gives a job."""
-
-    polls: float
-    seen_seconds: float  # when its end is seen
 
 
 class PollSchedule:
@@ -95,23 +87,22 @@ class PollSchedule:
                 pairwise(self._open), pairwise(self._edges), strict=True
             )
         )
-        fixed = self._expect(lambda _: FIXED_SECONDS)
+        fixed_polls, fixed_seconds = self._expect(lambda _: FIXED_SECONDS)
         low, high = _DENSITIES
         for _ in range(_HALVINGS):
             self.density = (low * high) ** 0.5
-            ours = self._expect(self.gap_seconds)
-            has_polls_left = ours.polls <= POLLS_RATIO * fixed.polls
-            is_late = ours.seen_seconds - mean_seconds > DELAY_RATIO * (
-                fixed.seen_seconds - mean_seconds
-            )
+            polls, seconds = self._expect(self.gap_seconds)
+            has_polls_left = polls <= POLLS_RATIO * fixed_polls
+            is_late = seconds - mean_seconds > DELAY_RATIO * (fixed_seconds - mean_seconds)
             if has_polls_left or is_late:
                 low = self.density
             else:
                 high = self.density
-        return float(_written(low))
+        return float(f"{low:.4g}")
 
-    def _expect(self, gap_seconds: Callable[[float], float]) -> Expected:
-        """The averages of polls at such gaps."""
+    def _expect(self, gap_seconds: Callable[[float], float]) -> tuple[float, float]:
+        """For polls at such gaps, how many a job has, and after how many seconds its end is seen:
+        the averages."""
         at, polls, seen_seconds = 0.0, 1.0, 0.0
         while at < self._end_seconds:
             i = bisect_right(self._edges, at) - 1
@@ -120,7 +111,7 @@ class PollSchedule:
             polls += still_open
             seen_seconds += still_open * gap
             at += gap
-        return Expected(polls, seen_seconds)
+        return polls, seen_seconds
 
 
 parsed = lru_cache(maxsize=256)(Durations.parse)  # one text serves many polls
@@ -137,7 +128,7 @@ def as_kept(task: str, durations: Durations) -> Mapping[str, str]:
     text = str(durations)
     kept = {task: text} if text else {}
     if durations.are_known:  # else the polls go by other rules
-        kept[DENSITY] = _written(PollSchedule(durations).density)
+        kept[DENSITY] = f"{PollSchedule(durations).density:.4g}"
     return kept
 
 
@@ -151,7 +142,3 @@ def _smoothed(weights: Sequence[float]) -> list[float]:
 def _between(xs: Sequence[float], ys: Sequence[float], i: int, x: float) -> float:
     """The value at `x` on the line between the points `i` and `i + 1`."""
     return ys[i] + (ys[i + 1] - ys[i]) * (x - xs[i]) / (xs[i + 1] - xs[i])
-
-
-def _written(density: float) -> str:
-    return f"{density:.4g}"
