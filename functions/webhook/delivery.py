@@ -32,10 +32,12 @@ def deliver(records: Sequence[Mapping[str, Any]], receiver: Receiver, queue: Job
     ]
 
 
-def pause_seconds(receive_count: int) -> int:
-    """The pause after so many tries: twice as long each time, and never many at one moment."""
+def pause_seconds(receive_count: int, asked_seconds: int = 0) -> int:
+    """The pause after so many tries: twice as long each time, and never many at one moment.
+    What the server asked for counts if it is longer, up to the longest."""
     longest = min(FIRST_PAUSE_SECONDS << receive_count - 1, LONGEST_PAUSE_SECONDS)
-    return round(longest * random.uniform(0.8, 1))
+    pause = round(longest * random.uniform(0.8, 1))
+    return max(pause, min(asked_seconds, LONGEST_PAUSE_SECONDS))
 
 
 def _is_done(record: Mapping[str, Any], sent: Future[None], queue: JobQueue) -> bool:
@@ -55,7 +57,7 @@ def _is_done(record: Mapping[str, Any], sent: Future[None], queue: JobQueue) -> 
     if failure.is_final:
         return True
     try:
-        queue.hide(part(record, "receiptHandle"), pause_seconds(tried))
+        queue.hide(part(record, "receiptHandle"), pause_seconds(tried, failure.pause_seconds))
     except DependencyUnavailable:
         logger.warning("message not hidden")  # then it comes after the queue's own time-out
     return False
