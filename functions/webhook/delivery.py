@@ -19,9 +19,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5, 3600
 
 def deliver(records: Sequence[Mapping[str, Any]], receiver: Receiver, queue: JobQueue) -> list[str]:
     """Send each record of the queue; the ids of the messages that must be shown again."""
-    if not records:
-        return []
-    threads = ThreadPoolExecutor(len(records))
+    threads = ThreadPoolExecutor(len(records) or 1)
     sending = [threads.submit(receiver.send, part(record, "body")) for record in records]
     wait(sending, timeout=BATCH_SECONDS)
     threads.shutdown(wait=False, cancel_futures=True)

@@ -4,12 +4,12 @@ The address is resolved once, looked at, and connected to: a name that leads to 
 moment later leads nowhere. A redirect is a failure like any other.
 """
 
-import base64
 import binascii
 import hmac
 import json
 import socket
 import ssl
+from base64 import b64decode, b64encode
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
@@ -112,14 +112,12 @@ def signature(secret: str, message_id: str, now_seconds: int, body: bytes) -> di
     so that the receiver may change when it likes."""
     signed = f"{message_id}.{now_seconds}.".encode() + body
     try:
-        keys = [
-            base64.b64decode(each.removeprefix("whsec_"), validate=True) for each in secret.split()
-        ]
+        keys = [b64decode(key.removeprefix("whsec_"), validate=True) for key in secret.split()]
     except binascii.Error:
         raise NotDelivered("secret is not base64") from None
     if not keys:
         raise NotDelivered("secret is empty")
-    signatures = [base64.b64encode(hmac.digest(key, signed, "sha256")).decode() for key in keys]
+    signatures = [b64encode(hmac.digest(key, signed, "sha256")).decode() for key in keys]
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(now_seconds),
