@@ -1032,7 +1032,7 @@ class _Following {
     }
 
     final answer = await send(tokens.current);
-    if (answer == null || answer.status != 401) return answer;
+    if (answer == null || answer.status != 401 || !_isRefusal(answer)) return answer;
     final again = await send(() => tokens.renewed(sentWith), isRenewed: true);
     return identical(again, _noToken) ? answer : again;
   }
@@ -1312,7 +1312,6 @@ double? _between(double? start, double? end) {
 
 /// Whether a 4xx is the API's own, or its gateway's: proxies and login pages have theirs.
 bool _isRefusal(Answer answer) {
-  if (answer.status == 401) return true;
   final fields = _object(answer.body);
   return fields != null && const ['code', 'title', 'detail', 'message'].any((name) => _text(fields[name]) != null);
 }

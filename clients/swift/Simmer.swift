@@ -1126,7 +1126,7 @@ private actor Following {
     private func exchange(_ request: SimmerRequest) async throws -> SimmerAnswer? {
         let sentWith = await client.tokens.renewals
         guard case .answer(let answer)? = try await send(request, insteadOf: nil) else { return nil }
-        if answer.status != 401 { return answer }
+        if answer.status != 401 || !isRefusal(answer) { return answer }
         switch try await send(request, insteadOf: sentWith) {
         case .answer(let again)?: return again
         case .noToken?: return answer
@@ -1391,7 +1391,6 @@ private func between(_ start: Double?, _ end: Double?) -> Double? {
 
 /// Whether a 4xx is the API's own, or its gateway's: proxies and login pages have theirs.
 private func isRefusal(_ answer: SimmerAnswer) -> Bool {
-    if answer.status == 401 { return true }
     guard let fields = objectOf(answer.body) else { return false }
     return ["code", "title", "detail", "message"].contains { fields[$0]?.text != nil }
 }

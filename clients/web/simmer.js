@@ -76,8 +76,8 @@ function judged(answer, read) {
   }
   if (status >= 400) {
     const isOfTheMoment = [408, 425, 429].includes(status) || status >= 500;
-    const isOwn = status === 401 || [body?.code, body?.title, body?.detail, body?.message].some(isText);
-    return { error: refused(answer, isOfTheMoment || !isOwn), passing: isOfTheMoment || !isOwn };
+    const isPassing = isOfTheMoment || !isRefusal(answer);
+    return { error: refused(answer, isPassing), passing: isPassing };
   }
   const document = status === 200 || status === 202 ? read(answer) : undefined;
   if (document) return { document };
@@ -85,6 +85,9 @@ function judged(answer, read) {
   const error = new MalformedAnswer("malformed_answer", message, { status, retryable: true });
   return { error, passing: true };
 }
+
+/** Whether it is the API's own, or its gateway's: proxies and login pages have theirs. */
+const isRefusal = ({ body }) => [body?.code, body?.title, body?.detail, body?.message].some(isText);
 
 /** The answer to a submit: accepted, or answered at once. */
 function readSubmitted({ status, body }) {
@@ -198,7 +201,7 @@ async function exchange(platform, watch, request) {
   const { tokens } = platform;
   const sentWith = tokens.renewals;
   const answer = await ask(platform, watch, request, () => tokens.current());
-  if (answer.status !== 401 || watch.isOver()) return answer;
+  if (answer.status !== 401 || !isRefusal(answer) || watch.isOver()) return answer;
   return (await ask(platform, watch, request, () => tokens.renewed(sentWith), true)) ?? answer;
 }
 
@@ -597,6 +600,7 @@ class Job {
 
   /** Follow a job that was submitted before, perhaps by another page or process. */
   resume(jobId) {
+    if (!isText(jobId)) throw new TypeError("jobId is missing.");
     this.#start("polling", () => this.#poll(), jobId);
     return this.#promise;
   }
@@ -940,6 +944,8 @@ class SimmerClient {
     visibility = documentVisibility(),
     clock = systemClock,
   }) {
+    if (baseUrl === undefined || baseUrl === null) throw new TypeError("baseUrl is missing.");
+    if (deadlineMs !== undefined && !(deadlineMs >= 0)) throw new TypeError("deadlineMs is a number, from 0.");
     this.#platform = {
       // A browser's fetch must not be called as somebody's method.
       fetch: (...request) => fetch(...request),

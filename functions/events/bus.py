@@ -13,6 +13,7 @@ from simmer.web.view import job_view
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef as Entry
 
 SOURCE, JOB_ENDED = "simmer", "job.ended"
 
@@ -53,18 +54,9 @@ class EventBus:
         """Tell of these ends, ten at most, or `DependencyUnavailable`: some may be told then."""
         if not details:
             return
+        about: Entry = {"EventBusName": self._name, "Source": SOURCE, "DetailType": JOB_ENDED}
         try:
-            answer = self._events.put_events(
-                Entries=[
-                    {
-                        "EventBusName": self._name,
-                        "Source": SOURCE,
-                        "DetailType": JOB_ENDED,
-                        "Detail": detail,
-                    }
-                    for detail in details
-                ]
-            )
+            answer = self._events.put_events(Entries=[{**about, "Detail": it} for it in details])
         except AWS_ERRORS as error:
             raise DependencyUnavailable("EventBridge did not answer.") from error
         if answer["FailedEntryCount"]:

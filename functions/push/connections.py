@@ -28,10 +28,9 @@ class Connections:
         """
         try:
             self._api.post_to_connection(ConnectionId=connection_id, Data=frame.encode())
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "GoneException":
-                raise DependencyUnavailable("API Gateway did not take the frame.") from error
-            return False
         except AWS_ERRORS as error:
+            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else None
+            if code == "GoneException":
+                return False
             raise DependencyUnavailable("API Gateway did not take the frame.") from error
         return True

@@ -19,9 +19,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5, 3600
 
 def deliver(records: Sequence[Mapping[str, Any]], receiver: Receiver, queue: JobQueue) -> list[str]:
     """Send each record of the queue; the ids of the messages that must be shown again."""
-    if not records:
-        return []
-    threads = ThreadPoolExecutor(len(records))
+    threads = ThreadPoolExecutor(len(records) or 1)
     sending = [threads.submit(receiver.send, part(record, "body")) for record in records]
     wait(sending, timeout=BATCH_SECONDS)
     threads.shutdown(wait=False, cancel_futures=True)
@@ -32,10 +30,12 @@ def deliver(records: Sequence[Mapping[str, Any]], receiver: Receiver, queue: Job
     ]
 
 
-def pause_seconds(receive_count: int) -> int:
-    """The pause after so many tries: twice as long each time, and never many at one moment."""
+def pause_seconds(receive_count: int, asked_seconds: int = 0) -> int:
+    """The pause after so many tries: twice as long each time, and never many at one moment.
+    What the server asked for counts if it is longer, up to the longest."""
     longest = min(FIRST_PAUSE_SECONDS << receive_count - 1, LONGEST_PAUSE_SECONDS)
-    return round(longest * random.uniform(0.8, 1))
+    pause = round(longest * random.uniform(0.8, 1))
+    return max(pause, min(asked_seconds, LONGEST_PAUSE_SECONDS))
 
 
 def _is_done(record: Mapping[str, Any], sent: Future[None], queue: JobQueue) -> bool:
@@ -55,7 +55,7 @@ def _is_done(record: Mapping[str, Any], sent: Future[None], queue: JobQueue) -> 
     if failure.is_final:
         return True
     try:
-        queue.hide(part(record, "receiptHandle"), pause_seconds(tried))
+        queue.hide(part(record, "receiptHandle"), pause_seconds(tried, failure.pause_seconds))
     except DependencyUnavailable:
         logger.warning("message not hidden")  # then it comes after the queue's own time-out
     return False

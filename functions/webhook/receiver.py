@@ -4,12 +4,13 @@ The address is resolved once, looked at, and connected to: a name that leads to 
 moment later leads nowhere. A redirect is a failure like any other.
 """
 
-import base64
 import binascii
 import hmac
 import json
 import socket
 import ssl
+from base64 import b64decode, b64encode
+from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
@@ -31,9 +32,10 @@ _UNICAST, _6TO4 = IPv6Network("2000::/3"), IPv6Network("2002::/16")
 class NotDelivered(Exception):
     """The receiver has not taken the message. The text is for the log: no address, no answer."""
 
-    def __init__(self, why: str, *, is_final: bool = False) -> None:
+    def __init__(self, why: str, *, is_final: bool = False, pause_seconds: int = 0) -> None:
         super().__init__(why)
         self.is_final = is_final  # it wants no message any more
+        self.pause_seconds = pause_seconds  # what it asked for
 
 
 class Receiver:
@@ -52,9 +54,10 @@ class Receiver:
         message = {"type": told["detail-type"], "timestamp": detail["completedAt"], "data": detail}
         body = json.dumps(message, separators=(",", ":")).encode()
         signed = signature(self._secret(), detail["id"], clock.now_ms() // 1000, body)
-        status = self._post(body, {"content-type": "application/json", **signed})
+        status, retry_after = self._post(body, {"content-type": "application/json", **signed})
         if not 200 <= status < 300:
-            raise NotDelivered(f"status {status}", is_final=status == 410)
+            pause = _seconds_of(retry_after)
+            raise NotDelivered(f"status {status}", is_final=status == 410, pause_seconds=pause)
 
     def _secret(self) -> str:
         try:
@@ -62,11 +65,13 @@ class Receiver:
         except GetParameterError:
             raise NotDelivered("secret out of reach") from None
 
-    def _post(self, body: bytes, headers: dict[str, str]) -> int:
+    def _post(self, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
+        """The answer's status, and its Retry-After."""
         connection = _Pinned(self._url, self._address())
         try:
             connection.request("POST", self._target(), body, headers)
-            return connection.getresponse().status
+            answer = connection.getresponse()
+            return answer.status, answer.getheader("retry-after", "")
         except TimeoutError:
             raise NotDelivered("no answer in time") from None
         except (OSError, HTTPException) as error:
@@ -107,19 +112,27 @@ def signature(secret: str, message_id: str, now_seconds: int, body: bytes) -> di
     so that the receiver may change when it likes."""
     signed = f"{message_id}.{now_seconds}.".encode() + body
     try:
-        keys = [
-            base64.b64decode(each.removeprefix("whsec_"), validate=True) for each in secret.split()
-        ]
+        keys = [b64decode(key.removeprefix("whsec_"), validate=True) for key in secret.split()]
     except binascii.Error:
         raise NotDelivered("secret is not base64") from None
     if not keys:
         raise NotDelivered("secret is empty")
-    signatures = [base64.b64encode(hmac.digest(key, signed, "sha256")).decode() for key in keys]
+    signatures = [b64encode(hmac.digest(key, signed, "sha256")).decode() for key in keys]
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(now_seconds),
         "webhook-signature": " ".join(f"v1,{each}" for each in signatures),
     }
+
+
+def _seconds_of(retry_after: str) -> int:
+    """Either form of the header; 0 for what is neither."""
+    if retry_after.isascii() and retry_after.isdigit():
+        return int(retry_after[:9])
+    try:
+        return int(parsedate_to_datetime(retry_after).timestamp()) - clock.now_ms() // 1000
+    except (ValueError, OverflowError):
+        return 0
 
 
 class _Pinned(HTTPConnection):

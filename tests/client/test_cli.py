@@ -339,6 +339,22 @@ def test_a_full_disk_is_a_sentence(how: list[str]) -> None:
     assert "Traceback" not in said
 
 
+def test_a_standard_output_that_is_closed_is_a_sentence_before_anything_is_sent() -> None:
+    with MisbehavingServer(result=RESULT) as server:
+        command = f'exec "{sys.executable}" -m simmer_client recipe egg >&-'
+        process = subprocess.run(
+            ["sh", "-c", command],
+            env={**os.environ, "SIMMER_URL": server.url},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    assert process.returncode == 3
+    assert "the result cannot be written: standard output is closed" in process.stderr
+    assert "Traceback" not in process.stderr
+    assert server.met == []
+
+
 def test_a_setting_of_the_machine_is_a_sentence(
     simmer: Simmer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

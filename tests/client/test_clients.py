@@ -281,6 +281,14 @@ def test_a_token_that_cannot_be_one_is_not_shown(follows: Follow, token: str) ->
     assert "eim" not in str(caught.value)
 
 
+@pytest.mark.parametrize("seconds", [float("nan"), -1])
+def test_a_deadline_that_is_none_is_refused(follows: Follow, seconds: float) -> None:
+    with MisbehavingServer() as server, pytest.raises(ValueError, match="deadline_seconds"):
+        follows(server, deadline_seconds=seconds)
+
+    assert server.met == []
+
+
 @pytest.mark.parametrize("url", ["", "127.0.0.1:3000", "ftp://x.test", "http://"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="http"):

@@ -73,6 +73,14 @@ def test_a_proxy_that_cannot_be_used_is_one_sentence(
             assert client.submit("recipe", BODY).wait().result == RESULT
 
 
+@pytest.mark.parametrize("value", ["", " ", "\t"])
+def test_a_proxy_that_is_blank_is_none(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, value)
+    with MisbehavingServer() as server, Client(server.url, timing=QUICK) as client:
+        assert client.submit("recipe", BODY).wait().result == RESULT
+
+
 def test_a_proxys_password_is_in_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
     without_socks(monkeypatch)
     monkeypatch.setenv("ALL_PROXY", "socks5://me:secret@127.0.0.1:9")

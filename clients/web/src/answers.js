@@ -23,8 +23,8 @@ export function judged(answer, read) {
   }
   if (status >= 400) {
     const isOfTheMoment = [408, 425, 429].includes(status) || status >= 500;
-    const isOwn = status === 401 || [body?.code, body?.title, body?.detail, body?.message].some(isText);
-    return { error: refused(answer, isOfTheMoment || !isOwn), passing: isOfTheMoment || !isOwn };
+    const isPassing = isOfTheMoment || !isRefusal(answer);
+    return { error: refused(answer, isPassing), passing: isPassing };
   }
   const document = status === 200 || status === 202 ? read(answer) : undefined;
   if (document) return { document };
@@ -32,6 +32,9 @@ export function judged(answer, read) {
   const error = new MalformedAnswer("malformed_answer", message, { status, retryable: true });
   return { error, passing: true };
 }
+
+/** Whether it is the API's own, or its gateway's: proxies and login pages have theirs. */
+export const isRefusal = ({ body }) => [body?.code, body?.title, body?.detail, body?.message].some(isText);
 
 /** The answer to a submit: accepted, or answered at once. */
 export function readSubmitted({ status, body }) {

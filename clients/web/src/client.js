@@ -22,6 +22,8 @@ export class SimmerClient {
     visibility = documentVisibility(),
     clock = systemClock,
   }) {
+    if (baseUrl === undefined || baseUrl === null) throw new TypeError("baseUrl is missing.");
+    if (deadlineMs !== undefined && !(deadlineMs >= 0)) throw new TypeError("deadlineMs is a number, from 0.");
     this.#platform = {
       // A browser's fetch must not be called as somebody's method.
       fetch: (...request) => fetch(...request),

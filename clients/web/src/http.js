@@ -1,4 +1,4 @@
-import { parsed, retryAfterMs } from "./answers.js";
+import { isRefusal, parsed, retryAfterMs } from "./answers.js";
 import { isFromElsewhere } from "./platform.js";
 
 // --- HTTP ------------------------------------------------------------------------------------
@@ -8,7 +8,7 @@ export async function exchange(platform, watch, request) {
   const { tokens } = platform;
   const sentWith = tokens.renewals;
   const answer = await ask(platform, watch, request, () => tokens.current());
-  if (answer.status !== 401 || watch.isOver()) return answer;
+  if (answer.status !== 401 || !isRefusal(answer) || watch.isOver()) return answer;
   return (await ask(platform, watch, request, () => tokens.renewed(sentWith), true)) ?? answer;
 }
 

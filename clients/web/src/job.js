@@ -90,6 +90,7 @@ export class Job {
 
   /** Follow a job that was submitted before, perhaps by another page or process. */
   resume(jobId) {
+    if (!isText(jobId)) throw new TypeError("jobId is missing.");
     this.#start("polling", () => this.#poll(), jobId);
     return this.#promise;
   }

@@ -448,7 +448,7 @@ test("a request that was refused late takes the token that is there by then", as
   const fetch = async (url, { headers }) => {
     const isOld = headers.Authorization === "Bearer old";
     if (isOld && url.endsWith("/8")) await new Promise((resolve) => held.push(resolve));
-    if (isOld) return new Response("{}", { status: 401 });
+    if (isOld) return new Response('{"message":"Unauthorized"}', { status: 401 });
     return new Response(JSON.stringify({ ...COMPLETED, jobId: url.at(-1) }), { status: 200 });
   };
   const token = ({ renew }) => (renew ? `new ${(renewals += 1)}` : "old");
@@ -961,6 +961,19 @@ test("a cancel over push ends once", async (t) => {
   assert.ok((await rejection(result)) instanceof JobCancelled);
   assert.equal(updates.filter(({ state }) => state === "cancelled").length, 1);
   assert.equal(clock.heldCount, 0);
+});
+
+// --- What makes no sense ----------------------------------------------------------------------
+
+test("what makes no sense is said at once, and nothing is sent", async (t) => {
+  const { server, client } = await setUp(t);
+  const made = (options) => () => new SimmerClient({ baseUrl: server.url, ...options });
+
+  assert.throws(made({ baseUrl: undefined }), /baseUrl is missing/);
+  assert.throws(made({ deadlineMs: NaN }), /deadlineMs is a number/); // it would wait for ever
+  assert.throws(made({ deadlineMs: -1 }), /deadlineMs is a number/);
+  for (const id of [undefined, null, "", 7]) assert.throws(() => client.job().resume(id), /jobId is missing/);
+  assert.deepEqual(server.routes, []);
 });
 
 // --- Types -----------------------------------------------------------------------------------

@@ -4,6 +4,8 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from simmer.errors import DependencyUnavailable
 from tests.receiver import DRIP, SILENCE, TeamServer
 from tests.unit.clock import Clock
 from tests.unit.cloud import Cloud, refused
+from tests.unit.test_monitoring import heard_by
 from tests.unit.webhook.conftest import DETAIL, SECRET, SECRET_ID, Webhook, record
 
 pytestmark = pytest.mark.enable_socket
@@ -154,6 +157,36 @@ def test_server_that_is_down_for_a_minute_gets_the_event_then(
     assert len({each.headers["webhook-id"] for each in team.deliveries}) == 1
 
 
+NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("asked", "least", "most"),
+    [
+        ("120", 120, 120),
+        (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 89, 91),
+        ("1", 4, 5),  # not sooner than of our own
+        ("86400", 3600, 3600),
+        ("Fri, 01 Jan 2100 00:00:00 GMT", 3600, 3600),
+        ("9" * 400, 3600, 3600),
+        ("Sat, 01 Jan 2000 00:00:00 GMT", 4, 5),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", 4, 3600),
+        ("-5", 4, 5),
+        ("soon", 4, 5),
+        ("", 4, 5),
+    ],
+)
+def test_server_that_says_when_is_asked_then_within_an_hour(
+    webhook: Webhook, team: TeamServer, clock: Clock, asked: str, least: int, most: int
+) -> None:
+    clock.now_ms = int(NOW.timestamp() * 1000)
+    team.answers, team.headers = [503], {"retry-after": asked}
+
+    webhook.deliver(webhook.receiver(team.url))
+
+    assert least <= webhook.pauses[0] <= most
+
+
 def test_pauses_grow_to_an_hour_and_all_of_them_to_most_of_a_day() -> None:
     pauses = [pause_seconds(count) for count in range(1, 30)]
 
@@ -213,7 +246,9 @@ def test_server_that_never_answers_holds_up_no_other_message_of_the_batch(
 
     assert len(team.deliveries) == 3
     assert len(failed) == 1
-    assert '"why":"no answer in time"' in log.getvalue()
+    [told] = [json.loads(line) for line in log.getvalue().splitlines() if "not delivered" in line]
+    assert told["why"] == "no answer in time"
+    assert heard_by(told) == {"WebhookFailures"}
 
 
 def test_server_that_is_not_there_is_tried_again(webhook: Webhook, log: io.StringIO) -> None:

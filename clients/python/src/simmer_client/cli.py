@@ -60,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     completion.offer(parser)
     options = parser.parse_args(arguments)
+    if sys.stdout is None:  # `>&-`: better said before the job than after it
+        closed = "the result cannot be written: standard output is closed"
+        return _say_wrong(options, {"error": "Output", "message": closed}, 3)
     try:
         code = _run(options)
         sys.stdout.flush()

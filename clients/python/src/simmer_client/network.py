@@ -105,7 +105,7 @@ def _from_environment(target: SplitResult) -> tuple[str, str | None]:
     proxies = urllib.request.getproxies()
     scheme = "https" if target.scheme in _SECURE else "http"
     kind = scheme if proxies.get(scheme) else "all"
-    proxy = proxies.get(kind)
+    proxy = proxies.get(kind, "").strip()
     if not proxy or _is_bypassed(target, proxies.get("no", "")):
         return "", None
     names = (f"{kind}_proxy", f"{kind.upper()}_PROXY")

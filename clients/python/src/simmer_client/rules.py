@@ -116,7 +116,7 @@ class Wait:
 
 
 def _is_unauthorized(answer: Answer | Lost | Unset) -> bool:
-    return isinstance(answer, Answer) and answer.status == 401
+    return isinstance(answer, Answer) and answer.status == 401 and is_refusal(answer)
 
 
 class Following:
@@ -475,6 +475,8 @@ class Following:
 
     def _begin(self, deadline_seconds: float | None = None) -> Wait:
         limit = self._policy.deadline_seconds if deadline_seconds is None else deadline_seconds
+        if limit is not None and not limit >= 0:  # NaN, too: it would wait for ever
+            raise ValueError("deadline_seconds is a number of seconds, from 0")
         return Wait(self._clock(), limit)
 
     def _give_up_at(self, wait: Wait) -> float:

@@ -177,8 +177,6 @@ def _http_date(value: str) -> datetime | None:
 
 def is_refusal(answer: Answer) -> bool:
     """Whether a 4xx is the API's own, or its gateway's: proxies and login pages have theirs."""
-    if answer.status == 401:
-        return True
     try:
         fields = _object(answer.body)
     except Malformed:

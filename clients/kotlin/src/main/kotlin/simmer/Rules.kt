@@ -314,7 +314,7 @@ internal class Following(
         while (true) {
             var answer = world.call(Call(method, path, timeout, headers, body, refused != null))
             if (answer === NO_TOKEN) answer = refused
-            refused = answer.takeIf { it?.status == 401 && !hasNewToken }
+            refused = answer?.takeIf { it.status == 401 && isRefusal(it) && !hasNewToken }
             if (refused != null) {
                 hasNewToken = true
                 continue

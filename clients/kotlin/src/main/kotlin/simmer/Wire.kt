@@ -92,7 +92,6 @@ private fun between(start: Double?, end: Double?): Double? =
 
 /** Whether a 4xx is the API's own, or its gateway's: proxies and login pages have theirs. */
 internal fun isRefusal(answer: Answer): Boolean {
-    if (answer.status == 401) return true
     val fields = objectOf(answer.body) ?: return false
     return listOf("code", "title", "detail", "message").any { text(fields[it]) != null }
 }
