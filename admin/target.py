@@ -23,6 +23,7 @@ from simmer.table import Table
 REPOSITORY = Path(__file__).parents[1]
 # As `make run` writes it, for as long as it runs.
 LOCAL = Path(os.environ.get("SIMMER_LOCAL", REPOSITORY / ".build" / "aws.env"))
+MOST_LEDGER_SHARDS = 8  # that the template takes
 SEGMENTS = 8  # of the table, read side by side
 
 
@@ -79,7 +80,7 @@ class Target:
 
     @cached_property
     def ledger(self) -> Ledger:
-        return Ledger(self.table)
+        return Ledger(self.table, MOST_LEDGER_SHARDS)
 
     @cached_property
     def queue(self) -> JobQueue:

@@ -31,7 +31,8 @@ from local.emulator import sam
 from local.model.chat import Order
 from local.model.contents import content_of
 from local.toolchain import TEMPLATE
-from provider import Answer, Provider
+from provider import Provider
+from providers.outcomes import Answer
 from simmer.jobs.job import Job, Usage
 from simmer.task import find_task
 from tests.fuzz.judge import objections

@@ -122,7 +122,7 @@ class _Writer:
         from local.model.chat import order_of
         from local.model.contents import content_of
         from prompt import estimated_tokens
-        from provider import UNREPORTED, Answer, Down
+        from providers.outcomes import UNREPORTED, Answer, Down
         from simmer.jobs.job import Usage
 
         random = self._world.random

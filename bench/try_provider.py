@@ -25,8 +25,9 @@ from bench.small_model import REQUESTS
 from bench.terminal import console
 from ladder import Ladder, Rung, UnusableLadder
 from prompt import first_ask, response_format
-from provider import Provider, ProviderFailure
+from provider import Provider
 from providers import error_bodies, replies
+from providers.outcomes import ProviderFailure
 from providers.unwrap import without_reasoning
 from simmer.task import find_task
 from simmer.web import http  # noqa: F401  the parent of all loggers, which calls name themselves to

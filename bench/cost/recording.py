@@ -23,7 +23,7 @@ from bench.workload import TASK_NAME, long_answer, raw_requests
 from functions.push import app as push_app
 from functions.status import app as status_app
 from functions.submit import app as submit_app
-from provider import Answer
+from providers.outcomes import Answer
 from simmer.books.history import History
 from simmer.jobs.job import Usage
 from simmer.web.push_tokens import PushTokens

@@ -16,7 +16,8 @@ from climb import Climb
 from ladder import Ladder, Rung
 from part_tasks import outline_task
 from prices import priced
-from provider import Answer, Provider
+from provider import Provider
+from providers.outcomes import Answer
 from simmer.jobs.job import Job, Usage
 from simmer.task import AnyTask, find_task
 from simmer.task.reading import as_stored, read_request

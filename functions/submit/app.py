@@ -41,7 +41,8 @@ def _wiring() -> tuple[JobStore, JobQueue, SubmitSettings]:
 @cache
 def _history() -> History:
     settings = SubmitSettings.from_env()
-    return History(Ledger.connect(settings.jobs_table, is_patient=False), settings.models)
+    ledger = Ledger.connect(settings.jobs_table, settings.ledger_shards, is_patient=False)
+    return History(ledger, settings.models)
 
 
 # Connected at the first use, which is after the job was accepted, unless users share jobs.

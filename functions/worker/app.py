@@ -44,7 +44,7 @@ def _worker() -> Worker:
             leases=LeaseStore.connect(settings.jobs_table),
             queue=JobQueue.connect(settings.jobs_queue_url),
             provider=Provider.connect(settings.model_keys_secret),
-            ledger=Ledger.connect(settings.jobs_table),
+            ledger=Ledger.connect(settings.jobs_table, settings.ledger_shards),
         )
     )
 

@@ -65,12 +65,13 @@ class Tools:
         return self.settings.lease_seconds + math.ceil(CLOCK_SKEW_MS / 1000)
 
     @property
-    def lease_ms(self) -> int:
-        return self.settings.lease_seconds * 1000
+    def renewed_after_ms(self) -> float:
+        """The part of a lease after which it is renewed."""
+        return RENEWED_AFTER * self.settings.lease_seconds * 1000
 
     def lease_end_ms(self) -> int:
         """The end of a lease that is taken or kept now."""
-        return clock.now_ms() + self.lease_ms
+        return clock.now_ms() + self.settings.lease_seconds * 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +112,10 @@ class Attempt:
     function_ends_at: float
     climb: Climb = field(init=False)
     written: Job = field(init=False)  # the same as the attempt left it
-    told: Job = field(init=False)  # the same as its last heartbeat stored it
     is_lost: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self.written = self.told = self.job
+        self.written = self.job
         self.climb = Climb(
             ladder=self.tools.ladder,
             provider=self.tools.provider,
@@ -163,9 +163,8 @@ class Attempt:
                 await asyncio.wait_for(self.climb.has_news.wait(), pause_seconds)
             self.climb.has_news.clear()
             next_end_ms, news = self.tools.lease_end_ms(), dict(self.climb.news)
-            is_due = next_end_ms - lease_ends_at_ms >= RENEWED_AFTER * self.tools.lease_ms
             try:
-                if news or is_due:
+                if news or next_end_ms - lease_ends_at_ms >= self.tools.renewed_after_ms:
                     await self._renew(next_end_ms, news)
                     lease_ends_at_ms = next_end_ms
                 else:
@@ -184,12 +183,11 @@ class Attempt:
 
     async def _renew(self, lease_ends_at_ms: int, news: Mapping[str, str]) -> None:
         """Keep lease and message ours until then, with the news stored."""
-        before, self.told = (
-            self.told,
-            await asyncio.to_thread(self.tools.leases.heartbeat, self.job, lease_ends_at_ms, news),
+        stored = await asyncio.to_thread(
+            self.tools.leases.heartbeat, self.job, lease_ends_at_ms, news
         )
         if news:
-            _tell_news(before, self.told)
+            _tell_news(stored, news)
         for name in news:
             del self.climb.news[name]
         await self.message.hide(self.tools.visibility_seconds)
@@ -302,9 +300,9 @@ class Attempt:
         return seconds
 
 
-def _tell_news(before: Job, job: Job) -> None:
+def _tell_news(job: Job, news: Mapping[str, str]) -> None:
     seconds = (clock.now_ms() - job.created_at_ms) / 1000
-    is_first = job.parts and not before.parts
+    is_first = 0 < len(job.parts) == len(news.keys() - {"outline"})
     first: dict[str, Any] = {"firstPartSeconds": seconds} if is_first else {}
     tell(Event.PART_STORED, job, parts=len(job.parts), seconds=seconds, **first)
 

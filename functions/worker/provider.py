@@ -300,15 +300,3 @@ def delay_seconds(failure: ProviderFailure, waited_seconds: float = 0) -> int:
     wanted = failure.retry_after_seconds if isinstance(failure, Throttled) else None
     base = max(3.0, min(waited_seconds / 2, 30.0)) if wanted is None else max(1.0, wanted)
     return round(base * random.uniform(1.0, 1.5) + random.uniform(0, 1))
-
-
-__all__ = [
-    "UNREPORTED",
-    "Answer",
-    "Down",
-    "Misconfigured",
-    "Provider",
-    "ProviderFailure",
-    "Throttled",
-    "delay_seconds",
-]

@@ -5,7 +5,7 @@ import json
 import math
 from typing import Any
 
-from provider import Answer, Down, ProviderFailure, Throttled
+from providers.outcomes import Answer, Down, ProviderFailure, Throttled
 from simmer.jobs.job import Usage
 from tests.simulation.history import VALID_RECIPE, History
 from tests.simulation.remote import CallErrors, remote_async

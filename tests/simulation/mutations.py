@@ -161,7 +161,7 @@ MUTATIONS = (
     Mutation(
         "heartbeat looks and never writes",
         ATTEMPT,
-        "if news or is_due:",
+        "if news or next_end_ms - lease_ends_at_ms >= self.tools.renewed_after_ms:",
         "if news:",
     ),
     Mutation(

@@ -21,9 +21,8 @@ import subscription
 from books import BLIND_SECONDS
 from connections import Connections
 from prices import known_price
-from provider import Down, Misconfigured, Throttled
 from providers.kinds import Kind
-from providers.outcomes import Barred
+from providers.outcomes import Barred, Down, Misconfigured, Throttled
 from simmer.jobs.metrics import METRICS
 from simmer.jobs.store import JobStore
 from simmer.jobs.story import Event
@@ -178,10 +177,8 @@ def _a_slow_job(cloud: Cloud, clock: Clock) -> None:
         async def ask(self, *arguments: Any, **options: Any) -> Any:
             clock.advance(durations.PRIOR_LONGEST_SECONDS)
             for _ in range(3):
-                beats = cloud.calls.count("change_message_visibility")
-                await until(
-                    lambda: cloud.calls.count("change_message_visibility") > beats  # noqa: B023
-                )
+                looks = cloud.calls.count("get_item")
+                await until(lambda: cloud.calls.count("get_item") > looks)  # noqa: B023
             return await super().ask(*arguments, **options)
 
     shop.job(Slow([VALID]), **BEATING)

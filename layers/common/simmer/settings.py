@@ -127,6 +127,7 @@ class SubmitSettings(_Settings):
     jobs_in_flight: int = _number(int, at_least=1, default=20)
     job_deadline_seconds: int = _number(int, at_least=30, default=300)
     retention_seconds: int = _number(int, at_least=60, default=24 * 3600)
+    ledger_shards: int = _number(int, at_least=1, default=1)
     models: tuple[str, ...] = _read(_models, (), variable="MODEL_LADDER")
 
 
@@ -167,5 +168,6 @@ class WorkerSettings(_Settings):
     lease_seconds: int = _number(int, at_least=2, default=24)
     heartbeat_seconds: float = _number(float, at_least=1.0, default=5.0)
     retention_seconds: int = _number(int, at_least=60, default=24 * 3600)
+    ledger_shards: int = _number(int, at_least=1, default=1)
     daily_budget_usd: float = _number(float, at_least=0.0, default=0.0)  # 0 is no limit
     log_complaints: bool = _read(_flag, default=False)  # they may quote users: for development

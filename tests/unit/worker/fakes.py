@@ -9,7 +9,8 @@ from typing import Any
 from openai.types.chat import ChatCompletionMessageParam
 
 from ladder import Rung
-from provider import Answer, Provider
+from provider import Provider
+from providers.outcomes import Answer
 from simmer.jobs.job import Job, Usage
 from tests.patience import HANG_SECONDS
 

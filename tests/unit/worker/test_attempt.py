@@ -8,7 +8,7 @@ import pytest
 
 import attempt
 from attempt import MIN_CALL_SECONDS, WRITE_MARGIN_SECONDS
-from provider import Down, Misconfigured, Throttled
+from providers.outcomes import Down, Misconfigured, Throttled
 from simmer.errors import DependencyUnavailable
 from simmer.jobs.job import CLOCK_SKEW_MS, LAST_WRITE_MS
 from tests.unit.cloud import refused

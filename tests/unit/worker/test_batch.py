@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import app
-from provider import Misconfigured, Provider, Throttled
+from provider import Provider
+from providers.outcomes import Misconfigured, Throttled
 from tests.patience import HANG_SECONDS
 from tests.unit.cloud import TABLE
 from tests.unit.worker.fakes import VALID, FakeProvider

@@ -20,7 +20,8 @@ from books import (
     Budget,
 )
 from prices import UnpricedRung, known_price
-from provider import Provider, Throttled
+from provider import Provider
+from providers.outcomes import Throttled
 from simmer.books.ledger import CONTROL, Ledger, day_of
 from simmer.errors import DependencyUnavailable
 from simmer.jobs.job import ErrorCode, Usage

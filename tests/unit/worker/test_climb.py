@@ -14,8 +14,16 @@ from ascent import Completed, Failed, NoCapacity, Outcome
 from calls import OutOfTime
 from climb import Climb
 from ladder import Ladder
-from provider import Answer, Down, Misconfigured, Throttled
-from providers.outcomes import Barred, Ending, Misfit, Paused
+from providers.outcomes import (
+    Answer,
+    Barred,
+    Down,
+    Ending,
+    Misconfigured,
+    Misfit,
+    Paused,
+    Throttled,
+)
 from simmer.jobs.job import ErrorCode, Usage
 from tests.unit.worker.fakes import (
     RECIPE,

@@ -16,7 +16,8 @@ from climb import Climb
 from ladder import Ladder
 from prices import Price, known_price, priced
 from prompt import first_ask
-from provider import UNREPORTED, Down, Misconfigured, Provider, Throttled
+from provider import Provider
+from providers.outcomes import UNREPORTED, Down, Misconfigured, Throttled
 from simmer.jobs.job import Usage
 from simmer.tasks.recipe import TASK, RecipeRequest
 from tests.unit.clock import Clock

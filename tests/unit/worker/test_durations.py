@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from books import DURATIONS_MAX_AGE_SECONDS, Books
-from provider import Throttled
+from providers.outcomes import Throttled
 from simmer.books.ledger import Ledger
 from simmer.jobs.job import CLOCK_SKEW_MS, Job, JobStatus, Lease, Usage
 from simmer.waiting.durations import Durations, bucket

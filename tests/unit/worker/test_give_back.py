@@ -3,7 +3,7 @@
 import pytest
 
 import attempt
-from provider import Throttled
+from providers.outcomes import Throttled
 from simmer.jobs.queue import JobQueue
 from tests.unit.cloud import refused
 from tests.unit.jobs import DEADLINE_SECONDS

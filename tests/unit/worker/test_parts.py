@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from provider import Down, Throttled
+from providers.outcomes import Down, Throttled
 from simmer.books.ledger import day_of
 from simmer.jobs.job import Job, JobStatus, Usage
 from simmer.waiting.durations import Durations

@@ -18,17 +18,16 @@ from moto import mock_aws
 import provider as provider_module
 from ladder import Rung
 from prompt import first_ask, response_format
-from provider import (
-    KEYS_MAX_AGE_SECONDS,
+from provider import KEYS_MAX_AGE_SECONDS, Provider, delay_seconds
+from providers.outcomes import (
     Answer,
+    Barred,
     Down,
     Misconfigured,
-    Provider,
+    Misfit,
     ProviderFailure,
     Throttled,
-    delay_seconds,
 )
-from providers.outcomes import Barred, Misfit
 from simmer import aws, clock
 from simmer.jobs.job import Usage
 from simmer.task import find_task

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from answer import InvalidAnswer, validated
-from provider import Answer, Down
 from providers import replies
 from providers.kinds import Kind, kind_of
+from providers.outcomes import Answer, Down
 from providers.unwrap import unwrapped, without_reasoning
 from simmer.jobs.job import Usage
 from simmer.task import find_task

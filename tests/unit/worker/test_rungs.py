@@ -12,7 +12,8 @@ import pytest
 import provider as provider_module
 from calls import OUTPUT_TOKENS_A_SECOND
 from ladder import Ladder, UnusableLadder
-from provider import PAUSE_SECONDS, Answer, Provider, Throttled
+from provider import PAUSE_SECONDS, Provider
+from providers.outcomes import Answer, Throttled
 from tests.unit.clock import Clock
 from tests.unit.cloud import Cloud
 from tests.unit.worker.fakes import VALID

@@ -10,7 +10,8 @@ import pytest
 from books import NEARLY_ALL, SLOW_RATIO, Books, Budget
 from calls import OUTLINE_TIMEOUT_SHARE, Calls
 from ladder import Ladder
-from provider import Answer, Down, Provider
+from provider import Provider
+from providers.outcomes import Answer, Down
 from simmer.jobs.job import Usage
 from simmer.waiting.durations import Durations, bucket
 from tests.patience import HANG_SECONDS

@@ -14,7 +14,7 @@ import app
 from complaints import kinds
 from functions.status import app as status_app
 from functions.submit import app as submit_app
-from provider import Throttled
+from providers.outcomes import Throttled
 from simmer.errors import DependencyUnavailable
 from simmer.jobs.story import Event
 from simmer.task import find_task

@@ -1,6 +1,7 @@
 """The use of models and the durations of jobs: one item for each day (UTC), task and model.
 
-The items stand in the jobs table, under the key `ledger#<task>#<model>#<day>`:
+The items stand in the jobs table, under the key `ledger#<task>#<model>#<day>`, or in as many shards
+as the traffic needs, `ledger#<task>#<model>#<day>#<shard>` from the second on:
 - what the calls consumed, whatever came of them: `Usage`'s fields
 - `jobs`: how many jobs were completed by an answer of this model
 - `took_<i>`: how many of those took so long from their first claim to their completion, by
@@ -8,6 +9,7 @@ The items stand in the jobs table, under the key `ledger#<task>#<model>#<day>`:
 - `call<n>_<i>`: how many calls for n items of the answer (0: for the outline) took so long
 """
 
+import random
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -63,12 +65,13 @@ class Ledger:
     effect even so: added again it counts twice.
     """
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, shards: int = 1) -> None:
         self._table = table
+        self._shards = shards
 
     @classmethod
-    def connect(cls, table: str, *, is_patient: bool = True) -> Self:
-        return cls(Table.connect(table, is_patient=is_patient))
+    def connect(cls, table: str, shards: int, *, is_patient: bool = True) -> Self:
+        return cls(Table.connect(table, is_patient=is_patient), shards)
 
     def add(
         self,
@@ -87,7 +90,7 @@ class Ledger:
         if took_seconds is not None:
             added |= {"jobs": 1, f"{_took(parts)}{bucket(took_seconds)}": 1}
         self._table.update(
-            _key(task, model, day_of(now_ms)),
+            _key(task, model, day_of(now_ms), random.randrange(self._shards)),
             "SET #expires_at_seconds = :expires_at_seconds ADD "
             + ", ".join(f"#{name} :{name}" for name in added),
             expires_at_seconds=now_ms // 1000 + RETENTION_SECONDS,
@@ -96,15 +99,17 @@ class Ledger:
 
     def read(self, task: str, model: str, day: date) -> Entry:
         """Read an entry. It may lag behind the last additions by a moment."""
-        item = self._table.get(_key(task, model, day)) or {}
-        numbers = {name: int(value["N"]) for name, value in item.items() if "N" in value}
+        numbers: Counter[str] = Counter()
+        for shard in range(self._shards):
+            item = self._table.get(_key(task, model, day, shard)) or {}
+            numbers.update({name: int(value["N"]) for name, value in item.items() if "N" in value})
         took: dict[str, dict[tuple[int, int], int]] = {"took": {}, "call": {}}
         for name, count in numbers.items():
             if found := _TOOK.fullmatch(name):
                 took[found[1]][int(found[2] or 1), int(found[3])] = count
         return Entry(
-            usage=Usage(**{name: numbers.get(name, 0) for name in asdict(Usage())}),
-            jobs=numbers.get("jobs", 0),
+            usage=Usage(**{name: numbers[name] for name in asdict(Usage())}),
+            jobs=numbers["jobs"],
             took_by_parts=took["took"],
             calls_by_items=took["call"],
         )
@@ -160,5 +165,5 @@ def _took(parts: int) -> str:
     return "took_" if parts == 1 else f"took{parts}_"
 
 
-def _key(task: str, model: str, day: date) -> str:
-    return f"ledger#{task}#{model}#{day}"
+def _key(task: str, model: str, day: date, shard: int) -> str:
+    return f"ledger#{task}#{model}#{day}" + (f"#{shard}" if shard else "")

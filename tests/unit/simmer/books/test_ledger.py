@@ -55,6 +55,20 @@ def test_a_day_a_task_and_a_model_have_entries_of_their_own(ledger: Ledger, cloc
     assert ledger.read("recipe", "m", date(2026, 11, 23)).usage.calls == 9
 
 
+def test_shards_take_turns_and_are_read_as_one(cloud: Cloud, clock: Clock) -> None:
+    table = table_of(cloud.dynamodb)
+    before, sharded = Ledger(table), Ledger(table, shards=4)
+    before.add("recipe", "m", USED, now_ms=clock.now_ms)
+    for _ in range(40):  # that all of them fall to three of four: one run in 25,000
+        sharded.add("recipe", "m", USED, now_ms=clock.now_ms, took_seconds=10.0)
+
+    items = [f"ledger#recipe#m#2026-11-22{shard}" for shard in ("", "#1", "#2", "#3")]
+    assert sum(int(item(cloud, key)["calls"]["N"]) for key in items) == 41 * USED.calls
+    entry = sharded.read("recipe", "m", TODAY)
+    assert (entry.usage.calls, entry.jobs, entry.took) == (41 * USED.calls, 40, {bucket(10.0): 40})
+    assert Ledger(table, shards=8).read("recipe", "m", TODAY) == entry
+
+
 def test_an_addition_is_one_write(ledger: Ledger, cloud: Cloud, clock: Clock) -> None:
     ledger.add("recipe", "m", USED, now_ms=clock.now_ms, took_seconds=3)
     assert cloud.calls == ["update_item"]
