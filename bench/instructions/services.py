@@ -80,6 +80,7 @@ class Services:
 def serving() -> Iterator[Services]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # an answer is one packet
 
         def do_POST(self) -> None:
             if why := refusal(CIMultiDict(self.headers.items())):
