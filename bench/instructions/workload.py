@@ -168,7 +168,7 @@ CASES = [
     Case("submit, new", "SubmitFunction", submits, 1000 * M, 6 * M),
     Case("submit, joined", "SubmitFunction", joins),
     Case("cancel", "CancelFunction", cancels),
-    Case("worker, a job", "WorkerFunction", batches, 3500 * M, 30 * M),
+    Case("worker, a job", "WorkerFunction", batches, 2600 * M, 25 * M),
     Case("plain boto3: a poll", "plain_boto3", polls),
     Case("Powertools: a poll", "powertools", polls),
 ]
