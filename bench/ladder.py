@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from openai.types.chat import ChatCompletionMessageParam
 from rich.progress import track
 from rich.table import Table
 
@@ -31,6 +30,7 @@ from local.emulator import sam
 from local.model.chat import Order
 from local.model.contents import content_of
 from local.toolchain import TEMPLATE
+from prompt import Message
 from provider import Provider
 from providers.outcomes import Answer
 from simmer.jobs.job import Job, Usage
@@ -88,7 +88,7 @@ class ScriptedProvider(Provider):
     async def ask(
         self,
         rung: Rung,
-        messages: list[ChatCompletionMessageParam],
+        messages: list[Message],
         response_format: Mapping[str, Any] | None,
         **_: object,
     ) -> Answer:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from openai.types.chat import ChatCompletionMessageParam
 from rich import box
 from rich.table import Table
 
@@ -23,6 +22,7 @@ from bench.terminal import console
 from bench.workload import Json, admitted, raw_requests, recipes_for
 from ladder import Rung
 from prices import priced
+from prompt import Message
 from simmer.jobs.job import Usage
 from simmer.tasks.recipe import TASK
 
@@ -55,7 +55,7 @@ INVENTED = {"thumbnailUrl": "https://images.example.com/recipes/stew.jpg", "cate
 class Call:
     """A job's call as one design makes it."""
 
-    messages: Sequence[ChatCompletionMessageParam]
+    messages: Sequence[Message]
     response_format: Json | None
     answer: str
 
@@ -90,7 +90,7 @@ def designs(n: int, raw: Json, rung: Rung) -> dict[str, Call]:
     }
 
 
-def _user(text: str) -> list[ChatCompletionMessageParam]:
+def _user(text: str) -> list[Message]:
     return [{"role": "user", "content": text}]
 
 

@@ -52,7 +52,7 @@ def build(env: str, parameters: dict[str, str]) -> None:
     if wrong := complaints(parameters):
         raise Stopped("\n  ".join(["samconfig.toml:", *wrong]))
     _sam("build", "--config-env", env, "--parameter-overrides", *overrides(parameters))
-    count = artifacts.compile_imported(BUILD)
+    count = artifacts.finish(BUILD)
     print(f"compiled {count} files")
     if wrong := artifacts.faults(BUILD, parameters.get("Architecture", DEFAULT_ARCHITECTURE)):
         raise Stopped("\n  ".join([f"{BUILD}:", *wrong]))

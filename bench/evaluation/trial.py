@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from openai.types.chat import ChatCompletionMessageParam
-
 import prompt
 from answer import InvalidAnswer, validated
 from ascent import Completed, Failed
@@ -16,6 +14,7 @@ from climb import Climb
 from ladder import Ladder, Rung
 from part_tasks import outline_task
 from prices import priced
+from prompt import Message
 from provider import Provider
 from providers.outcomes import Answer
 from simmer.jobs.job import Job, Usage
@@ -73,7 +72,7 @@ class _Watched(Provider):
     async def ask(
         self,
         rung: Rung,
-        messages: list[ChatCompletionMessageParam],
+        messages: list[Message],
         response_format: Mapping[str, Any] | None,
         *,
         max_output_tokens: int,
@@ -110,7 +109,7 @@ class _Watched(Provider):
             self.complaints += sorted({_place(task, each) for each in invalid.complaints})
         return answer
 
-    def _asked_for(self, messages: list[ChatCompletionMessageParam]) -> tuple[AnyTask, Any]:
+    def _asked_for(self, messages: list[Message]) -> tuple[AnyTask, Any]:
         """What this call's answer is to be: the whole one, an outline, or one part."""
         parts = self.task.parts
         if parts is None:

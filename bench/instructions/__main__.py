@@ -103,7 +103,7 @@ def built() -> Path:
         *("--parameter-overrides", f"Architecture={architecture}"),
         env={**os.environ, "SAM_CLI_TELEMETRY": "0"},
     )
-    artifacts.compile_imported(folder)
+    artifacts.finish(folder)
     return folder
 
 

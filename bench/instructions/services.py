@@ -86,6 +86,7 @@ def _binary(value: dict[str, Any]) -> dict[str, Any]:
 def serving() -> Iterator[Services]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # an answer is one packet
 
         def do_POST(self) -> None:
             if why := refusal(CIMultiDict(self.headers.items())):

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from openai.types.chat import ChatCompletionMessageParam
 
 import prompt
 from books import Budget
@@ -84,7 +83,7 @@ class Calls:
     async def call(
         self,
         rung: Rung,
-        messages: list[ChatCompletionMessageParam],
+        messages: list[prompt.Message],
         response_format: Mapping[str, Any] | None,
         max_output_tokens: int,
         about: Mapping[str, Any],
@@ -207,7 +206,7 @@ class _Call:
     """A call under way, and what it takes where nobody counts."""
 
     rung: Rung
-    messages: list[ChatCompletionMessageParam]
+    messages: list[prompt.Message]
     max_output_tokens: int
     about: Mapping[str, Any]
     asked_at_ms: int = field(default_factory=lambda: clock.now_ms())

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from openai.types.chat import ChatCompletionMessageParam
 from pydantic import BaseModel
 
 from ladder import Rung
@@ -20,26 +19,27 @@ from simmer.task.strict_schema import natural, strict
 
 MAX_QUOTED_CHARACTERS = 8000
 
+# A turn of the conversation: its `role`, and its `content`.
+type Message = Mapping[str, str]
+
 # What begins a tag, or a turn's mark like `<|im_end|>`, which some endpoints read in texts, too. In
 # the model's own turn nothing else is touched: `< 180 °C` stays what it wrote.
 _MARK = re.compile(r"<(?![\s\d=])")
 
 
-def first_ask(
-    task: AnyTask, rung: Rung, request: str, outline: str = ""
-) -> list[ChatCompletionMessageParam]:
+def first_ask(task: AnyTask, rung: Rung, request: str, outline: str = "") -> list[Message]:
     """The messages for a request, given as JSON text, and for an `outline` to it."""
     instructions, model = task.instructions, _model_of(task)
     if rung.structured != "json_schema":
         instructions += f"\nThe answer's JSON schema:\n{_shown_schema(model)}\n"
-    shown: list[ChatCompletionMessageParam] = []
+    shown: list[Message] = []
     for asked, answered in task.examples:
         said = json.dumps(answered, separators=(",", ":"), ensure_ascii=False)
         shown += [_asked(json.dumps(asked)), {"role": "assistant", "content": said}]
     return [{"role": "system", "content": instructions}, *shown, _asked(request, outline)]
 
 
-def _asked(request: str, outline: str = "") -> ChatCompletionMessageParam:
+def _asked(request: str, outline: str = "") -> Message:
     content = f"<request>\n{_as_data(_compact(request))}\n</request>"
     if outline:
         content += f"\n<outline>\n{_as_data(outline)}\n</outline>"
@@ -53,9 +53,7 @@ def _compact(request: str) -> str:
     return json.dumps(given, separators=(",", ":"), ensure_ascii=False)
 
 
-def re_ask(
-    asked: Sequence[ChatCompletionMessageParam], answer: str, complaints: Sequence[str]
-) -> list[ChatCompletionMessageParam]:
+def re_ask(asked: Sequence[Message], answer: str, complaints: Sequence[str]) -> list[Message]:
     """The same again, with the answer that was wrong and what was wrong with it.
 
     Complaints quote the answer, which may quote the request: all of it is data.
@@ -87,7 +85,7 @@ def _one_line(text: str) -> str:
     return "\\n".join(text.splitlines())
 
 
-def estimated_tokens(messages: Sequence[ChatCompletionMessageParam]) -> int:
+def estimated_tokens(messages: Sequence[Message]) -> int:
     """About how long the messages are to a model, where none has said so: English has some four
     bytes a token, Korean some three."""
     return sum(len(str(message.get("content")).encode()) for message in messages) // 4

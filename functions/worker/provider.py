@@ -16,11 +16,12 @@ from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any, Protocol, Self
 
+import httpx2
 import openai
 from aws_lambda_powertools import Logger
-from openai.types.chat import ChatCompletionMessageParam
 
 from ladder import Rung, SecretEntry
+from prompt import Message
 from providers import bounds, error_bodies, replies, waits
 from providers.error_bodies import Said
 from providers.kinds import Kind, kind_of
@@ -75,7 +76,7 @@ class Provider:
     async def ask(
         self,
         rung: Rung,
-        messages: list[ChatCompletionMessageParam],
+        messages: list[Message],
         response_format: Mapping[str, Any] | None,
         *,
         max_output_tokens: int,
@@ -180,7 +181,7 @@ def _client(base_url: str, key: str) -> openai.AsyncOpenAI:
 
 def _fields(
     rung: Rung,
-    messages: list[ChatCompletionMessageParam],
+    messages: list[Message],
     response_format: Mapping[str, Any] | None,
     max_output_tokens: int,
 ) -> dict[str, Any]:
@@ -197,7 +198,7 @@ def _fields(
 async def _complete(
     client: openai.AsyncOpenAI,
     rung: Rung,
-    messages: list[ChatCompletionMessageParam],
+    messages: list[Message],
     fields: dict[str, Any],
     headers: Mapping[str, Any],
     ends_at: float,
@@ -211,15 +212,19 @@ async def _complete(
     headers = {"X-Client-Request-Id": ours, **headers}
     try:
         async with asyncio.timeout_at(ends_at):
-            calls = client.with_options(timeout=left_seconds, max_retries=0).chat.completions
-            response = await calls.with_raw_response.create(
-                model=rung.model,
-                messages=_with_system_role(messages, rung.system_role),
-                extra_body=fields,
-                extra_headers=headers,
-                extra_query=rung.query,
+            # Not `chat.completions.create`, which would look at each field once more, and load the
+            # types of all its answers.
+            response = await client.with_options(timeout=left_seconds, max_retries=0).post(
+                "/chat/completions",
+                cast_to=httpx2.Response,
+                body={
+                    "model": rung.model,
+                    "messages": _with_system_role(messages, rung.system_role),
+                    **fields,
+                },
+                options={"headers": headers, "params": rung.query},
             )
-        text = response.http_response.text
+        text = response.text
         _keep_request_id(response.headers, _document(text))
         body = json.loads(text)
         return replies.read(body, fields, rung.stop_reasons)
@@ -249,9 +254,7 @@ def _keep_request_id(headers: Mapping[str, str], body: Any) -> None:
         logger.thread_safe_append_keys(providerRequestId=named)
 
 
-def _with_system_role(
-    messages: list[ChatCompletionMessageParam], role: str
-) -> list[ChatCompletionMessageParam]:
+def _with_system_role(messages: list[Message], role: str) -> list[Message]:
     """The messages for an endpoint that calls the system another name, or knows none."""
     if role == "system":
         return messages

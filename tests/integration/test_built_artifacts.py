@@ -48,7 +48,7 @@ def sam_build(architecture: str) -> Path:
         *("--parameter-overrides", f"Architecture={architecture}"),
         env={**os.environ, "SAM_CLI_TELEMETRY": "0"},
     )
-    artifacts.compile_imported(folder)
+    artifacts.finish(folder)
     return folder
 
 
@@ -165,8 +165,18 @@ def test_the_built_submit_worker_and_status_run_a_job(
 
 # What an interpreter that starts from what is uploaded compiles by itself, that is, at each start.
 WITHOUT_BYTE_CODE = """
-import os, sys
+import asyncio, contextlib, os, sys
 import app
+
+async def ask():
+    rung = app.Ladder.parse('[{"model": "m", "baseUrl": "http://127.0.0.1:9/v1", "key": ""}]')
+    with contextlib.suppress(provider.ProviderFailure):
+        await app.Provider("", None).ask(
+            list(rung)[0], [], None, max_output_tokens=1, timeout_seconds=5
+        )
+
+if provider := sys.modules.get("provider"):  # the worker's: a call imports what the start does not
+    asyncio.run(ask())
 for module in list(sys.modules.values()):
     spec = getattr(module, "__spec__", None)
     if spec and (spec.origin or "").startswith(os.environ["BUILD"]) and spec.cached:
@@ -191,6 +201,20 @@ def test_the_built_function_starts_from_byte_code_alone(
 
     assert compiles.split() == []
     assert artifacts.faults(built, ARCHITECTURE) == []
+
+
+def test_the_worker_reads_whatever_a_model_says_with_what_is_left_of_the_sdk(built: Path) -> None:
+    """The tests of the provider, with the built SDK in the place of the whole one."""
+    environment = {**os.environ, "PYTHONPATH": str(built / "WorkerFunction")}
+    place = run_tool(sys.executable, "-c", "print(__import__('openai').__file__)", env=environment)
+    assert Path(place).is_relative_to(built)
+    tests = REPOSITORY / "tests" / "unit" / "worker"
+    modules = ("provider", "rungs", "vendors", "replies", "bounds", "kinds", "silence")
+    run_tool(
+        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+        *(tests / f"test_{module}.py" for module in modules),
+        env=environment,
+    )
 
 
 def test_the_default_architecture_builds_everywhere() -> None:

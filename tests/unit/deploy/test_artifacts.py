@@ -4,6 +4,7 @@ import importlib.util
 import marshal
 from pathlib import Path
 
+import openai
 import pydantic
 import pytest
 
@@ -28,10 +29,24 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in (REPOSITORY / "layers" / "common").rglob("*.py"):
         _copy(path, layer / path.relative_to(REPOSITORY / "layers" / "common"))
     package = Path(pydantic.__file__).parent
-    for name in ("__init__.py", "main.py", "mypy.py"):
-        _copy(package / name, layer / "pydantic" / name)
+    worker = build / "WorkerFunction"
+    for place in (layer, worker):
+        for name in ("__init__.py", "main.py", "mypy.py", "py.typed"):
+            _copy(package / name, place / "pydantic" / name)
+        about = place / "pydantic-2.dist-info"
+        about.mkdir()
+        (about / "LICENSE").write_text("MIT")
+        named = [path for folder in ("pydantic", about.name) for path in (place / folder).iterdir()]
+        lines = [f"{path.relative_to(place)},sha256=x,1" for path in named]
+        (about / "RECORD").write_text("\n".join([*lines, f"{about.name}/RECORD,,"]))
+    (worker / "another-1.dist-info").mkdir()
+    (worker / "another-1.dist-info" / "LICENSE").write_text("MIT")
+    (worker / "another.pyi").write_text("")
+    sdk = Path(openai.__file__).parent
+    for path in sdk.rglob("*.py"):
+        _copy(path, worker / "openai" / path.relative_to(sdk))
     (layer / "pydantic" / "core.so").write_bytes(_elf(183))
-    artifacts.compile_imported(build)
+    artifacts.finish(build)
     return build
 
 
@@ -45,7 +60,9 @@ def _compiled(source: Path) -> Path:
 
 
 def test_all_of_our_own_is_compiled(build: Path) -> None:
-    ours = [*build.glob("*Function/**/*.py"), *build.glob("CommonLayer/python/simmer/**/*.py")]
+    sdk = build / "WorkerFunction" / "openai"
+    ours = [path for path in build.glob("*Function/**/*.py") if not path.is_relative_to(sdk)]
+    ours += build.glob("CommonLayer/python/simmer/**/*.py")
 
     assert len(ours) > 40
     assert [path for path in ours if not _compiled(path).is_file()] == []
@@ -56,6 +73,38 @@ def test_of_a_package_is_compiled_what_is_imported(build: Path) -> None:
 
     assert _compiled(package / "main.py").is_file()
     assert not _compiled(package / "mypy.py").exists()
+
+
+def test_worker_has_no_second_copy_of_what_its_layer_has(build: Path) -> None:
+    layer, worker = build / "CommonLayer" / "python", build / "WorkerFunction"
+
+    assert not (worker / "pydantic").exists()
+    assert not (worker / "pydantic-2.dist-info").exists()
+    assert (layer / "pydantic" / "mypy.py").is_file()
+    assert (layer / "pydantic-2.dist-info" / "LICENSE").is_file()
+
+
+def test_worker_has_of_the_sdk_what_its_calls_import(build: Path) -> None:
+    sdk = build / "WorkerFunction" / "openai"
+    left = list((sdk / "resources").rglob("*.py")) + list((sdk / "types").rglob("*.py"))
+
+    assert [path for path in left if not _compiled(path).is_file()] == []
+    assert len(left) < 100  # of two thousand
+    assert _compiled(sdk / "_base_client.py").is_file()
+
+
+def test_licences_stay_and_what_nobody_opens_goes(build: Path) -> None:
+    worker = build / "WorkerFunction"
+
+    assert (worker / "another-1.dist-info" / "LICENSE").is_file()
+    assert not (worker / "another.pyi").exists()
+
+
+def test_finished_build_stays_the_same(build: Path) -> None:
+    before = {path: path.read_bytes() for path in build.rglob("*") if path.is_file()}
+    artifacts.finish(build)
+
+    assert {path: path.read_bytes() for path in build.rglob("*") if path.is_file()} == before
 
 
 def test_byte_code_is_used_whatever_the_dates_and_says_where_it_runs(build: Path) -> None:

@@ -106,7 +106,7 @@ def test_build_and_deployment_are_told_the_same_parameters(
 ) -> None:
     told: dict[str, tuple[str, ...]] = {}
     monkeypatch.setattr(stack, "_sam", lambda *words: told.update({words[0]: words}))
-    monkeypatch.setattr(artifacts, "compile_imported", lambda _: 0)
+    monkeypatch.setattr(artifacts, "finish", lambda _: 0)
     monkeypatch.setattr(artifacts, "faults", lambda _, architecture: [])
     parameters = {"Architecture": "x86_64", "DailyJobQuota": "7"}
 

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from openai.types.chat import ChatCompletionMessageParam
-
 from ladder import Rung
+from prompt import Message
 from provider import Provider
 from providers.outcomes import Answer
 from simmer.jobs.job import Job
@@ -36,13 +35,13 @@ class Cook(Provider):
     script: dict[str, list[Said]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     rungs: list[tuple[str, str]] = field(default_factory=list)
-    messages: dict[str, list[ChatCompletionMessageParam]] = field(default_factory=dict)
+    messages: dict[str, list[Message]] = field(default_factory=dict)
     waits_for: Mapping[str, asyncio.Event] = field(default_factory=dict)
 
     async def ask(
         self,
         rung: Rung,
-        messages: list[ChatCompletionMessageParam],
+        messages: list[Message],
         response_format: Mapping[str, Any] | None,
         *,
         max_output_tokens: int,

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from openai.types.chat import ChatCompletionMessageParam
-
 from ladder import Rung
+from prompt import Message
 from provider import Provider
 from providers.outcomes import Answer
 from simmer.jobs.job import Job, Usage
@@ -64,7 +63,7 @@ class Asked:
     """One call as the provider saw it."""
 
     rung: Rung
-    messages: list[ChatCompletionMessageParam]
+    messages: list[Message]
     response_format: Mapping[str, Any] | None
     max_output_tokens: int
     timeout_seconds: float
@@ -111,7 +110,7 @@ class FakeProvider(Provider):
     async def ask(
         self,
         rung: Rung,
-        messages: list[ChatCompletionMessageParam],
+        messages: list[Message],
         response_format: Mapping[str, Any] | None,
         *,
         max_output_tokens: int,

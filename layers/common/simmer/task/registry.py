@@ -113,12 +113,13 @@ def _flaws_of_parts(task: AnyTask) -> Iterator[str]:
         ("parts: outline_model", task.parts.outline_model),
     )
     for field, model in models:
-        kinds = [each.annotation for each in getattr(model, "model_fields", {}).values()]
-        item = get_args(kinds[0])[0] if len(kinds) == 1 and get_origin(kinds[0]) is list else None
+        fields = list(getattr(model, "model_fields", {}).items())
+        kind = fields[0][1].annotation if len(fields) == 1 else None
+        item = get_args(kind)[0] if get_origin(kind) is list else None
         if not (isinstance(item, type) and issubclass(item, BaseModel)):
             yield f"{field}: is not one list of models: leave out `parts`, or the other fields"
             return
-        lists[field] = next(iter(model.model_json_schema()["properties"])), item
+        lists[field] = fields[0][1].validation_alias or fields[0][0], item
     (name, item), (planned, plan) = lists.values()
     if name != planned:
         yield f"parts: outline_model: has a list called {planned}: call it {name}, as in the result"

@@ -15,28 +15,24 @@ MAX_MARKS_IN_A_ROW = 30
 # So many characters may become one when a text is composed.
 _MOST_COMPOSED = 4
 
+# `re` compiles these three when they are first asked for: a submit needs none of them.
 # A tag, a comment or a character reference: what a view that takes HTML would act on. A tag that
 # is left open counts: the page around it closes it. And what a view that takes Markdown turns into
 # a link or an image; "[sauce](1/2 cup)" is none.
-_MARKUP = re.compile(
+_MARKUP = (
     r"<[a-z/!?]"
     r"|&(?:#\d+|#x[0-9a-f]+|[a-z]+);|&(?:#\d|#x[0-9a-f]|lt|gt|amp|quot)"
     r"|!\[[^\]\n]*\]\("
     r"|\]\(\s*(?:<|[\w.+-]+:|/|\#|www\.|[\w.-]+\.[a-z]{2,}[/)\s])"
     r"|\]:\s*(?:<|[a-z][a-z0-9.+-]*://|//|www\.|mailto:)"
-    r"|\b(?:javascript|vbscript)\s*:|\bdata:[a-z]+/[a-z]",
-    re.IGNORECASE,
+    r"|\b(?:javascript|vbscript)\s*:|\bdata:[a-z]+/[a-z]"
 )
 # What a view may turn into a link by itself.
-_ADDRESS = re.compile(
-    r"\b[a-z][a-z0-9+.-]{0,30}://\S*|\bwww\.\w\S*|\b(?:mailto|javascript|vbscript)\s?:\s?\S+",
-    re.IGNORECASE,
-)
+_ADDRESS = r"\b[a-z][a-z0-9+.-]{0,30}://\S*|\bwww\.\w\S*|\b(?:mailto|javascript|vbscript)\s?:\s?\S+"
 # One whose host is what it seems to be: of plain letters, and no name of a user before it.
-_HTTPS = re.compile(
+_HTTPS = (
     r"\bhttps://(?![^\s/?#]*[@\\])(?:[a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{1,62}(?::\d{1,5})?"
-    r"(?:[/?#][^\s<>()\[\]\"'`\\]*|(?=[\s)\].,;:!?\"']|$))",
-    re.IGNORECASE,
+    r"(?:[/?#][^\s<>()\[\]\"'`\\]*|(?=[\s)\].,;:!?\"']|$))"
 )
 _FILLING = "\u115f\u1160\u3164\uffa0"
 _BRAILLE_BLANK = "\u2800"
@@ -63,17 +59,17 @@ def flaws(text: str) -> Iterator[str]:
 
 
 def has_markup(text: str) -> bool:
-    return bool(_MARKUP.search(text))
+    return bool(re.search(_MARKUP, text, re.IGNORECASE))
 
 
 def addresses(text: str) -> list[str]:
     """The addresses in a text of `folded`."""
-    return [found.rstrip(".,;:!?)]}\"'") for found in _ADDRESS.findall(text)]
+    return [found.rstrip(".,;:!?)]}\"'") for found in re.findall(_ADDRESS, text, re.IGNORECASE)]
 
 
 def without_https(text: str) -> str:
     """The text without its https addresses, for where such links are wanted."""
-    return _HTTPS.sub("", text)
+    return re.sub(_HTTPS, "", text, flags=re.IGNORECASE)
 
 
 def has_too_many_marks(text: str) -> bool:
