@@ -229,7 +229,7 @@ class Cloud:
 
 def _plain(value: Any) -> Any:
     """A long text as it was before it was stored."""
-    return zlib.decompress(bytes(value)).decode() if isinstance(value, Binary) else value
+    return zlib.decompress(value.value).decode() if isinstance(value, Binary) else value  # type: ignore[attr-defined]
 
 
 class WorkerSide:
