@@ -40,7 +40,6 @@ READ = ("RecipeJob", "RecipeSubmission", "Push", "Problem", "FieldError", "Gatew
 OF_PARTS = {"outline", "partialResult", "title", "state", "waiting", "ready"}
 UNREAD = {
     "statusUrl": "the path is known from the task and the id",
-    "estimateIsMeasured": "seconds are shown however they came about",
     "completedAt": "a time of day, of no use to a wait",
     "type": "always the same",
     "cached": "a submit that is answered by 200 was answered before",
