@@ -105,7 +105,8 @@ test("Vite bundles it", async () => {
   assert.deepEqual(await run(join(WORK, "vite", "vite.js")), TOLD);
 });
 
-for (const name of ["metro-081", "metro"]) {
+// With the conditions that React Native's own configuration of that Metro names.
+for (const [name, conditions] of Object.entries({ "metro-081": ["require", "react-native"], metro: ["react-native"] })) {
   for (const hasExports of [false, true]) {
     test(`${name} bundles it, package exports ${hasExports ? "on" : "off"}`, async () => {
       const nearby = createRequire(require.resolve(`${name}/package.json`));
@@ -115,7 +116,10 @@ for (const name of ["metro-081", "metro"]) {
       const config = (mergeConfig.default ?? mergeConfig)(base, {
         ...{ projectRoot: HERE, watchFolders: [HERE], maxWorkers: 1, cacheStores: [], resetCache: true },
         reporter: { update() {} },
-        resolver: { unstable_enablePackageExports: hasExports, useWatchman: false },
+        resolver: {
+          ...{ unstable_enablePackageExports: hasExports, useWatchman: false },
+          unstable_conditionNames: conditions,
+        },
         transformer: { babelTransformerPath: require.resolve("@react-native/metro-babel-transformer") },
       });
       for (const [app, told] of Object.entries({ app: TOLD, both: [true] })) {
