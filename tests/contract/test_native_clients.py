@@ -110,6 +110,17 @@ def test_it_is_source_of_its_language(path: Path) -> None:
     assert mistakes(path.read_bytes(), path.suffix) == []
 
 
+@pytest.mark.parametrize("language", LIBRARIES)
+def test_the_page_shows_source_of_that_language(language: str) -> None:
+    page = (REPOSITORY / "docs" / "mobile.md").read_text("utf-8")
+    blocks = re.findall(rf"(?ms)^```{language}\n(.*?)^```", page)
+
+    assert len(blocks) > 2
+    for block in blocks:
+        assert mistakes(block.encode(), f".{language}") == []
+        assert mistakes(block.replace("}", "", 1).encode(), f".{language}") or "{" not in block
+
+
 # What the grammars take for a name where one is declared, and a compiler does not.
 RESERVED = {
     ".swift": """associatedtype class deinit enum extension fileprivate func import init inout
