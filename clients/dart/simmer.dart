@@ -57,6 +57,7 @@ class Update {
     this.stage = '',
     this.message = '',
     this.estimatedSecondsRemaining,
+    this.estimateIsMeasured = false,
     this.outline = const [],
     this.partialResult,
     this.result,
@@ -80,6 +81,9 @@ class Update {
   /// For the user, in the request's language.
   final String message;
   final int? estimatedSecondsRemaining;
+
+  /// Whether past jobs tell that; else it is a guess.
+  final bool estimateIsMeasured;
 
   /// A title for each part, as soon as they are known; empty for an answer in one piece.
   final List<OutlineEntry> outline;
@@ -116,6 +120,7 @@ class Update {
         stage: stage,
         message: message,
         estimatedSecondsRemaining: estimatedSecondsRemaining,
+        estimateIsMeasured: estimateIsMeasured,
         outline: outline ?? this.outline,
         partialResult: partialResult ?? this.partialResult,
         result: result,
@@ -982,7 +987,8 @@ class _Following {
       }
       _mustGoOn(wait);
       failures += 1;
-      final asked = answer == null ? 0.0 : _retryAfterSeconds(answer.headers) ?? 0.0;
+      final isOwn = answer != null && answer.status >= 400 && _isRefusal(answer);
+      final asked = isOwn ? _retryAfterSeconds(answer.headers) ?? 0.0 : 0.0;
       final pause = max(asked, _backoff(failures));
       final left = tries == null ? _left(wait) : _limitOf(wait) - _now();
       final isEnough = tries == null ? left <= 0 : failures >= tries || pause >= left || asked > _longestRetryAfter;
@@ -1189,6 +1195,7 @@ _Document _readStatus(String body, String task, String jobId, Map<String, String
     stage: _text(fields['stage']) ?? '',
     message: _text(fields['message']) ?? '',
     estimatedSecondsRemaining: _number(fields['estimatedSecondsRemaining'])?.toInt(),
+    estimateIsMeasured: fields['estimateIsMeasured'] == true,
     result: state == JobState.completed ? fields['result'] : null,
     error: isFailed ? _text(fields['error']) : null,
     errorCode: isFailed ? _text(fields['errorCode']) : null,

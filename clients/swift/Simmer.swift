@@ -48,6 +48,8 @@ struct SimmerUpdate: Sendable, Equatable {
     /// For the user, in the request's language.
     var message: String = ""
     var estimatedSecondsRemaining: Int?
+    /// Whether past jobs tell that; else it is a guess.
+    var estimateIsMeasured: Bool = false
     /// A title for each part, as soon as they are known; empty for an answer in one piece.
     var outline: [SimmerOutlineEntry] = []
     /// Open or failed: the result, with the parts that are there; nil without any.
@@ -1090,7 +1092,7 @@ private actor Following {
             }
             try mustBeOpen()
             failures += 1
-            let asked = answer.flatMap { retryAfterSeconds($0.headers) } ?? 0
+            let asked = answer.flatMap { $0.status >= 400 && isRefusal($0) ? retryAfterSeconds($0.headers) : nil } ?? 0
             let pause = max(asked, backoff(failures))
             let remaining = tries == nil ? left(wait) : limit(of: wait) - now()
             let isEnough: Bool
@@ -1280,6 +1282,7 @@ private func readStatus(_ body: String, of job: SimmerUpdate, headers: [String: 
     update.stage = fields["stage"]?.text ?? ""
     update.message = fields["message"]?.text ?? ""
     update.estimatedSecondsRemaining = fields["estimatedSecondsRemaining"]?.double.map { Int(min(max($0, 0), 1e9)) }
+    update.estimateIsMeasured = fields["estimateIsMeasured"] == .bool(true)
     if state == .completed { update.result = fields["result"]?.value }
     if isFailed {
         update.error = fields["error"]?.text

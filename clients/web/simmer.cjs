@@ -14,6 +14,11 @@ class SimmerError extends Error {
     this.job = job;
     this.retryable = retryable;
   }
+
+  /** What crosses to a worker or a log whole; a structured clone keeps no more than the message. */
+  toJSON() {
+    return { ...this, message: this.message };
+  }
 }
 
 class JobFailed extends SimmerError {
@@ -68,6 +73,7 @@ const notAnswered = (cause) => ({ status: 0, cause });
 /**
  * What an answer means: `{document}`, as `read` makes it of a 200 or 202, or else `{error}`, and
  * whether that is `passing`: no answer at all, trouble of the moment, or nothing of the API's own.
+ * `askedMs`: how long the API itself asks to wait; a proxy's word is none.
  */
 function judged(answer, read) {
   const { status, body } = answer;
@@ -79,7 +85,8 @@ function judged(answer, read) {
   if (status >= 400) {
     const isOfTheMoment = [408, 425, 429].includes(status) || status >= 500;
     const isPassing = isOfTheMoment || !isRefusal(answer);
-    return { error: refused(answer, isPassing), passing: isPassing };
+    const askedMs = isRefusal(answer) ? answer.retryAfterMs : undefined;
+    return { error: refused(answer, isPassing), passing: isPassing, askedMs };
   }
   const document = status === 200 || status === 202 ? read(answer) : undefined;
   if (document) return { document };
@@ -788,7 +795,7 @@ class Job {
         continue;
       }
       this.transport = "polling";
-      const { document, error, passing, answer } = await this.#ask(
+      const { document, error, passing, askedMs = 0, answer } = await this.#ask(
         { method: "GET", path: ["status", this.id] },
         readStatus(this.id),
       );
@@ -798,7 +805,7 @@ class Job {
         if (this.#patience.isOver) throw error; // the deadline never strikes before a last look
         this.failures += 1;
         this.#tell();
-        await this.#pause(Math.max(answer.retryAfterMs ?? 0, backoffMs(this.failures)));
+        await this.#pause(Math.max(askedMs, backoffMs(this.failures)));
         continue;
       }
       this.failures = 0;
@@ -815,11 +822,11 @@ class Job {
     const isSubmit = this.#state === "submitting";
     const isUnwanted = () => isSubmit && this.#cancelRequested;
     for (let tries = 1; ; tries += 1) {
-      const { document, error, passing, answer } = await this.#ask(request, read);
+      const { document, error, passing, askedMs = 0, answer } = await this.#ask(request, read);
       if (this.#isOver) return undefined;
       if (document) return { document, dateMs: answer.dateMs };
       if (!passing) throw error;
-      const waitMs = Math.max(answer.retryAfterMs ?? 0, backoffMs(tries));
+      const waitMs = Math.max(askedMs, backoffMs(tries));
       const isTooLong = waitMs >= this.#patience.leftMs || waitMs > LONGEST_RETRY_AFTER_MS;
       if (!isUnwanted()) {
         if (tries === TRIES || isTooLong) throw error;

@@ -210,6 +210,8 @@ export class SimmerError extends Error {
   readonly job: Partial<StatusDocument> | undefined;
   /** Whether the same request may well succeed when it is sent again. */
   readonly retryable: boolean;
+  /** All of it, with the message: for a worker, a log, or whatever does not keep an error's own fields. */
+  toJSON(): Record<string, unknown>;
   constructor(
     code: string,
     message: string,

@@ -5,12 +5,13 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,7 @@ def test_without_a_valid_token_people_hear_how_to_give_one(simmer: Simmer) -> No
         ["recipe", "egg", "--count", "x"],
         ["status"],
         ["recipe", "egg", "--timeout", "0"],
+        ["recipe", "egg", "--timeout", "soon"],
     ],
 )
 def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -249,6 +251,7 @@ def test_any_request_can_be_written(
         (["@{list}"], "holds no JSON object"),
         (["@{latin}"], "is not UTF-8"),
         (["n=1e999"], "JSON"),
+        (["title=a\udcff"], "a text that is not Unicode"),  # what Python makes of another encoding
     ],
 )
 def test_what_is_no_request_is_said_and_not_sent(
@@ -355,6 +358,37 @@ def test_a_standard_output_that_is_closed_is_a_sentence_before_anything_is_sent(
     assert server.met == []
 
 
+@pytest.mark.parametrize("how", ["2>&-", "2>/dev/full"])
+def test_an_error_that_cannot_be_said_keeps_its_code_and_is_no_result(how: str) -> None:
+    for arguments, code in ((["status", "j"], 3), (["status", "j", "--json"], 3), (["run"], 2)):
+        words = shlex.join([sys.executable, "-m", "simmer_client", *arguments])
+        process = subprocess.run(
+            ["sh", "-c", f"exec {words} {how}"],
+            env={**os.environ, "SIMMER_URL": "http://127.0.0.1:9"},
+            stdout=subprocess.PIPE,
+        )
+        assert (process.returncode, process.stdout) == (code, b"")
+
+
+def test_a_job_is_followed_without_standard_error() -> None:
+    with MisbehavingServer(result=RESULT) as server:
+        words = shlex.join([sys.executable, "-m", "simmer_client", "recipe", "egg", "--json"])
+        process = subprocess.run(
+            ["sh", "-c", f"exec {words} 2>&-"],
+            env={**os.environ, "SIMMER_URL": server.url},
+            stdout=subprocess.PIPE,
+        )
+
+    assert (process.returncode, json.loads(process.stdout)) == (0, RESULT)
+
+
+def test_a_standard_input_that_is_closed_is_a_sentence() -> None:
+    words = shlex.join([sys.executable, "-m", "simmer_client", "run", "recipe", "-"])
+    process = subprocess.run(["sh", "-c", f"exec {words} <&-"], stderr=subprocess.PIPE, text=True)
+
+    assert (process.returncode, process.stderr) == (2, "simmer: standard input is closed\n")
+
+
 def test_a_setting_of_the_machine_is_a_sentence(
     simmer: Simmer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -452,8 +486,11 @@ def test_the_bar_shows_what_the_server_said_as_plain_text() -> None:
         progress=42,
         message=f"{EVIL} cooking",
         estimated_seconds_remaining=21,
+        estimate_is_measured=True,
     )
     with Bar(Console(file=screen, force_terminal=True, width=120)) as bar:
+        bar.show(replace(update, estimate_is_measured=False))
+        assert "s left" not in screen.getvalue()  # a guess is no promise
         bar.show(update)
 
     shown = screen.getvalue()

@@ -405,6 +405,8 @@ def check(world: World, end: object) -> None:
     assert all(part.title == last.outline[part.position].title for part in world.parts[-1:])
     assert last.partial_result == expect.get("partialResult")
     assert named(end, expect["end"]) == expect["end"]
+    if "estimates" in expect:
+        assert estimates(world.updates) == expect["estimates"]
     if "endsAfter" in expect:
         assert world.now() - world.last_at == pytest.approx(expect["endsAfter"])
     check_headers(world.requests, expect)
@@ -417,6 +419,15 @@ def seen(updates: list[Update]) -> list[list[object]]:
         if not update.state.is_terminal and pair not in pairs[-1:]:
             pairs.append(pair)
     return pairs
+
+
+def estimates(updates: list[Update]) -> list[list[object]]:
+    found: list[list[object]] = []
+    for update in updates:
+        pair: list[object] = [update.estimated_seconds_remaining, update.estimate_is_measured]
+        if not update.state.is_terminal and pair[0] is not None and pair not in found[-1:]:
+            found.append(pair)
+    return found
 
 
 def outlines(updates: list[Update]) -> list[list[list[str]]]:

@@ -85,14 +85,16 @@ def test_both_answers_of_a_submit_are_one_type(clients: dict[str, str], language
 # Names in the page's code that are the platform's, or the page's own.
 OTHERS = {
     "dart": """
-        add close connect contains containsKey delayed isBefore now periodic cancel removeWhere
-        timeout token DateTime Duration Exception FormatException Function Future Map Object String
-        Timer TimeoutException TypeError WebSocket SimmerClient RecipeFailed job example com
+        add close connect contains containsKey delayed difference elapsed periodic cancel
+        removeWhere start startsWith timeout token Duration Error Exception FormatException Function
+        Future Map Object Stopwatch String Timer TimeoutException WebSocket SimmerClient
+        RecipeFailed job example com
     """,
     "kotlin": "token List String Unit example com",
     "swift6": """
-        contains milliseconds now seconds sleep ContinuousClock Error Task Void Authorization Bearer
-        RecipeError ended noNetwork example com
+        contains first milliseconds now seconds sleep timeIntervalSince token ContinuousClock
+        Duration Error String Task UInt8 Void Authorization Bearer RecipeError ended noNetwork
+        example com
     """,
 }
 

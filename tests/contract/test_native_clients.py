@@ -40,7 +40,6 @@ READ = ("RecipeJob", "RecipeSubmission", "Push", "Problem", "FieldError", "Gatew
 OF_PARTS = {"outline", "partialResult", "title", "state", "waiting", "ready"}
 UNREAD = {
     "statusUrl": "the path is known from the task and the id",
-    "estimateIsMeasured": "seconds are shown however they came about",
     "completedAt": "a time of day, of no use to a wait",
     "type": "always the same",
     "cached": "a submit that is answered by 200 was answered before",
@@ -109,6 +108,17 @@ def camel(code: str) -> str:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_it_is_source_of_its_language(path: Path) -> None:
     assert mistakes(path.read_bytes(), path.suffix) == []
+
+
+@pytest.mark.parametrize("language", LIBRARIES)
+def test_the_page_shows_source_of_that_language(language: str) -> None:
+    page = (REPOSITORY / "docs" / "mobile.md").read_text("utf-8")
+    blocks = re.findall(rf"(?ms)^```{language}\n(.*?)^```", page)
+
+    assert len(blocks) > 2
+    for block in blocks:
+        assert mistakes(block.encode(), f".{language}") == []
+        assert mistakes(block.replace("}", "", 1).encode(), f".{language}") or "{" not in block
 
 
 # What the grammars take for a name where one is declared, and a compiler does not.

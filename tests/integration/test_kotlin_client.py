@@ -112,6 +112,15 @@ def test_a_job_over_the_platforms_own_http(class_path: str, deployment: Deployme
     assert refused["code"] == "unauthorized"
 
 
+def test_an_error_is_the_same_after_a_journey(class_path: str) -> None:
+    """To another process of the app, or into an Android `Bundle`."""
+    journeys: list[Any] = told(class_path, "Journey")
+
+    assert [before[2] for before, _ in journeys] == ["refused", "invalid_request"]
+    for before, after in journeys:
+        assert after == before
+
+
 def test_a_connection_that_says_nothing_ends_with_a_name(class_path: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # connected to, and never read
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"

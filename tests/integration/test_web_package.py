@@ -72,4 +72,4 @@ def test_the_package_works_in(workshop: Path, file: str) -> None:
     options = ("--test", "--test-force-exit", "--test-reporter=spec", "--test-timeout=120000")
     command = (NODE, *options, file)
     made = run(*command, cwd=workshop, seconds=400)
-    assert made.returncode == 0, made.stdout[-8000:] + made.stderr[-2000:]
+    assert made.returncode == 0, made.stdout[-30_000:] + made.stderr[-2000:]

@@ -66,6 +66,7 @@ class Scripted implements HttpTransport, PushTransport, PushSocket {
   final requests = <Request>[];
   final updates = <Object?>[];
   final outlines = <Object?>[];
+  final estimates = <Object?>[];
   final parts = <Object?>[];
   final List<Object?> _answers;
   final _frames = <(double, Json)>[];
@@ -197,6 +198,9 @@ Future<Object> follow(Scripted world) async {
       if (outline.isNotEmpty && isNew) world.outlines.add(outline);
       world.partialResult = update.partialResult;
       if (update.state.isTerminal) return;
+      final estimate = [update.estimatedSecondsRemaining, update.estimateIsMeasured];
+      final isAnother = world.estimates.isEmpty || !isSame(world.estimates.last, estimate);
+      if (estimate[0] != null && isAnother) world.estimates.add(estimate);
       final seen = [update.state.name, update.progress];
       if (world.updates.isEmpty || !isSame(world.updates.last, seen)) world.updates.add(seen);
       if (isCancelled || !isSame(seen, cancelWhen)) return;
@@ -236,7 +240,9 @@ Json named(Object end, Json expected) => switch (end) {
 
 Iterable<String> complaints(Scripted world, Object end) sync* {
   final expect = world.vector['expect'] as Json;
-  const known = {'steps', 'updates', 'outlines', 'parts', 'partialResult', 'end', 'endsAfter', 'headers', 'bearers'};
+  const known = {
+    'steps', 'updates', 'outlines', 'parts', 'partialResult', 'estimates', 'end', 'endsAfter', 'headers', 'bearers', //
+  };
   for (final key in expect.keys) {
     if (!known.contains(key)) yield 'this test does not know `$key`';
   }
@@ -255,6 +261,8 @@ Iterable<String> complaints(Scripted world, Object end) sync* {
   if (!isSame(world.outlines, expect['outlines'] ?? const <Object?>[])) yield 'outlines: ${world.outlines}';
   if (!isSame(world.parts, expect['parts'] ?? const <Object?>[])) yield 'parts: ${world.parts}';
   if (!isSame(world.partialResult, expect['partialResult'])) yield 'partialResult: ${world.partialResult}';
+  final estimates = expect['estimates'];
+  if (estimates != null && !isSame(world.estimates, estimates)) yield 'estimates: ${world.estimates}';
   final wantedEnd = expect['end'] as Json;
   final thereEnd = named(end, wantedEnd);
   if (!isSame(thereEnd, wantedEnd)) yield 'end: $thereEnd instead of $wantedEnd';

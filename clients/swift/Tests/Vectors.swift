@@ -72,6 +72,7 @@ private final class Scripted: SimmerHTTP, SimmerPush, SimmerSocket, SimmerTime, 
     private(set) var requests: [SimmerRequest] = []
     private(set) var updates: [SimmerJSON] = []
     private(set) var outlines: [SimmerJSON] = []
+    private(set) var estimates: [SimmerJSON] = []
     private(set) var parts: [SimmerJSON] = []
     private(set) var partialResult: SimmerJSON? // of the last update
     private(set) var lastAt = start
@@ -258,6 +259,10 @@ private final class Scripted: SimmerHTTP, SimmerPush, SimmerSocket, SimmerTime, 
             if !outline.isEmpty && outlines.last != .array(outline) { outlines.append(.array(outline)) }
             partialResult = update.partialResult
             if update.state.isTerminal { return false }
+            if let seconds = update.estimatedSecondsRemaining {
+                let estimate = SimmerJSON.array([.integer(seconds), .bool(update.estimateIsMeasured)])
+                if estimates.last != estimate { estimates.append(estimate) }
+            }
             let seen = SimmerJSON.array([.string(update.state.rawValue), .integer(update.progress)])
             if updates.last != seen { updates.append(seen) }
             if isCancelled || vector["do"]?["cancelWhen"] != seen { return false }
@@ -317,7 +322,7 @@ private func named(_ error: SimmerError, expected: SimmerJSON) -> SimmerJSON {
 private func complaints(_ world: Scripted, _ end: SimmerJSON) -> [String] {
     let expect = world.vector["expect"] ?? .null
     let known: Set<String> = [
-        "steps", "updates", "outlines", "parts", "partialResult", "end", "endsAfter", "headers", "bearers",
+        "steps", "updates", "outlines", "parts", "partialResult", "estimates", "end", "endsAfter", "headers", "bearers",
     ]
     var wrong = expect.names.keys.filter { !known.contains($0) }.map { "this test does not know `\($0)`" }
     if let complaint = world.complaint() { wrong.append(complaint) }
@@ -336,6 +341,9 @@ private func complaints(_ world: Scripted, _ end: SimmerJSON) -> [String] {
     if world.outlines != (expect["outlines"]?.list ?? []) { wrong.append("outlines: \(SimmerJSON.array(world.outlines).written)") }
     if world.parts != (expect["parts"]?.list ?? []) { wrong.append("parts: \(SimmerJSON.array(world.parts).written)") }
     if world.partialResult != expect["partialResult"] { wrong.append("partialResult: \(world.partialResult?.written ?? "none")") }
+    if let estimates = expect["estimates"]?.list, world.estimates != estimates {
+        wrong.append("estimates: \(SimmerJSON.array(world.estimates).written)")
+    }
     if end != expect["end"] { wrong.append("end: \(end.written) instead of \(expect["end"]?.written ?? "?")") }
     let endedAfter = world.clock - world.lastAt
     if let endsAfter = expect["endsAfter"]?.asSeconds, abs(endedAfter - endsAfter) > 0.001 {

@@ -13,6 +13,7 @@ export const notAnswered = (cause) => ({ status: 0, cause });
 /**
  * What an answer means: `{document}`, as `read` makes it of a 200 or 202, or else `{error}`, and
  * whether that is `passing`: no answer at all, trouble of the moment, or nothing of the API's own.
+ * `askedMs`: how long the API itself asks to wait; a proxy's word is none.
  */
 export function judged(answer, read) {
   const { status, body } = answer;
@@ -24,7 +25,8 @@ export function judged(answer, read) {
   if (status >= 400) {
     const isOfTheMoment = [408, 425, 429].includes(status) || status >= 500;
     const isPassing = isOfTheMoment || !isRefusal(answer);
-    return { error: refused(answer, isPassing), passing: isPassing };
+    const askedMs = isRefusal(answer) ? answer.retryAfterMs : undefined;
+    return { error: refused(answer, isPassing), passing: isPassing, askedMs };
   }
   const document = status === 200 || status === 202 ? read(answer) : undefined;
   if (document) return { document };

@@ -9,6 +9,11 @@ export class SimmerError extends Error {
     this.job = job;
     this.retryable = retryable;
   }
+
+  /** What crosses to a worker or a log whole; a structured clone keeps no more than the message. */
+  toJSON() {
+    return { ...this, message: this.message };
+  }
 }
 
 export class JobFailed extends SimmerError {

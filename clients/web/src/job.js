@@ -276,7 +276,7 @@ export class Job {
         continue;
       }
       this.transport = "polling";
-      const { document, error, passing, answer } = await this.#ask(
+      const { document, error, passing, askedMs = 0, answer } = await this.#ask(
         { method: "GET", path: ["status", this.id] },
         readStatus(this.id),
       );
@@ -286,7 +286,7 @@ export class Job {
         if (this.#patience.isOver) throw error; // the deadline never strikes before a last look
         this.failures += 1;
         this.#tell();
-        await this.#pause(Math.max(answer.retryAfterMs ?? 0, backoffMs(this.failures)));
+        await this.#pause(Math.max(askedMs, backoffMs(this.failures)));
         continue;
       }
       this.failures = 0;
@@ -303,11 +303,11 @@ export class Job {
     const isSubmit = this.#state === "submitting";
     const isUnwanted = () => isSubmit && this.#cancelRequested;
     for (let tries = 1; ; tries += 1) {
-      const { document, error, passing, answer } = await this.#ask(request, read);
+      const { document, error, passing, askedMs = 0, answer } = await this.#ask(request, read);
       if (this.#isOver) return undefined;
       if (document) return { document, dateMs: answer.dateMs };
       if (!passing) throw error;
-      const waitMs = Math.max(answer.retryAfterMs ?? 0, backoffMs(tries));
+      const waitMs = Math.max(askedMs, backoffMs(tries));
       const isTooLong = waitMs >= this.#patience.leftMs || waitMs > LONGEST_RETRY_AFTER_MS;
       if (!isUnwanted()) {
         if (tries === TRIES || isTooLong) throw error;

@@ -976,6 +976,17 @@ test("what makes no sense is said at once, and nothing is sent", async (t) => {
   assert.deepEqual(server.routes, []);
 });
 
+test("an error as JSON has its name, its code, its words and its job", async (t) => {
+  const { server, client } = await setUp(t);
+  server.answers(STATUS, { body: { jobId: "7", status: "failed", progress: 95, error: "No.", errorCode: "refused" } });
+  const error = await client.job().resume("7").catch((failed) => failed);
+
+  const { job, ...rest } = JSON.parse(JSON.stringify(error));
+  assert.deepEqual(rest, { name: "JobFailed", code: "refused", message: "No.", retryable: false });
+  assert.equal(job.jobId, "7");
+  assert.deepEqual(structuredClone(error.toJSON()).code, "refused"); // of the error itself it is lost
+});
+
 // --- Types -----------------------------------------------------------------------------------
 
 test("the types name what there is, and nothing else", async () => {
@@ -1000,6 +1011,7 @@ test("the types name what there is, and nothing else", async () => {
     const inherited = name === "RequestRefused" ? declared.SimmerError : [];
     const own = Object.keys(instance).concat(
       Object.getOwnPropertyNames(Object.getPrototypeOf(instance)),
+      instance instanceof SimmerError ? Object.getOwnPropertyNames(SimmerError.prototype) : [],
     );
     const ofError = instance instanceof Error ? ["name", "stack", "message", "cause"] : [];
     const there = new Set(own.filter((each) => ![...ofError, "constructor"].includes(each)));

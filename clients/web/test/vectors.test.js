@@ -46,6 +46,7 @@ class World {
   requests = [];
   updates = [];
   outlines = [];
+  estimates = [];
   parts = [];
   #time;
   #vector;
@@ -178,8 +179,9 @@ async function run(vector) {
       assert.equal(title, outline[position].title);
       world.parts.push([position, value]);
     },
-    onUpdate({ state, progress, outline }) {
+    onUpdate({ state, progress, outline, estimatedSecondsRemaining, estimateIsMeasured }) {
       world.updates.push([state, progress]);
+      if (OPEN.includes(state)) world.estimates.push([estimatedSecondsRemaining, estimateIsMeasured]);
       if (outline && outline !== world.outline) {
         world.outlines.push(outline.map((entry) => [entry.title, entry.state]));
         world.outline = outline; // a new list only where something is new
@@ -225,6 +227,12 @@ function check({ world, end, job }, expect) {
   assert.deepEqual(job.partialResult, expect.partialResult);
   assert.deepEqual(job.error?.job?.partialResult, expect.partialResult);
   assert.deepEqual(end, expect.end);
+  if (expect.estimates) {
+    const { estimates } = world;
+    const isNew = ([seconds, isMeasured], at) =>
+      seconds !== undefined && (estimates[at - 1]?.[0] !== seconds || estimates[at - 1][1] !== isMeasured);
+    assert.deepEqual(estimates.filter(isNew), expect.estimates);
+  }
   if (expect.endsAfter !== undefined) assert.equal(world.sinceLastMs / 1000, expect.endsAfter);
   for (const [at, headers] of (expect.headers ?? []).entries()) {
     for (const [name, value] of Object.entries(headers)) {

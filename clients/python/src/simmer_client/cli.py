@@ -9,6 +9,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
 from rich.console import Console
@@ -54,6 +55,8 @@ example:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    if sys.stderr is None:  # `2>&-`: or Python takes standard output, which is for the result
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 as long as the program
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that knows no Korean
@@ -224,10 +227,18 @@ def _as_fields(error: SimmerError) -> dict[str, Any]:
 
 
 def _say_wrong(options: argparse.Namespace, fields: dict[str, Any], code: int) -> int:
-    """On standard error: one line of JSON with --json, else sentences."""
+    """On standard error: one line of JSON with --json, else sentences. The code stands where that
+    cannot be written, too."""
+    with suppress(OSError):
+        _write_wrong(options, fields, code)
+        sys.stderr.flush()
+    return code
+
+
+def _write_wrong(options: argparse.Namespace, fields: dict[str, Any], code: int) -> None:
     if options.json:
         print(json.dumps(fields), file=sys.stderr)
-        return code
+        return
     lines = [fields["message"]]
     lines += [f"{each['field']}: {each['message']}" for each in fields.get("errors", [])]
     if fields.get("status") == 401:
@@ -237,7 +248,6 @@ def _say_wrong(options: argparse.Namespace, fields: dict[str, Any], code: int) -
         lines.append(f"to go on waiting: simmer wait {fields['jobId']}{task}")
     for line in lines:
         print(f"simmer: {plain(line)}", file=sys.stderr)
-    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -306,7 +316,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError("must be more than 0")
-    return seconds
+    with suppress(ValueError):
+        if 0 < (seconds := float(text)) < float("inf"):
+            return seconds
+    raise argparse.ArgumentTypeError("must be a number of seconds, more than 0")

@@ -67,6 +67,8 @@ def _refuse(name: str) -> None:
 
 def _object_from(word: str) -> dict[str, Any]:
     what = "standard input" if word == "-" else word[1:]
+    if word == "-" and sys.stdin is None:  # `<&-`
+        raise ValueError(f"{what} is closed")
     try:
         data = sys.stdin.buffer.read() if word == "-" else Path(word[1:]).read_bytes()
         text = data.decode("utf-8-sig")

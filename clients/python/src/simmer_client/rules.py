@@ -152,7 +152,10 @@ class Following:
             idempotency_key = idempotency_key or str(uuid.uuid4())
         if idempotency_key is not None:
             self._headers["idempotency-key"] = idempotency_key
-        self._body = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+        try:
+            self._body = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+        except UnicodeEncodeError:  # half of a pair of UTF-16, or bytes of another encoding
+            raise ValueError("the request has a text that is not Unicode") from None
 
     # ── Operations ────────────────────────────────────────────────────────────────────────────────
 
@@ -452,9 +455,9 @@ class Following:
             unreachable.__cause__ = answer.cause
             raise _Again(unreachable)
         if answer.status >= 400:
-            problem = read_problem(answer, self.update)
-            if answer.status in (408, 425, 429) or answer.status >= 500 or not is_refusal(answer):
-                raise _Again(problem, problem.retry_after_seconds)
+            problem, is_own = read_problem(answer, self.update), is_refusal(answer)
+            if answer.status in (408, 425, 429) or answer.status >= 500 or not is_own:
+                raise _Again(problem, problem.retry_after_seconds if is_own else None)
             raise problem
         try:
             if answer.status not in (200, 202):

@@ -108,7 +108,7 @@ def _checked(base_url: str) -> str:
         url = httpx2.URL(base_url)
     except httpx2.InvalidURL:
         url = httpx2.URL()
-    if url.scheme not in ("http", "https") or not url.host:
+    if url.scheme not in ("http", "https") or not url.host or (url.port or 1) > 65535:
         raise ValueError("the base URL must be an http:// or https:// address")
     return base_url.rstrip("/")
 

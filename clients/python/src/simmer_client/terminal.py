@@ -97,13 +97,13 @@ class Bar:
     def show(self, update: Update) -> None:
         self._progress.outline = update.outline
         seconds = update.estimated_seconds_remaining
-        is_open = not update.state.is_terminal
+        is_known = update.estimate_is_measured and not update.state.is_terminal
         words = "Sending the request..." if update.state is State.SUBMITTING else update.message
         self._progress.update(
             self._task,
             completed=update.progress,
             message=plain(words),
-            left=f"about {seconds} s left" if seconds and is_open else "",
+            left=f"about {seconds} s left" if seconds and is_known else "",
             refresh=True,
         )
 

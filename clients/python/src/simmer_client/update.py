@@ -37,6 +37,7 @@ class Update:
     stage: str = ""  # queued, analyzing, generating, done
     message: str = ""  # for the user, in the request's language
     estimated_seconds_remaining: int | None = None
+    estimate_is_measured: bool = False  # past jobs tell that; else it is a guess
     outline: Outline = ()  # of an answer in parts: a title for each
     partial_result: Any = None  # open or failed: the result, with the parts that are there
     result: Any = None  # completed: the task's JSON

@@ -125,6 +125,7 @@ def read_status(
         stage=_text(fields, "stage"),
         message=_message(fields),
         estimated_seconds_remaining=None if remaining is None else int(remaining),
+        estimate_is_measured=fields.get("estimateIsMeasured") is True,
         result=fields.get("result") if state is State.COMPLETED else None,
         error=(_text(fields, "error") or None) if state is State.FAILED else None,
         error_code=(_text(fields, "errorCode") or None) if state is State.FAILED else None,

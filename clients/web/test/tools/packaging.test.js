@@ -28,12 +28,18 @@ const fetch = async (url, { method }) => ({
 const client = new SimmerClient({ baseUrl: "http://x", token: "t", push: false, fetch });
 client.job().resume("7").catch(({ name, code, message }) => globalThis.told([name, code, message, typeof useJob]));
 `;
+// A library that requires what the app imports: were there two clients, no error would be `instanceof` the other's.
+const BOTH = `
+import { SimmerError } from "simmer-client";
+globalThis.told([SimmerError === require("simmer-client").SimmerError]);
+`;
 const TOLD = ["RequestRefused", "job_not_found", "GET http://x/recipe/status/7", "function"];
 
 before(() => {
   rmSync(WORK, { recursive: true, force: true });
   mkdirSync(WORK);
   writeFileSync(join(WORK, "app.js"), APP);
+  writeFileSync(join(WORK, "both.js"), BOTH);
 });
 
 /** What a bundle tells when it is run where there is neither a DOM nor node. */
@@ -99,7 +105,8 @@ test("Vite bundles it", async () => {
   assert.deepEqual(await run(join(WORK, "vite", "vite.js")), TOLD);
 });
 
-for (const name of ["metro-081", "metro"]) {
+// With the conditions that React Native's own configuration of that Metro names.
+for (const [name, conditions] of Object.entries({ "metro-081": ["require", "react-native"], metro: ["react-native"] })) {
   for (const hasExports of [false, true]) {
     test(`${name} bundles it, package exports ${hasExports ? "on" : "off"}`, async () => {
       const nearby = createRequire(require.resolve(`${name}/package.json`));
@@ -109,12 +116,17 @@ for (const name of ["metro-081", "metro"]) {
       const config = (mergeConfig.default ?? mergeConfig)(base, {
         ...{ projectRoot: HERE, watchFolders: [HERE], maxWorkers: 1, cacheStores: [], resetCache: true },
         reporter: { update() {} },
-        resolver: { unstable_enablePackageExports: hasExports, useWatchman: false },
+        resolver: {
+          ...{ unstable_enablePackageExports: hasExports, useWatchman: false },
+          unstable_conditionNames: conditions,
+        },
         transformer: { babelTransformerPath: require.resolve("@react-native/metro-babel-transformer") },
       });
-      const out = join(WORK, `${name}-${hasExports}`);
-      await Metro.runBuild(config, { entry: "work/app.js", out, dev: false, minify: true, platform: "ios" });
-      assert.deepEqual(await run(`${out}.js`), TOLD);
+      for (const [app, told] of Object.entries({ app: TOLD, both: [true] })) {
+        const out = join(WORK, `${name}-${hasExports}-${app}`);
+        await Metro.runBuild(config, { entry: `work/${app}.js`, out, dev: false, minify: true, platform: "ios" });
+        assert.deepEqual(await run(`${out}.js`), told);
+      }
     });
   }
 }

@@ -68,6 +68,7 @@ private class Scripted(val vector: Any?) : HttpTransport, PushTransport, PushSoc
     val requests = mutableListOf<HttpRequest>()
     val updates = mutableListOf<List<Any?>>()
     val outlines = mutableListOf<List<List<String>>>()
+    val estimates = mutableListOf<List<Any?>>()
     val parts = mutableListOf<Part>()
     var partialResult: Any? = null
     private val beganAt = time.seconds
@@ -184,6 +185,8 @@ private fun follow(world: Scripted): Any = runBlocking {
             val outline = update.outline.map { listOf(it.title, if (it.isReady) "ready" else "waiting") }
             if (outline.isNotEmpty() && outline != world.outlines.lastOrNull()) world.outlines.add(outline)
             world.partialResult = update.partialResult
+            val estimate = update.estimatedSecondsRemaining?.let { listOf(it.toLong(), update.estimateIsMeasured) }
+            if (!update.state.isTerminal && estimate != null && estimate != world.estimates.lastOrNull()) world.estimates += estimate
             val seen = listOf(update.state.name.lowercase(), update.progress.toLong())
             if (!update.state.isTerminal && seen != world.updates.lastOrNull()) world.updates += seen
             if (seen == cancelWhen) job.cancel()
@@ -221,6 +224,7 @@ private fun complaints(world: Scripted, end: Any): List<String> = buildList {
     same("outlines", world.outlines, expect["outlines"].items())
     same("parts", world.parts.map { listOf(it.position.toLong(), it.value) }, expect["parts"].items())
     same("partialResult", world.partialResult, expect["partialResult"])
+    expect["estimates"]?.let { same("estimates", world.estimates, it) }
     same("end", named(end, expect["end"]), expect["end"])
     val endsAfter = world.time.seconds - world.lastAt
     expect["endsAfter"]?.let { if (abs(endsAfter - it.seconds()) > 0.001) add("ends after $endsAfter s") }

@@ -1,10 +1,10 @@
 package simmer
 
 /** A part of the answer that is to come, or, if [isReady], one that was validated. */
-data class OutlineEntry(val title: String, val isReady: Boolean)
+data class OutlineEntry(val title: String, val isReady: Boolean) : java.io.Serializable
 
 /** One part: its [position] in the outline, from 0, and the JSON that will be in the result. */
-data class Part(val position: Int, val title: String, val value: Any?)
+data class Part(val position: Int, val title: String, val value: Any?) : java.io.Serializable
 
 /**
  * What is known of the parts of one run, which began at [runAt]: the titles of all, in the order of the

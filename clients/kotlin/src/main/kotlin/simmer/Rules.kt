@@ -329,7 +329,7 @@ internal class Following(
             }
             mustBeOpen()
             failures += 1
-            val asked = answer?.let { retryAfterSeconds(it.headers) } ?: 0.0
+            val asked = answer?.takeIf { it.status >= 400 && isRefusal(it) }?.let { retryAfterSeconds(it.headers) } ?: 0.0
             val pause = max(asked, backoff(failures))
             val left = if (tries == null) left(wait) else limitOf(wait) - world.nowSeconds()
             val isEnough =

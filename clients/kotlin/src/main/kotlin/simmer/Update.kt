@@ -13,7 +13,10 @@ enum class State {
     val isTerminal get() = this == COMPLETED || this == FAILED || this == CANCELLED
 }
 
-/** One moment of a job. [progress] is 0 to 100 and never below that of an earlier update; no part goes away. */
+/**
+ * One moment of a job. [progress] is 0 to 100 and never below that of an earlier update; no part goes away.
+ * Serializable, as errors that hold one are: they cross to another process of the app, or into a `Bundle`.
+ */
 data class Update(
     val task: String,
     /** Null until the server has accepted the job. Keep it: `resume` goes on with it. */
@@ -25,6 +28,8 @@ data class Update(
     /** For the user, in the request's language. */
     val message: String = "",
     val estimatedSecondsRemaining: Int? = null,
+    /** Whether past jobs tell that; else it is a guess. */
+    val estimateIsMeasured: Boolean = false,
     /** Completed: the task's JSON, as [Json.parse] gives it. */
     val result: Any? = null,
     /** Of an answer in parts: a title for each, in the order of the result; empty until it is known. */
@@ -39,10 +44,10 @@ data class Update(
     val retryable: Boolean = false,
     /** Cancelled for this user alone: others wait for the job, and it goes on. */
     val goesOn: Boolean = false,
-)
+) : java.io.Serializable
 
 /** One complaint about one field: [field] is a dotted path, empty for the whole body. */
-data class FieldError(val field: String, val message: String)
+data class FieldError(val field: String, val message: String) : java.io.Serializable
 
 /**
  * Whatever ended a wait. [code] is stable and for programs; [job] is the job as it was last seen.

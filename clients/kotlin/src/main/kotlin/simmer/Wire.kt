@@ -67,6 +67,7 @@ internal fun readStatus(body: String, task: String, jobId: String, headers: Map<
         stage = text(fields["stage"]).orEmpty(),
         message = text(fields["message"]).orEmpty(),
         estimatedSecondsRemaining = number(fields["estimatedSecondsRemaining"])?.toInt(),
+        estimateIsMeasured = fields["estimateIsMeasured"] == true,
         result = if (state == State.COMPLETED) fields["result"] else null,
         error = if (isFailed) text(fields["error"]) else null,
         errorCode = if (isFailed) text(fields["errorCode"]) else null,
