@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -58,6 +59,14 @@ class Stack:
         """Keys that a process has read, it keeps."""
         self.deployment.kill_lambda(function)
 
+        def answers() -> bool:
+            with suppress(RuntimeError, ClientError):  # the emulator may still take the dead one
+                self.deployment.invoke(function, {})
+                return True
+            return False
+
+        until(answers)
+
     def submit(self) -> dict[str, Any]:
         answer = self.alice.submit(f"egg {uuid.uuid4().hex[:8]}")
         assert answer.status_code == 202, answer.text
@@ -102,7 +111,12 @@ class Stack:
 def stack(emulator: Emulator, model: StandIn) -> Iterator[Stack]:
     with team_server() as team:
         deployment = deploy(
-            emulator, model, "held", WebhookUrl=team.url, WorkerMaximumConcurrency=2
+            emulator,
+            model,
+            "held",
+            WebhookUrl=team.url,
+            DailyJobQuota=100_000,
+            WorkerMaximumConcurrency=2,
         )
         yield Stack(deployment, model, team)
 
