@@ -116,6 +116,7 @@ def stack(emulator: Emulator, model: StandIn) -> Iterator[Stack]:
             "held",
             WebhookUrl=team.url,
             DailyJobQuota=100_000,
+            UserJobsInFlight=999,
             WorkerMaximumConcurrency=2,
         )
         yield Stack(deployment, model, team)
