@@ -29,7 +29,8 @@ type Receive = Callable[[], Awaitable[Any]]
 type Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 type App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_EXECUTE_API = "/_aws/execute-api/"  # the deployed APIs, which have an authorizer of their own
+# The deployed APIs, which have an authorizer of their own. A path without a stage is not theirs.
+_EXECUTE_API = re.compile(r"/_aws/execute-api/[^/]+/")
 _HEALTH = "/_ministack/health"
 _KEYS_OF_TOKENS = re.compile(r"/[\w-]+/\.well-known/[\w.-]+")  # of a user pool, for everybody
 _SIGN_IN = "AWSCognitoIdentityProviderService.InitiateAuth"  # signed by nobody, on AWS too
@@ -160,20 +161,25 @@ def _refusal(path: str, headers: dict[str, str], query: str) -> str:
     """Why the request is not served, or nothing."""
     if not _OWN_HOST.fullmatch(headers.get("host", "")):
         return "this host is not served"
-    # To send to somebody's socket is AWS's own API, which stands below the deployed ones.
-    if path.startswith(_EXECUTE_API) and "/@connections" not in unquote(path):
+    found = _CREDENTIAL.search(headers.get("authorization", ""))
+    key = found[1] if found else ""
+    is_signed_by_query = "x-amz-credential" in unquote(query).lower()
+    is_signed = bool(key) or is_signed_by_query
+    # To send to somebody's socket is AWS's own API, which stands below the deployed ones. Who signs
+    # as for AWS does not mean a deployed API, and might get to what stands behind it.
+    is_deployed = _EXECUTE_API.match(path) and "/@connections" not in unquote(path)
+    if is_deployed and not is_signed:
         return ""
     if "origin" in headers or "sec-fetch-site" in headers:
         return "web pages are served by the deployed APIs only"
-    if (
+    is_for_everybody = (
         path == _HEALTH
         or _KEYS_OF_TOKENS.fullmatch(path)
         or headers.get("x-amz-target") == _SIGN_IN
-    ):
+    )
+    if is_for_everybody and not is_signed:
         return ""
-    found = _CREDENTIAL.search(headers.get("authorization", ""))
-    key = found[1] if found else ""
-    if _ROOT_OF_MINISTACK.fullmatch(key) or "X-Amz-Credential" in query:
+    if _ROOT_OF_MINISTACK.fullmatch(key) or is_signed_by_query:
         return "sign it with a key that this emulator has given"
     return ""
 

@@ -14,7 +14,7 @@ from tests.attack.conftest import IN_FLIGHT
 from tests.integration.api import Api
 from tests.integration.conftest import deploy
 from tests.integration.test_push import subscriber
-from tests.leaks import SECRETS, leaks, texts_of
+from tests.leaks import SAID, SECRETS, leaks
 from tests.patience import until
 from tests.receiver import TeamServer, team_server
 
@@ -84,9 +84,26 @@ def _other_secrets(told: Deployment) -> set[str]:
 
 
 def test_what_is_logged_would_be_found(emulator: Emulator, told: Deployment) -> None:
-    """Else the test above could not fail: a word that is in the lines of every invocation."""
-    told.invoke("StatusFunction", {"requestContext": {}, "rawPath": "/"})
+    """Else no search could fail: a mark where a line of the log has the route."""
+    mark = f"mark{uuid.uuid4().hex}"
+    told.invoke("StatusFunction", {"requestContext": {}, "routeKey": mark})
 
-    places = {where for where, text in texts_of(emulator) if "requestId" in text or "START" in text}
+    places = set(leaks(emulator, [mark]))
     assert emulator.functions_log.name in places
     assert told.physical_id("StatusLogGroup") in places
+
+
+def test_what_is_said_and_heard_is_searched_for(told: Deployment) -> None:
+    """Else the search at the end of all tests could not fail."""
+    alice = Api(told.api_url, told.token("alice"))
+    mark = f"mark{uuid.uuid4().hex}"
+
+    answer = alice.submit(mark, headers={"idempotency-key": f"key-{mark}"})
+
+    push = answer.json()["push"]
+    texts = alice.wait(answer.json()["jobId"])["result"]["recipes"][0]["instructions"]
+    told_of = {mark, f"key-{mark}", told.token("alice"), push["token"], texts}
+    assert told_of <= SAID
+    assert push["url"].partition("=")[2] in SAID
+    assert SECRETS.search(f"x {push['token']} x")
+    assert SECRETS.search(f"x {push['url']} x")
