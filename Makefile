@@ -118,6 +118,10 @@ attack: setup  ## Attack a stack of its own on this machine, at length: ATTACKS=
 	@UV='$(UV)' ATTACKS='$(ATTACKS)' $(PYTHON) -m pytest tests/attack tests/unit/test_odd_events.py \
 	  tests/unit/push/test_odd_records.py tests/unit/job_events/test_events.py
 
+.PHONY: permissions
+permissions: setup  ## Take each action of each role away, one at a time, on a stack of its own
+	@UV='$(UV)' EVERY_PERMISSION=1 $(PYTHON) -m pytest tests/integration/test_every_permission.py
+
 .PHONY: defences
 defences: setup  ## Take each defence of SECURITY.md away in a copy, and see its test fail: ONLY=… some
 	@UV='$(abspath $(UV))' $(PYTHON) -m tests.defences $(if $(ONLY),--only '$(ONLY)')

@@ -14,15 +14,8 @@ from typing import Any
 from providers.unwrap import unwrapped
 from simmer.task import AnyTask, TaskRequest
 from simmer.task.answers import Misfit, read_answer
-from simmer.text.plain import (
-    MAX_MARKS_IN_A_ROW,
-    addresses,
-    flaws,
-    folded,
-    has_markup,
-    has_too_many_marks,
-    without_https,
-)
+from simmer.text import plain
+from simmer.text.plain import folded, has_too_many_marks
 
 MAX_RESULT_BYTES = 64 * 1024  # an item may have 400 KB, a WebSocket frame 128
 MAX_COMPLAINTS = 12
@@ -63,7 +56,7 @@ def validated(task: AnyTask, request: TaskRequest, text: str) -> str:
 def _composed(text: str) -> str:
     _refuse_long(text)
     if has_too_many_marks(text):
-        raise InvalidAnswer(f"more than {MAX_MARKS_IN_A_ROW} combining marks in a row")
+        raise InvalidAnswer(f"more than {plain.MAX_MARKS_IN_A_ROW} combining marks in a row")
     text = unicodedata.normalize("NFC", text)
     _refuse_long(text)  # some letters are longer when they are composed
     return text
@@ -77,14 +70,14 @@ def _refuse_long(text: str) -> None:
 def _text_complaints(document: Any, own: Set[str], *, has_links: bool) -> Iterator[str]:
     """The texts that a phone must not be made to render."""
     for place, text in _placed(document):
-        yield from (f"{place}: {flaw}" for flaw in flaws(text))
+        yield from (f"{place}: {flaw}" for flaw in plain.flaws(text))
         # What is not composed came in as \uXXXX.
         if not has_too_many_marks(text) and not unicodedata.is_normalized("NFC", text):
             yield f"{place}: write characters themselves, not as escapes"
-        shown = without_https(text) if has_links else text
-        if has_markup(shown) and folded(text) not in own:
+        shown = plain.without_https(text) if has_links else text
+        if plain.has_markup(shown) and folded(text) not in own:
             yield f"{place}: holds markup, plain text is wanted"
-        if any(not any(each in said for said in own) for each in addresses(folded(shown))):
+        if any(not any(each in said for said in own) for each in plain.addresses(folded(shown))):
             yield f"{place}: must not hold a link" + " but to a plain https:// address" * has_links
 
 

@@ -1,10 +1,12 @@
 """ministack as we run it: `python ministack_main.py <file for the functions' output>`.
 
-It runs in the emulator's own interpreter and imports nothing of ours. Three things are not as
+It runs in the emulator's own interpreter and imports nothing of ours. Four things are not as
 ministack has them:
 
 - what a function prints is in that file line by line, not only once its invocation has ended;
 - a function that is updated lets its busy processes finish, and gives them no further work;
+- what Lambda does in a function's name, its role must allow, as on AWS: to poll a queue or a
+  stream, to log, to put aside what failed;
 - only this machine's own are served (see `_gate`): a web page of another origin must not read the
   model's key, nor may whoever knows ministack's default key.
 """
@@ -12,14 +14,14 @@ ministack has them:
 import re
 import sys
 import threading
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from ministack import app as ministack
-from ministack.core import lambda_runtime
+from ministack.core import iam_evaluator, lambda_runtime
 from ministack.services import lambda_svc
 
 type Scope = MutableMapping[str, Any]
@@ -27,7 +29,8 @@ type Receive = Callable[[], Awaitable[Any]]
 type Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 type App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_EXECUTE_API = "/_aws/execute-api/"  # the deployed APIs, which have an authorizer of their own
+# The deployed APIs, which have an authorizer of their own. A path without a stage is not theirs.
+_EXECUTE_API = re.compile(r"/_aws/execute-api/[^/]+/")
 _HEALTH = "/_ministack/health"
 _KEYS_OF_TOKENS = re.compile(r"/[\w-]+/\.well-known/[\w.-]+")  # of a user pool, for everybody
 _SIGN_IN = "AWSCognitoIdentityProviderService.InitiateAuth"  # signed by nobody, on AWS too
@@ -76,6 +79,65 @@ def _let_busy_ones_finish() -> None:
     lambda_svc.release_worker = release_worker
 
 
+_POLLING = {
+    "sqs": ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+    "dynamodb": (
+        *("dynamodb:DescribeStream", "dynamodb:GetRecords"),
+        *("dynamodb:GetShardIterator", "dynamodb:ListStreams"),
+    ),
+}
+_LOGGING = ("logs:CreateLogStream", "logs:PutLogEvents")
+
+
+def _hold_lambda_to_roles() -> None:
+    each_mapping = lambda_svc._iter_all_esms
+    log, put_aside = lambda_svc._emit_lambda_logs, lambda_svc._send_ddb_stream_failure_record
+
+    def iter_all_esms() -> Iterator[tuple[str, str, Any]]:
+        for account, region, mapping in each_mapping():
+            found = lambda_svc._functions.get_scoped(account, region, mapping["FunctionName"])
+            source = mapping.get("EventSourceArn", "")
+            actions = _POLLING.get(source.split(":")[2] if source else "", ())
+            if found is None or _may(found["config"]["Role"], source, *actions):
+                yield account, region, mapping
+
+    def emit_lambda_logs(func: Any, *arguments: Any, **options: Any) -> None:
+        config = func.get("config") or func
+        group = (config.get("LoggingConfig") or {}).get("LogGroup")
+        region, account = config["FunctionArn"].split(":")[3:5]
+        resource = f"arn:aws:logs:{region}:{account}:log-group:{group}:log-stream:x"
+        if not group or _may(config["Role"], resource, *_LOGGING):
+            log(func, *arguments, **options)
+
+    def send_failure_record(esm: Any, func_rec: Any, *arguments: Any) -> None:
+        config = func_rec.get("config") or func_rec
+        target = (esm.get("DestinationConfig") or {}).get("OnFailure", {}).get("Destination", "")
+        if not target or _may(config["Role"], target, "sqs:SendMessage"):
+            put_aside(esm, func_rec, *arguments)
+
+    lambda_svc._iter_all_esms = iter_all_esms
+    lambda_svc._emit_lambda_logs = emit_lambda_logs
+    lambda_svc._send_ddb_stream_failure_record = send_failure_record
+
+
+def _may(role: str, resource: str, *actions: str) -> bool:
+    """Whether the role's policies, as they are now, allow each of these."""
+    account, name = role.split(":")[4], role.rpartition("/")[2]
+    policies = iam_evaluator._gather_role_policies(name, account)
+    asked = [
+        iam_evaluator.EvalContext(
+            principal_arn=role,
+            principal_type="AssumedRole",
+            principal_account=account,
+            action=action,
+            resource_arn=resource,
+            region=resource.split(":")[3],
+        )
+        for action in actions
+    ]
+    return all(iam_evaluator.evaluate(each, policies).decision == "Allow" for each in asked)
+
+
 def _gate(app: App) -> App:
     """Refuse foreign hosts, browsers' pages outside the deployed APIs, and well-known keys."""
 
@@ -99,20 +161,25 @@ def _refusal(path: str, headers: dict[str, str], query: str) -> str:
     """Why the request is not served, or nothing."""
     if not _OWN_HOST.fullmatch(headers.get("host", "")):
         return "this host is not served"
-    # To send to somebody's socket is AWS's own API, which stands below the deployed ones.
-    if path.startswith(_EXECUTE_API) and "/@connections" not in unquote(path):
+    found = _CREDENTIAL.search(headers.get("authorization", ""))
+    key = found[1] if found else ""
+    is_signed_by_query = "x-amz-credential" in unquote(query).lower()
+    is_signed = bool(key) or is_signed_by_query
+    # To send to somebody's socket is AWS's own API, which stands below the deployed ones. Who signs
+    # as for AWS does not mean a deployed API, and might get to what stands behind it.
+    is_deployed = _EXECUTE_API.match(path) and "/@connections" not in unquote(path)
+    if is_deployed and not is_signed:
         return ""
     if "origin" in headers or "sec-fetch-site" in headers:
         return "web pages are served by the deployed APIs only"
-    if (
+    is_for_everybody = (
         path == _HEALTH
         or _KEYS_OF_TOKENS.fullmatch(path)
         or headers.get("x-amz-target") == _SIGN_IN
-    ):
+    )
+    if is_for_everybody and not is_signed:
         return ""
-    found = _CREDENTIAL.search(headers.get("authorization", ""))
-    key = found[1] if found else ""
-    if _ROOT_OF_MINISTACK.fullmatch(key) or "X-Amz-Credential" in query:
+    if _ROOT_OF_MINISTACK.fullmatch(key) or is_signed_by_query:
         return "sign it with a key that this emulator has given"
     return ""
 
@@ -129,5 +196,6 @@ async def _refuse(scope: Scope, send: Send, why: str) -> None:
 if __name__ == "__main__":
     _print_at_once(Path(sys.argv.pop(1)))
     _let_busy_ones_finish()
+    _hold_lambda_to_roles()
     ministack.app = _gate(ministack.app)
     ministack.main()

@@ -111,6 +111,14 @@ class Emulator:
     def alive(self) -> bool:
         return self.child.exit_code is None
 
+    def files(self) -> list[Path]:
+        """What it has written, but for the code of the functions."""
+        return [
+            each
+            for each in self._folder.rglob("*")
+            if each.is_file() and each.suffix not in (".py", ".pyc", ".so", ".zip")
+        ]
+
     def processes(self) -> dict[int, str]:
         """The command lines of the emulator and of all its Lambda processes, by process id."""
         return self.child.members()

@@ -13,6 +13,7 @@ from local.emulator.stack import Emulator
 from local.model.stand_in import StandIn
 from tests.integration.api import Api
 from tests.integration.conftest import deploy
+from tests.leaks import SAID, leaks
 
 ATTACKS = int(os.environ.get("ATTACKS", "1"))
 QUOTA = 2000  # of jobs a day, for all that is tried
@@ -23,6 +24,7 @@ IN_FLIGHT = 5
 def emulator() -> Iterator[Emulator]:
     with Emulator(lambda_concurrency=24) as emulator:
         yield emulator
+        assert leaks(emulator, SAID) == []
 
 
 @pytest.fixture(scope="session")

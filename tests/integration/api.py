@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx2
 
+from tests.leaks import heed
 from tests.patience import HANG_SECONDS
 
 TERMINAL = ("completed", "failed", "cancelled")
@@ -17,8 +18,9 @@ class Api:
     def __init__(self, base_url: str, token: str | None = None) -> None:
         headers = {"authorization": f"Bearer {token}"} if token else {}
         self._http = httpx2.Client(
-            base_url=base_url, headers=headers, timeout=HANG_SECONDS, trust_env=False
-        )
+            base_url=base_url, headers=headers, timeout=HANG_SECONDS, trust_env=False,
+            event_hooks={"response": [heed]},
+        )  # fmt: skip
 
     def submit(
         self, *ingredients: str, headers: Mapping[str, str] | None = None, **fields: Any

@@ -10,6 +10,7 @@ from local.emulator.deployment import Deployment
 from local.emulator.stack import Emulator
 from local.model.stand_in import StandIn
 from tests.integration.api import Api
+from tests.leaks import SAID, leaks
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 ARCHITECTURE = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
@@ -19,6 +20,7 @@ ARCHITECTURE = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_6
 def emulator() -> Iterator[Emulator]:
     with Emulator(lambda_concurrency=32) as emulator:
         yield emulator
+        assert leaks(emulator, SAID) == []
 
 
 @pytest.fixture(scope="session")

@@ -71,6 +71,46 @@ def test_neither_pages_nor_foreign_hosts_nor_the_nameless_are_served(
     assert "access-control-allow-origin" not in answer.headers
 
 
+@pytest.mark.parametrize("key", ["test", "000000000000"])
+@pytest.mark.parametrize("origin", [{}, {"origin": "https://attacker.example"}, {"origin": "null"}])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "/_aws/execute-api/",
+            "/_aws/execute-api/x",
+            "/_aws/execute-api//",
+            "/_aws/execute-api/x/",
+        ),
+        *(
+            "/_aws/execute-api/x/push",
+            "/_aws/execute-api/../",
+            "/_aws/execute-api/x/%2e%2e/%2e%2e/",
+        ),
+        *(
+            "/_ministack/health",
+            "/x/.well-known/jwks.json",
+            "/?x-amz-credential=test/1/us-east-1/x",
+        ),
+        "/?%58-Amz-Credential=test/1/us-east-1/secretsmanager/aws4_request",
+    ],
+)
+def test_no_path_leads_a_known_key_to_the_secrets(
+    deployment: Deployment, path: str, origin: Mapping[str, str], key: str
+) -> None:
+    for target in ("secretsmanager.ListSecrets", "AWSCognitoIdentityProviderService.InitiateAuth"):
+        for signature in (signed_by(key), signed_by("AKIAUNKNOWN") if "?" in path else {}):
+            answer = httpx2.post(
+                f"{deployment.emulator.endpoint}{path}",
+                headers={**LIST_SECRETS, "x-amz-target": target, **origin, **signature},
+                content="{}",
+                trust_env=False,
+            )
+            assert "SecretList" not in answer.text
+            if signature:
+                assert answer.status_code == 403, answer.text
+
+
 @pytest.mark.parametrize("path", ["@connections/x", "%40connections/x", "a/../@connections/x"])
 def test_sending_to_a_socket_is_not_among_what_pages_may_do(
     deployment: Deployment, path: str

@@ -37,6 +37,25 @@ def test_whatever_stands_in_an_event_is_answered(name: str, data: st.DataObject)
     assert answer["statusCode"] < 500
 
 
+# Half a character, what ends a C string, what no issuer allows, what a path or a key would mean.
+ODD: tuple[Any, ...] = (
+    *("", " ", "\x00", "\ud800", "a\udfff", "\u202e", "x" * 10_240, "../..", "job#x", "%00", "{}"),
+    *(True, 0, -1, 2**70, 1e308, [], ["alice"], {}, {"alice": "alice"}, None),
+)
+
+
+@pytest.mark.usefixtures("api")
+@pytest.mark.parametrize("name", HANDLERS)
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd)[:12])
+def test_odd_value_at_each_place_is_answered(name: str, odd: Any) -> None:
+    handler, event_of = HANDLERS[name]
+    event = event_of({"ingredients": ["egg"]}) if name == "submit" else event_of("0" * 32)
+
+    answers = {place: handler(changed(event, place, odd), None) for place in places(event)}
+
+    assert {place: each for place, each in answers.items() if each["statusCode"] >= 500} == {}
+
+
 @pytest.mark.parametrize("handler", [each for each, _ in HANDLERS.values()])
 @TRIED
 @given(event=ANYTHING)

@@ -88,11 +88,8 @@ class InvalidRequest(SimmerError):
 
 
 class IdempotencyKeyReused(SimmerError):
-    http_status, code, title = (
-        422,
-        "idempotency_key_reused",
-        "The Idempotency-Key was used with another body",
-    )
+    http_status, code = 422, "idempotency_key_reused"
+    title = "The Idempotency-Key was used with another body"
 
 
 class QuotaExceeded(SimmerError):
@@ -112,8 +109,5 @@ class InternalError(SimmerError):
 
 
 class DependencyUnavailable(SimmerError):
-    http_status, code, title = (
-        503,
-        "dependency_unavailable",
-        "A service Simmer depends on is not available",
-    )
+    http_status, code = 503, "dependency_unavailable"
+    title = "A service Simmer depends on is not available"

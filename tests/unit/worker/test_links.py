@@ -40,6 +40,7 @@ HTTPS = [
     "https://shop.example", "see https://shop.example/r?id=7#top, it is good.", "(https://a.b.example)",
     "[the recipe](https://shop.example/a_b)", "HTTPS://SHOP.EXAMPLE/", "https://shop.example:8443/x",
     "https://xn--bcher-kva.example/", "[x]: https://x.example",
+    "여기https://shop.example", "[x]: https://x.example\nNext", "https://shop.com/a",
 ]  # fmt: skip
 OTHERS = [
     "http://shop.example", "ftp://x.example/a", "www.shop.example", "//", "file:///etc/passwd",
@@ -52,10 +53,32 @@ OTHERS = [
     "[x](//x.example)", "[x](/settings)", "![x](https://x.example/1.gif)", "<https://x.example>",
     "<a href='https://x.example'>x</a>", "[x](https://x.example 'title')",
     "custom+app://x",
+    # Whatever stands right before it, and without slashes or with the wrong ones.
+    "여기http://evil.example", "1http://evil.example", "_http://evil.example",
+    "여기www.evil.example", "www\u3002evil\u3002example", "http:evil.example",
+    "http:\\\\evil.example",
+    "tel:+4930123", "TEL:110", "sms:110?body=x", "intent:#Intent;scheme=http;end",
+    "geo:1,2", "file:/etc/passwd",
+    "callto:x", "facetime:eve",
+    # Names of hosts, which phones make links of.
+    "evil.com", "evil.com/path", "see evil.co.kr.", "만개의레시피.com에서",
+    "eve@evil.org", "evil.io:8080", "//evil.net",
+    "ｅｖｉｌ．ｃｏｍ", "evil\uff0ecom", "e\u200bvil.com",
+    # A tag in another spelling.
+    "＜script＞", "<\u200bscript>x", "﹤b﹥",
+    # Links of Markdown by reference, to a path, with a title.
+    "[x][1]\n\n[1]: /path", "[x]\n\n[x]: evil.example/a", "> [x]: tel:110",
+    "[x]:\n/path", "[x]: a 'title'",
+    "[x](?q=1)", "[x](./a)", "[x](a/b)", "[x](a 'title')", "[x](a\n\"title\")",
+    "[x](\\\\evil.example)",
+    "data:,x", "data:;base64,eA==",
 ]  # fmt: skip
 HARMLESS = [
     "shop.example", "10:30", "a//b", "1://2", "Total data: 3 / 4", "Tel: 030 123", "R&D", "[1] fry",
     "and/or", "version: 1.2.3", "www", "java script: easy", "a@b.example",
+    "Stir.Common salt", "2.5kg/person", "approx.tsp/tbsp", "e.g. 1.5 l", "intents: 3", "hotel:3",
+    "[양념](간장 2큰술)", "[sauce](soy (dark))", "[Tip]: 10:30 is early", "[x]()", "a <3 b> c",
+    "2026.11.26",
 ]  # fmt: skip
 
 
@@ -109,7 +132,12 @@ def test_name_that_the_model_chose_is_a_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["a.", "a+", "https://", "http://a.", "www.", "javascript: ", "[x](", "&", "https://a@"]
+    "unit",
+    [
+        *("a.", "a+", "https://", "http://a.", "www.", "javascript: ", "[x](", "&", "https://a@"),
+        *("](", "]:", "](a ", "](a '", "]: a (", "<a", "</a ", "a-"),
+        *("http:", "x.com/", "\u200b", "\ufe0f"),
+    ],
 )
 def test_no_text_takes_long(unit: str) -> None:
     text = unit * (MAX_RESULT_BYTES // len(unit))

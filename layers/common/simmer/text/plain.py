@@ -18,31 +18,42 @@ _MOST_COMPOSED = 4
 # `re` compiles these three when they are first asked for: a submit needs none of them.
 # A tag, a comment or a character reference: what a view that takes HTML would act on. A tag that
 # is left open counts: the page around it closes it. And what a view that takes Markdown turns into
-# a link or an image; "[sauce](1/2 cup)" is none.
+# a link, an image or the target of one, as CommonMark has them; "[sauce](1/2 cup)" is none.
 _MARKUP = (
-    r"<[a-z/!?]"
-    r"|&(?:#\d+|#x[0-9a-f]+|[a-z]+);|&(?:#\d|#x[0-9a-f]|lt|gt|amp|quot)"
-    r"|!\[[^\]\n]*\]\("
-    r"|\]\(\s*(?:<|[\w.+-]+:|/|\#|www\.|[\w.-]+\.[a-z]{2,}[/)\s])"
+    r"<[a-z/!?]|&(?:#\d|#x[0-9a-f]|[a-z]+;|lt|gt|amp|quot)|!\[[^\]\n]*\]\("
+    r"|\]\(\s*(?:<|[\w.+-]+:|/|\#|www\.|[\w.-]+\.[a-z]{2,}[/)\s]"
+    r"|[^\s)\"'][^\s)]{0,400}(?:\s+(?:\"[^\"\n]{0,400}\"|'[^'\n]{0,400}'))?\s*\))"
     r"|\]:\s*(?:<|[a-z][a-z0-9.+-]*://|//|www\.|mailto:)"
-    r"|\b(?:javascript|vbscript)\s*:|\bdata:[a-z]+/[a-z]"
+    r"|\]:(?:[ \t]*\n)?[ \t]*\S{1,400}[ \t]*(?:[\"'(].*)?$"
+    r"|(?<![a-z])(?:(?:javascript|vbscript)\s*:|data:(?:[a-z]+/[a-z]|[;,]))"
 )
-# What a view may turn into a link by itself.
-_ADDRESS = r"\b[a-z][a-z0-9+.-]{0,30}://\S*|\bwww\.\w\S*|\b(?:mailto|javascript|vbscript)\s?:\s?\S+"
+# What a view may turn into a link by itself, whatever stands before it; and a tag, for a text whose
+# spelling hid it. Names of hosts count by the endings that nearly all have, and no word has.
+_ADDRESS = (
+    r"[a-z][a-z0-9+.-]{0,30}://\S*|(?<![a-z])www[.。]\w\S*|</?[a-z][^<>]{0,400}>"
+    r"|(?<![a-z])(?:(?:mailto|javascript|vbscript)\s?:\s?\S+"
+    r"|(?:https?|ftp|tel|smsto|sms|mmsto|mms|callto|facetime|intent|geo|file(?=:/)):\S+)"
+    r"|[\w-]{1,63}\.(?:com|net|org|info|biz|edu|gov|io|co|ai|app|dev|xyz|site|online|shop|ru|cn|kr)"
+    r"(?![a-z0-9-])(?:[/?#:]\S*)?"
+)
 # One whose host is what it seems to be: of plain letters, and no name of a user before it.
 _HTTPS = (
-    r"\bhttps://(?![^\s/?#]*[@\\])(?:[a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{1,62}(?::\d{1,5})?"
-    r"(?:[/?#][^\s<>()\[\]\"'`\\]*|(?=[\s)\].,;:!?\"']|$))"
+    r"(?<![a-z0-9+.-])https://(?![^\s/?#]*[@\\])(?:[a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{1,62}"
+    r"(?::\d{1,5})?(?:[/?#][^\s<>()\[\]\"'`\\]*|(?=[\s)\].,;:!?\"']|$))"
 )
 _FILLING = "\u115f\u1160\u3164\uffa0"
 _BRAILLE_BLANK = "\u2800"
 # What says, unseen, in which direction text runs: it comes with what is copied from a chat.
-_DIRECTING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_DIRECTING = "".join(
+    map(chr, [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x2070)])
+)
 _BYTE_ORDER_MARK = "\ufeff"
 _ZERO_WIDTH_JOINER = "\u200d"
 # Taken off the ends of a text, as white space is.
 _AT_THE_ENDS = "\u200b\u2060" + _BYTE_ORDER_MARK + _DIRECTING
 _SELECTORS = re.compile("[\u034f\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+# A picture has two in a row ("\ufe0f\u200d"). More of them spell a hidden text.
+_HIDDEN = re.compile(f"(?:{_SELECTORS.pattern}|[\u00ad\u180e\u200b-\u200d\u2060-\u2064]){{3}}")
 # The only use of tag characters: the flags of England, Scotland, Wales and their like.
 _FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f")
 
@@ -51,6 +62,8 @@ def flaws(text: str) -> Iterator[str]:
     """The flaw of a text, as a message. The empty text has none: lengths are checked elsewhere."""
     if text and all(_is_invisible(char) for char in text):
         yield "must not be empty"
+    elif _HIDDEN.search(text):
+        yield "holds invisible characters in a row; leave them out"
     unprintable = next(filter(None, map(_unprintable, _FLAG.sub("", text))), None)
     if unprintable:
         yield f"holds control characters: {unprintable}"
@@ -59,7 +72,7 @@ def flaws(text: str) -> Iterator[str]:
 
 
 def has_markup(text: str) -> bool:
-    return bool(re.search(_MARKUP, text, re.IGNORECASE))
+    return bool(re.search(_MARKUP, text, re.IGNORECASE | re.MULTILINE))
 
 
 def addresses(text: str) -> list[str]:
@@ -69,7 +82,8 @@ def addresses(text: str) -> list[str]:
 
 def without_https(text: str) -> str:
     """The text without its https addresses, for where such links are wanted."""
-    return re.sub(_HTTPS, "", text, flags=re.IGNORECASE)
+    # A gap in their place, so that a reference does not go on in the next line.
+    return re.sub(_HTTPS, "\n\n", text, flags=re.IGNORECASE)
 
 
 def has_too_many_marks(text: str) -> bool:

@@ -142,9 +142,10 @@ def caller(event: Event) -> str:
     `InvalidToken` when it has none, which issuers allow and the authorizer does not look at.
     """
     subject = part(event, "requestContext", "authorizer", "jwt", "claims", "sub")
-    if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_CHARACTERS:
+    is_name = isinstance(subject, str) and subject.strip() and subject.isprintable()
+    if not is_name or len(subject) > MAX_SUBJECT_CHARACTERS:
         raise InvalidToken("The token must have a `sub` of 1 to 255 characters.")
-    return subject
+    return str(subject)
 
 
 def json_body(event: Event) -> str:

@@ -169,6 +169,7 @@ def test_a_text_is_composed_and_otherwise_stays_as_it_was_written() -> None:
         ("e\u2066gg", "U+2066, an invisible mark that directs text; leave it out"),
         ("e\u061cgg", "U+061C, an invisible mark that directs text; leave it out"),
         ("e\ufeffgg", "U+FEFF, an invisible byte order mark; leave it out"),
+        ("e\u206egg", "U+206E, an invisible mark that directs text; leave it out"),
         ("egg\U000e0041", "U+E0041, an invisible tag; leave it out"),
         ("🏴\U000e0067\U000e0062", "U+E0067, an invisible tag; leave it out"),
         ("e\x07gg", "U+0007"),
@@ -178,6 +179,14 @@ def test_what_cannot_be_seen_is_named_in_words(text: str, said: str) -> None:
     assert list(flaws(text)) == [f"holds control characters: {said}"]
 
 
+@pytest.mark.parametrize(
+    "hidden",
+    ["\u200b\u200c\u200d", "\ufe01\ufe0e\ufe02\ufe00", "\U000e0101\U000e0150\u2060", "\u00ad" * 9],
+)
+def test_what_spells_a_hidden_text_is_a_flaw(hidden: str) -> None:
+    assert list(flaws(f"e{hidden}gg")) == ["holds invisible characters in a row; leave them out"]
+
+
 @pytest.mark.parametrize("text", ["\u200b", "\ufe0f", "\u2800 \u3164", "\u034f"])
 def test_a_text_of_which_nothing_can_be_seen_is_empty(text: str) -> None:
     assert list(flaws(text)) == ["must not be empty"]
@@ -185,7 +194,16 @@ def test_a_text_of_which_nothing_can_be_seen_is_empty(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["👨\u200d🍳 달걀", "🏴󠁧󠁢󠁷󠁬󠁳󠁿 leek", "❤️", "a\tb\r\nc", "ph\u1edf bo\u0300", "می\u200cخواهم", "ไข่ดาว"],
+    [
+        "👨\u200d🍳 달걀",
+        "🏴󠁧󠁢󠁷󠁬󠁳󠁿 leek",
+        "❤️",
+        "a\tb\r\nc",
+        "ph\u1edf bo\u0300",
+        "می\u200cخواهم",
+        "ไข่ดาว",
+        "🏳️\u200d🌈 葛\U000e0100城 rice\u200b\u200bcake",
+    ],
 )
 def test_living_text_has_no_flaws(text: str) -> None:
     assert list(flaws(text)) == []
