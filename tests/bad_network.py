@@ -35,6 +35,20 @@ SOCKET_FATES: Mapping[str, float] = {
     "nonsense": 10,
     "silence": 5,
 }
+_PAGE, _HTML = b"<html>Sign in</html>", {"Content-Type": "text/html"}
+_JSON = {"Content-Type": "application/json"}
+# In which forms login pages come.
+PORTALS: tuple[tuple[int, bytes, dict[str, str]], ...] = (
+    (200, _PAGE, _HTML),
+    (200, b"", _JSON),
+    (200, b'{"jobId": "', _JSON),
+    (200, _PAGE, {**_JSON, "Content-Encoding": "gzip"}),  # which it is not
+    (401, _PAGE, {**_HTML, "WWW-Authenticate": 'Basic realm="Wi-Fi"'}),
+    (403, _PAGE, _HTML),
+    (404, _PAGE, _HTML),
+    (407, b"", {"Proxy-Authenticate": 'Basic realm="proxy"'}),
+    (511, _PAGE, {**_HTML, "Retry-After": "3600"}),
+)
 _DATES = ("Mon, 01 Jan 2001 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT", "yesterday")
 
 
@@ -113,7 +127,8 @@ class BadNetwork:
         """What answers in the API's place."""
         match fate:
             case "portal":
-                return web.Response(text="<html>Sign in</html>", content_type="text/html")
+                status, body, headers = chance.choice(PORTALS)
+                return web.Response(status=status, body=body, headers=headers)
             case "portal in JSON":
                 return web.json_response({"login": "https://portal.test/", "status": "completed"})
             case "redirect":

@@ -260,6 +260,7 @@ def test_body_that_is_too_large_is_413(api: Api, cloud: Cloud, body: str | bytes
         "application/vnd.api+json",
         "application/x-www-form-urlencoded",
         "multipart/form-data; boundary=application/json",
+        "text/plain, application/json",
     ],
 )
 def test_another_media_type_is_415(api: Api, cloud: Cloud, content_type: str | None) -> None:
@@ -268,7 +269,13 @@ def test_another_media_type_is_415(api: Api, cloud: Cloud, content_type: str | N
 
 
 @pytest.mark.parametrize(
-    "content_type", ["application/json; charset=utf-8", "Application/JSON", "application/json ;x=y"]
+    "content_type",
+    [
+        "application/json; charset=utf-8",
+        "Application/JSON",
+        "application/json ;x=y",
+        "application/json, application/json; charset=utf-8",  # sent twice, joined on its way
+    ],
 )
 def test_json_by_any_spelling_of_its_media_type_is_accepted(api: Api, content_type: str) -> None:
     assert api.submit(content_type=content_type)["statusCode"] == 202
@@ -281,6 +288,13 @@ def test_compressed_body_is_415_and_says_so(api: Api, cloud: Cloud, coding: str)
     _assert_problem(response, 415, "unsupported_media_type")
     assert "Content-Encoding" in document(response)["detail"]
     assert cloud.calls == []
+
+
+def test_compressed_body_that_does_not_say_so_is_named_too(api: Api) -> None:
+    response = api.submit(gzip.compress(VALID.encode()))
+
+    _assert_problem(response, 400, "malformed_json")
+    assert "not compressed" in document(response)["detail"]
 
 
 @pytest.mark.parametrize("coding", ["identity", "Identity", ""])

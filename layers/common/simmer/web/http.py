@@ -150,7 +150,8 @@ def caller(event: Event) -> str:
 
 def json_body(event: Event) -> str:
     """The body as text, after checks of its media type, size and encoding."""
-    media_type = (header(event, "content-type") or "").partition(";")[0].strip().lower()
+    # After a comma it stands once more: a header that was sent twice is joined on its way.
+    media_type = re.split("[,;]", header(event, "content-type") or "")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedMediaType("Send the body with Content-Type: application/json.")
     encoding = (header(event, "content-encoding") or "identity").strip().lower()
@@ -167,7 +168,7 @@ def json_body(event: Event) -> str:
     text = raw.decode(errors="replace")
     # API Gateway, too, hands on bytes that are not UTF-8 as U+FFFD.
     if "\ufffd" in text:
-        raise MalformedJson("The body must be UTF-8.")
+        raise MalformedJson("The body must be UTF-8, and not compressed.")
     return text.removeprefix("\ufeff")  # RFC 8259, 8.1: a byte order mark may be ignored
 
 
