@@ -9,6 +9,7 @@ A list of orders is followed one request after the other; the last one is repeat
 
 import asyncio
 import json
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -61,12 +62,14 @@ class MisbehavingServer:
         result: object = RESULT,
         good_token: str | None = None,
         together: int = 1,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._orders = {"generate": submit, "status": status, "cancel": cancel, "push": push or ()}
         self._offers_push = push is not None
         self._result = result
         self._good_token = good_token
         self._together = together  # so many requests are refused at once: each waits for the rest
+        self._tls = tls  # of a host that is called localhost
         self._refused = 0
         self._all_refused = asyncio.Event()
         self.met: list[tuple[str, web.BaseRequest]] = []
@@ -110,10 +113,13 @@ class MisbehavingServer:
         )
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls)
         await site.start()
         self._port = self._runner.addresses[0][1]
-        self.url = f"http://127.0.0.1:{self._port}/api"
+        self.url = f"http{self._origin(self._port)}/api"
+
+    def _origin(self, port: int) -> str:
+        return f"s://localhost:{port}" if self._tls else f"://127.0.0.1:{port}"
 
     async def _stop(self) -> None:
         self._hold.set()
@@ -172,7 +178,7 @@ class MisbehavingServer:
         if self._offers_push:
             # Port 9 is nobody's.
             port = 9 if self._orders["push"] == ("nobody",) else self._port
-            accepted["push"] = {"url": f"ws://127.0.0.1:{port}/push", "token": "push-token"}
+            accepted["push"] = {"url": f"ws{self._origin(port)}/push", "token": "push-token"}
         return accepted
 
     def _document(self, order: str) -> web.Response:

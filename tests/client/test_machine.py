@@ -106,6 +106,40 @@ def test_authorities_that_cannot_be_read_are_one_sentence(
         assert plain.submit("recipe", BODY).wait().state is State.COMPLETED  # nothing is encrypted
 
 
+@pytest.mark.parametrize("how", ["SSL_CERT_FILE", "ca_file"])
+def test_an_authority_of_ones_own_is_trusted_for_requests_and_the_socket(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str
+) -> None:
+    pytest.importorskip("cryptography", reason="certificates for a test")
+    from tests.unit.simmer.certificates import Authority
+
+    authority = Authority(tmp_path)
+    file = str(authority.file)
+    with MisbehavingServer(push=["10,done"] * 2, tls=authority.context("localhost")) as server:
+        with (
+            Client(server.url, timing=QUICK) as client,
+            pytest.raises(Unreachable, match="ca_file"),
+        ):
+            client.get("recipe", JOB)
+        if how == "SSL_CERT_FILE":
+            monkeypatch.setenv(how, file)
+        given = {"ca_file": file} if how == "ca_file" else {}
+
+        with Client(server.url, **given) as client:
+            assert client.submit("recipe", BODY).wait().result == RESULT
+
+        async def main() -> object:
+            async with AsyncClient(server.url, **given) as client:
+                return (await client.job("recipe", BODY).wait()).result
+
+        assert asyncio.run(main()) == RESULT
+        assert (server.count("push"), server.count("status")) == (2, 0)
+        another_name = server.url.replace("localhost", "127.0.0.1")
+        client = Client(another_name, timing=QUICK, **given)
+        with client, pytest.raises(Unreachable, match="certificate"):
+            client.get("recipe", JOB)
+
+
 def test_a_setting_that_only_sockets_look_at_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("socks_proxy", NOBODY)
     with MisbehavingServer(push=["10,done"]) as server, Client(server.url) as client:
