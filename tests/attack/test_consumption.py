@@ -37,6 +37,8 @@ def _bombs() -> dict[str, bytes]:
     deep = b"[" * 8000 + b"]" * 8000
     return {
         "deep lists": deep,
+        "deeper, and left open": b"[" * 16_000,
+        "objects, left open": b'{"a":' * 3200,
         "deep objects": b'{"a":' * 2500 + b"1" + b"}" * 2500,
         "deep in a field": b'{"ingredients": ' + deep[:6000] + b"]" * 3000 + b"}",
         "digits": b'{"ingredients": ["egg"], "servings": ' + b"9" * 15_000 + b"}",

@@ -53,50 +53,67 @@ ACTS = (
     ("/recipe/generate", '{"ingredients": ["attacked"]}'),
 )  # fmt: skip
 
+# With a key that everybody knows, by a path that pages may use.
+SIGNED = {
+    "authorization": "AWS4-HMAC-SHA256 Credential=test/1/us-east-1/secretsmanager/aws4_request, "
+    "SignedHeaders=host, Signature=0",
+    "x-amz-target": "secretsmanager.ListSecrets",
+    "content-type": "application/x-amz-json-1.1",
+}
+# What is refused is so at once. What was let in may have no end.
+HANG_MS = 120_000
+
 # In the page: what it read with a status below 400, and which sockets opened.
 ATTACK = """async ({ port, reads, acts }) => {
     const own = `http://127.0.0.1:${port}`;
     const bases = location.port === String(port) ? ["", own] : [own, `http://localhost:${port}`];
     const got = [];
-    for (const base of bases) {
-        const ask = async (path, options) => {
-            try {
-                const answer = await fetch(base + path, { ...options, redirect: "follow" });
-                if (answer.type !== "opaque" && answer.status < 400) {
-                    got.push([options.method, base + path, (await answer.text()).slice(0, 80)]);
-                }
-            } catch {} // the browser keeps it from the page
-        };
-        for (const path of reads) {
-            await ask(path, { method: "GET" });
-            await ask(path, { method: "GET", mode: "no-cors", credentials: "include" });
-            await new Promise((done) => {
-                const script = document.createElement("script");
-                script.src = base + path;
-                script.onload = script.onerror = done;
-                document.head.append(script);
-            });
-        }
-        const types = ["text/plain", "application/x-www-form-urlencoded", "application/json"];
-        for (const [path, body] of acts) {
-            for (const type of types) {
-                const headers = { "content-type": type };
-                await ask(path, { method: "POST", mode: "no-cors", headers, body });
-                await ask(path, { method: "POST", headers, body });
+    const tried = (async () => {
+        for (const base of bases) {
+            const ask = async (path, options) => {
+                try {
+                    const answer = await fetch(base + path, { ...options, redirect: "follow" });
+                    if (answer.type !== "opaque" && answer.status < 400) {
+                        got.push([options.method, base + path, (await answer.text()).slice(0, 80)]);
+                    }
+                } catch {} // the browser keeps it from the page
+            };
+            for (const path of reads) {
+                await ask(path, { method: "GET" });
+                await ask(path, { method: "GET", mode: "no-cors", credentials: "include" });
+                await new Promise((done) => {
+                    const script = document.createElement("script");
+                    script.src = base + path;
+                    script.onload = script.onerror = done;
+                    document.head.append(script);
+                });
             }
-            navigator.sendBeacon(base + path, body);
+            for (const path of ["/", "/_aws/execute-api/x", "/_aws/execute-api/", "/x"]) {
+                await ask(path, { method: "POST", headers: SIGNED, body: "{}" });
+            }
+            const types = ["text/plain", "application/x-www-form-urlencoded", "application/json"];
+            for (const [path, body] of acts) {
+                for (const type of types) {
+                    const headers = { "content-type": type };
+                    await ask(path, { method: "POST", mode: "no-cors", headers, body });
+                    await ask(path, { method: "POST", headers, body });
+                }
+                navigator.sendBeacon(base + path, body);
+            }
         }
-    }
-    for (const path of ["/", "/dev/push", "/dev/webhook"]) {
-        const opened = await new Promise((done) => {
-            const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`);
-            socket.onopen = () => done(true);
-            socket.onerror = socket.onclose = () => done(false);
-        });
-        if (opened) got.push(["socket", path, ""]);
-    }
-    return got;
-}"""
+        for (const path of ["/", "/dev/push", "/dev/webhook"]) {
+            const opened = await new Promise((done) => {
+                const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`);
+                socket.onopen = () => done(true);
+                socket.onerror = socket.onclose = () => done(false);
+            });
+            if (opened) got.push(["socket", path, ""]);
+        }
+    })();
+    const hang = new Promise((done) => setTimeout(done, HANG_MS, ["no end", location.href, ""]));
+    const end = await Promise.race([tried, hang]);
+    return end ? [...got, end] : got;
+}""".replace("SIGNED", json.dumps(SIGNED)).replace("HANG_MS", str(HANG_MS))
 
 
 @dataclass(frozen=True)
