@@ -10,7 +10,7 @@ import ssl
 from base64 import b64encode
 from collections.abc import Mapping
 from functools import cache
-from http.client import HTTPConnection, HTTPSConnection
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from select import POLLIN, poll
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -47,14 +47,20 @@ class Pool:
 
     def post(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         connection = self._kept() or self._connected()
+        sent = {**headers, "accept-encoding": "identity", "content-length": str(len(body))}
+        lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
+        answer = HTTPResponse(connection.sock, method="POST")
         try:
-            connection.request("POST", path, body, headers=dict(headers))
-            answer = connection.getresponse()
+            # At once: `request` sends head and body in two packets, each with a call of the system.
+            connection.sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+            answer.begin()
             content = answer.read()
         except BaseException:
             connection.close()
             raise
-        if connection.sock is not None:  # else the host asked to close it
+        if answer.will_close:
+            connection.close()
+        else:
             self._idle.append(connection)
         named = {name.lower(): value for name, value in answer.getheaders()}
         return Answer(answer.status, named, content)
