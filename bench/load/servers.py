@@ -16,6 +16,7 @@ from aiohttp import web
 
 from bench.instructions.services import Services
 from bench.instructions.workload import ENVIRONMENT, STATUS, http, settings
+from bench.workload import TASK_NAME
 from local.child import free_port
 from local.toolchain import BUILD, REPOSITORY
 from tests.tools import environment_of
@@ -128,7 +129,9 @@ async def fastapi(job_ids: list[str], *options: str) -> AsyncIterator[Server]:
         session = await stack.enter_async_context(aiohttp.ClientSession())
 
         async def poll(job_id: str) -> bool:
-            async with session.get(f"http://127.0.0.1:{port}/recipe/status/{job_id}") as answer:
+            async with session.get(
+                f"http://127.0.0.1:{port}/{TASK_NAME}/status/{job_id}"
+            ) as answer:
                 return answer.status == 200 and (await answer.json())["jobId"] == job_id
 
         yield Server(poll, cpu)
@@ -152,7 +155,7 @@ async def _fill(port: int, jobs: dict[str, str]) -> None:
     """SET each, in Redis's own protocol."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for job_id, document in jobs.items():
-        parts = ("SET", f"recipe:{job_id}", document)
+        parts = ("SET", f"{TASK_NAME}:{job_id}", document)
         words = "".join(f"${len(part)}\r\n{part}\r\n" for part in parts)
         writer.write(f"*{len(parts)}\r\n{words}".encode())
         assert await reader.readline() == b"+OK\r\n"

@@ -92,7 +92,7 @@ class Pool:
         get = self._environment.get
         named = get("AWS_CA_BUNDLE") or get("REQUESTS_CA_BUNDLE")
         for roots in (named,) if named else (AMAZON_ROOTS, None):
-            proxy = _proxy(self._name, self._environment)
+            proxy = _proxy(self.host, self._environment)
             at = (proxy.hostname or "", proxy.port) if proxy else (self._name, self._port)
             connection = HTTPSConnection(*at, timeout=timeout, context=tls_context(roots))
             if proxy:
@@ -118,14 +118,13 @@ def tls_context(roots: str | None) -> ssl.SSLContext:
 
 
 def _proxy(host: str, environment: Mapping[str, str]) -> SplitResult | None:
-    get = environment.get
-    address = get("HTTPS_PROXY") or get("https_proxy")
-    spared = [
-        each.strip().lstrip(".") for each in (get("NO_PROXY") or get("no_proxy") or "").split(",")
-    ]
-    if not address or any(
-        each and (each == "*" or f".{host}".endswith(f".{each}")) for each in spared
-    ):
+    """For a host, with its port where that is another than 443: by Python's rules, as in boto3."""
+    if "HTTPS_PROXY" not in map(str.upper, environment):
+        return None
+    from urllib.request import getproxies_environment, proxy_bypass
+
+    address = getproxies_environment().get("https")
+    if not address or proxy_bypass(host):
         return None
     return urlsplit(address if "://" in address else f"http://{address}")
 
