@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bench.heart import __main__ as bench
+from simmer.settings import WorkerSettings
 
 GOOD = bench.Run(jobs=10, failed=0, cpu_seconds=0.2, peak_bytes=60_000_000, gap_seconds=6.1)
 
@@ -16,8 +17,8 @@ GOOD = bench.Run(jobs=10, failed=0, cpu_seconds=0.2, peak_bytes=60_000_000, gap_
     ("change", "code"),
     [
         ({}, 0),
-        ({"gap_seconds": 19.9}, 0),
-        ({"gap_seconds": 20.0}, 1),
+        ({"gap_seconds": WorkerSettings.lease_seconds - 0.1}, 0),
+        ({"gap_seconds": WorkerSettings.lease_seconds}, 1),
         ({"failed": 1}, 1),
     ],
 )
