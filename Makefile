@@ -139,7 +139,7 @@ screenshots: setup  ## Take README's pictures of the demo page again (needs Chro
 
 # --- make bench ----------------------------------------------------------------------------
 
-.PHONY: bench bench-ladder bench-tokens bench-progress bench-polling bench-push bench-slots bench-cost bench-parts bench-poll
+.PHONY: bench bench-ladder bench-tokens bench-progress bench-polling bench-push bench-slots bench-cost bench-parts bench-poll bench-heart load
 bench: bench-ladder bench-tokens bench-progress bench-polling bench-slots  ## The benches that need no network and no key
 
 bench-ladder: .build/bench-venv  ## The cost of 1,000 jobs: cheap model, strong model, ladder
@@ -159,6 +159,12 @@ bench-parts: setup  ## An answer in one call and in parts: first title, first pa
 
 bench-poll: setup  ## The instructions of a start and of a call, beside plain boto3 and Powertools (valgrind): ROWS='a poll'
 	@UV='$(UV)' PYTHONPATH=.:layers/common:functions/worker $(PYTHON) -m bench.instructions $(if $(ROWS),--rows '$(ROWS)')
+
+bench-heart: setup  ## A worker with 10 and 50 jobs in flight on little CPU: cost a job, memory, gaps between heartbeats
+	@UV='$(UV)' PYTHONPATH=.:layers/common:functions/worker $(PYTHON) -m bench.heart
+
+load: setup  ## Polls of up to 10,000 open jobs under the runtime client, beside FastAPI and Redis (redis-server)
+	@UV='$(UV)' PYTHONPATH=.:layers/common:functions/worker $(PYTHON) -m bench.load
 
 bench-slots: setup  ## The wait of jobs, by jobs a day, workers and batching window
 	@$(PYTHON) -m bench.slots

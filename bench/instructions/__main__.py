@@ -8,21 +8,19 @@ every cold number. Ends with an error above a budget.
 
 import argparse
 import json
-import os
-import platform
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from bench.built import built, lambda_python
 from bench.instructions.services import serving
 from bench.instructions.workload import (
     CASES,
@@ -34,8 +32,7 @@ from bench.instructions.workload import (
     M,
     settings,
 )
-from deploy import artifacts
-from local.toolchain import BUILD, REPOSITORY, run_tool, uv
+from local.toolchain import BUILD
 
 FEW, MANY = 4, 24
 HERE = Path(__file__).parent
@@ -81,30 +78,6 @@ def count(case: Case, calls: int, build: Path, python: Path) -> int:
 def cost(case: Case, build: Path, python: Path) -> Cost:
     few, many = (count(case, calls, build, python) for calls in (FEW, MANY))
     return Cost(cold=count(case, 1, build, python), call=(many - few) // (MANY - FEW))
-
-
-def lambda_python() -> Path:
-    """An interpreter with what Lambda's has."""
-    venv = BUILD / "lambda-python"
-    packages = [f"{name}=={version(name)}" for name in ("awslambdaric", "boto3")]
-    run_tool(uv(), "venv", "--quiet", "--allow-existing", "--python", "3.13", venv)
-    run_tool(uv(), "pip", "install", "--quiet", "--python", venv / "bin/python", *packages)
-    return venv / "bin/python"
-
-
-def built() -> Path:
-    architecture = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    folder = BUILD / f"sam-{architecture}"
-    run_tool(
-        Path(sys.executable).with_name("sam"),
-        "build",
-        *("--template", REPOSITORY / "template.yaml", "--build-dir", folder),
-        *("--cached", "--parallel", "--cache-dir", BUILD / f"sam-cache-{architecture}"),
-        *("--parameter-overrides", f"Architecture={architecture}"),
-        env={**os.environ, "SAM_CLI_TELEMETRY": "0"},
-    )
-    artifacts.finish(folder)
-    return folder
 
 
 def over_budget(costs: dict[Case, Cost]) -> list[str]:

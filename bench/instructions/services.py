@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,7 +28,9 @@ USAGE = {"prompt_tokens": 400, "completion_tokens": 300, "total_tokens": 700}
 
 
 class Services:
-    """What the functions call. `url` is where; `answer` is the text that the model writes."""
+    """What the functions call. `url` is where; `answer` is the text that the model writes.
+    `on_call` sees each call of AWS, and `on_question` each question to the model, before it is
+    answered."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -37,6 +39,8 @@ class Services:
         self.queue_url = self.sqs.create_queue("jobs", visibility_seconds=3600)
         self.answer = VALID
         self.lock = threading.Lock()
+        self.on_call: Callable[[str, dict[str, Any]], None] = lambda _target, _body: None
+        self.on_question: Callable[[], None] = lambda: None
 
     def store(self, job: Job) -> None:
         self.dynamodb.put_item(TableName="jobs", Item=item_of(job))
@@ -61,6 +65,7 @@ class Services:
         ]
 
     def call(self, target: str, body: dict[str, Any]) -> Any:
+        self.on_call(target, body)
         service, _, operation = target.partition(".")
         if service == "secretsmanager":
             return {"SecretString": json.dumps({"default": "key"})}
@@ -71,6 +76,7 @@ class Services:
 
     def complete(self) -> Any:
         """A model's answer in OpenAI's form."""
+        self.on_question()
         message = {"role": "assistant", "content": self.answer}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         about = {"id": "c", "object": "chat.completion", "created": 1, "model": "m"}
@@ -113,8 +119,11 @@ def serving() -> Iterator[Services]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 128  # a batch connects all at once
+
+    server = Server(("127.0.0.1", 0), Handler)
     services = Services(f"http://127.0.0.1:{server.server_port}")
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:

@@ -214,14 +214,11 @@ async def _complete(
         async with asyncio.timeout_at(ends_at):
             # Not `chat.completions.create`, which would look at each field once more, and load the
             # types of all its answers.
+            turns = _with_system_role(messages, rung.system_role)
             response = await client.with_options(timeout=left_seconds, max_retries=0).post(
                 "/chat/completions",
                 cast_to=httpx2.Response,
-                body={
-                    "model": rung.model,
-                    "messages": _with_system_role(messages, rung.system_role),
-                    **fields,
-                },
+                body={"model": rung.model, "messages": turns, **fields},
                 options={"headers": headers, "params": rung.query},
             )
         text = response.text

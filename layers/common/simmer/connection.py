@@ -10,7 +10,7 @@ import ssl
 from base64 import b64encode
 from collections.abc import Mapping
 from functools import cache
-from http.client import HTTPConnection, HTTPSConnection
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from select import POLLIN, poll
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -47,14 +47,20 @@ class Pool:
 
     def post(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         connection = self._kept() or self._connected()
+        sent = {**headers, "accept-encoding": "identity", "content-length": str(len(body))}
+        lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
+        answer = HTTPResponse(connection.sock, method="POST")
         try:
-            connection.request("POST", path, body, headers=dict(headers))
-            answer = connection.getresponse()
+            # At once: `request` sends head and body in two packets, each with a call of the system.
+            connection.sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+            answer.begin()
             content = answer.read()
         except BaseException:
             connection.close()
             raise
-        if connection.sock is not None:  # else the host asked to close it
+        if answer.will_close:
+            connection.close()
+        else:
             self._idle.append(connection)
         named = {name.lower(): value for name, value in answer.getheaders()}
         return Answer(answer.status, named, content)
@@ -86,7 +92,7 @@ class Pool:
         get = self._environment.get
         named = get("AWS_CA_BUNDLE") or get("REQUESTS_CA_BUNDLE")
         for roots in (named,) if named else (AMAZON_ROOTS, None):
-            proxy = _proxy(self._name, self._environment)
+            proxy = _proxy(self.host, self._environment)
             at = (proxy.hostname or "", proxy.port) if proxy else (self._name, self._port)
             connection = HTTPSConnection(*at, timeout=timeout, context=tls_context(roots))
             if proxy:
@@ -112,14 +118,13 @@ def tls_context(roots: str | None) -> ssl.SSLContext:
 
 
 def _proxy(host: str, environment: Mapping[str, str]) -> SplitResult | None:
-    get = environment.get
-    address = get("HTTPS_PROXY") or get("https_proxy")
-    spared = [
-        each.strip().lstrip(".") for each in (get("NO_PROXY") or get("no_proxy") or "").split(",")
-    ]
-    if not address or any(
-        each and (each == "*" or f".{host}".endswith(f".{each}")) for each in spared
-    ):
+    """For a host, with its port where that is another than 443: by Python's rules, as in boto3."""
+    if "HTTPS_PROXY" not in map(str.upper, environment):
+        return None
+    from urllib.request import getproxies_environment, proxy_bypass
+
+    address = getproxies_environment().get("https")
+    if not address or proxy_bypass(host):
         return None
     return urlsplit(address if "://" in address else f"http://{address}")
 

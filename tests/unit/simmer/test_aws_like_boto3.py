@@ -5,12 +5,13 @@ service said; and the server sees as many requests. `LIGHTER` names the differen
 """
 
 import json
+import select
 import socket
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -29,6 +30,8 @@ THEIRS = Config(
     connect_timeout=1, read_timeout=0.5, retries={"mode": "standard", "total_max_attempts": 3}
 )
 
+LINGER = b"\x01\0\0\0\0\0\0\0"  # close() sends RST
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -37,7 +40,7 @@ class Reply:
     status: int = 200
     body: bytes = b"{}"
     headers: dict[str, str] = field(default_factory=dict)
-    does: str = "answer"  # or "reset", "hang up", "stall", "cut", "close after"
+    does: str = "answer"  # or "reset", "hang up", "stall", "cut", "close after", "chunks", "drips"
     checksum: bool = True
 
 
@@ -84,8 +87,7 @@ class Server:
             self.released.wait(60)
         if reply.does in ("reset", "hang up", "stall"):
             if reply.does == "reset":
-                linger = b"\x01\0\0\0\0\0\0\0"  # close() sends RST
-                handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)
             handler.close_connection = True
             handler.connection.close()
             return
@@ -94,11 +96,29 @@ class Server:
         headers = {"x-amz-crc32": str(checksum), "x-amzn-requestid": "r-1"} | reply.headers
         for name, value in headers.items():
             handler.send_header(name, value)
-        handler.send_header("content-length", str(len(reply.body)))
-        handler.end_headers()
-        handler.wfile.write(reply.body[: 5 if reply.does == "cut" else None])
-        if reply.does in ("cut", "close after"):
+        self.write(handler, reply)
+        if reply.does == "reset after":
+            handler.wfile.flush()
+            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)
+        if reply.does in ("cut", "close after", "no length", "reset after"):
             handler.close_connection = True
+
+    def write(self, handler: BaseHTTPRequestHandler, reply: Reply) -> None:
+        if reply.does == "chunks":
+            handler.send_header("transfer-encoding", "chunked")
+            handler.end_headers()
+            halves = reply.body[:5], reply.body[5:], b""
+            parts = [f"{len(half):x}\r\n".encode() + half + b"\r\n" for half in halves if half]
+            handler.wfile.write(b"".join([*parts, b"0\r\n\r\n"]))
+            return
+        if reply.does != "no length":
+            handler.send_header("content-length", str(len(reply.body)))
+        handler.end_headers()
+        if reply.does == "drips":
+            for at in range(len(reply.body)):
+                handler.wfile.write(reply.body[at : at + 1])
+            return
+        handler.wfile.write(reply.body[: 5 if reply.does == "cut" else None])
 
 
 @pytest.fixture(scope="module")
@@ -204,6 +224,32 @@ FAULTS: dict[str, Reply] = {
         {"__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "no"},
         x_amzn_query_error="AWS.SimpleQueueService.NonExistentQueue;Sender",
     ),
+    "a throttle that names a time": Reply(
+        400,
+        b'{"__type": "x#ThrottlingException", "message": "no"}',
+        {"retry-after": "1", "x-amz-retry-after": "1000"},
+    ),
+    "a throttle by its status": Reply(429, b'{"message": "no"}'),
+    "a throttle with 503": refuses("ThrottlingException", 503, message="no"),
+    "a page of a proxy in another dress": Reply(503, b"<!DOCTYPE html><HTML>no</HTML>"),
+    "500 of a proxy, in capitals": Reply(500, b"<HTML>no</HTML>"),
+    "500 in plain words": Reply(500, b"Internal Server Error"),
+    "500 with half a document": Reply(500, b'{"__type": "x#Inter'),
+    "400 without a body": Reply(400, b""),
+    "400 with a code and no name space": says(400, {"__type": "Odd", "message": "no"}),
+    "400 with an address in its code": says(400, {"__type": "a.b#Odd:http://x/y", "message": "no"}),
+    "413 of a proxy": Reply(413, b"<html>no</html>"),
+    "404 in chunks": Reply(404, b'{"__type": "x#Odd", "message": "no"}', does="chunks"),
+    "408": Reply(408, b""),
+    "a refusal, byte by byte": Reply(400, b'{"__type": "x#Odd", "message": "no"}', does="drips"),
+    "a refusal whose end is the connection's": Reply(
+        400, b'{"__type": "x#Odd", "message": "no"}', does="no length"
+    ),
+    "a timeout of the service": refuses("RequestTimeoutException", message="no"),
+    "a wrong clock without a date": refuses("RequestTimeTooSkewed", 403, message="no"),
+    "an expired token": refuses("ExpiredToken", 403, message="no"),
+    "a slow down": refuses("SlowDown", 503, message="no"),
+    "a bandwidth": refuses("BandwidthLimitExceeded", 400, message="no"),
     "a reset": Reply(does="reset"),
     "an end without an answer": Reply(does="hang up"),
     "an answer that never comes": Reply(does="stall"),
@@ -256,9 +302,10 @@ def test_fault_that_passes_looks_the_same(server: Server, name: str, fault: str)
     assert ours == theirs
 
 
+@pytest.mark.parametrize("way", ["answer", "chunks", "drips", "close after", "no length"])
 @pytest.mark.parametrize("name", CALLS)
-def test_answer_is_the_same(server: Server, name: str) -> None:
-    theirs, ours = both(server, name, GOOD[name])
+def test_answer_is_the_same(server: Server, name: str, way: str) -> None:
+    theirs, ours = both(server, name, replace(GOOD[name], does=way))
 
     assert ours == theirs
     assert ours[0][0] == "answer"
@@ -291,6 +338,38 @@ def test_answer_that_is_cut_is_asked_for_again(server: Server, name: str) -> Non
     assert theirs == (("answer", None), 1)
     assert ours[1] == 2
     assert ours[0][1] is not None
+
+
+@pytest.mark.parametrize("name", ["send", "secret"])
+def test_refusal_that_is_cut_is_asked_for_again(server: Server, name: str) -> None:
+    """boto3 takes it for a refusal, of an unknown kind."""
+    cut = Reply(400, b'{"__type": "x#ThrottlingException"}', {"x-amz-crc32": "none"}, does="cut")
+    theirs, ours = both(server, name, cut, GOOD[name])
+
+    assert (theirs[0][0], theirs[1]) == ("refused", 1)
+    assert (ours[0][0], ours[1]) == ("answer", 2)
+
+
+def test_code_in_a_header_counts(server: Server) -> None:
+    """boto3 has the status for a code, where the body has none."""
+    headers = {"x-amzn-errortype": "OddException:http://x"}
+    theirs, ours = both(server, "get", Reply(400, b'{"message": "no"}', headers))
+
+    assert [seen[0][1]["Error"]["Code"] for seen in (theirs, ours)] == ["400", "OddException"]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"), [(b"\xff\xfe no", "400"), (b'{"__type": "x#Odd", "message": null}', "Odd")]
+)
+def test_refusal_in_no_words_has_a_text_for_a_message(
+    server: Server, body: bytes, code: str
+) -> None:
+    """boto3 trips over the one, and has None for the other."""
+    server.replies = [Reply(400, body)]
+    kind, said, _ = outcome(CALLS["get"][1], aws.client("dynamodb", PATIENCE))
+
+    assert (kind, said["Error"]["Code"], len(server.requests)) == ("refused", code, 1)
+    assert isinstance(said["Error"]["Message"], str)
 
 
 @pytest.mark.parametrize("page", [b"<html>hello</html>", b"[]", b"null"])
@@ -370,6 +449,52 @@ def test_connection_that_was_closed_meanwhile_costs_no_try(server: Server) -> No
 
     assert CALLS["get"][1](client) == ITEM
     assert len(server.ports) == 2
+
+
+def test_connection_that_was_reset_meanwhile_costs_no_try(server: Server) -> None:
+    once = aws.Config(connect_timeout=1, read_timeout=5, attempts=1)
+    client = aws.client("dynamodb", once)
+    server.replies = [Reply(200, GOOD["get"].body, does="reset after"), GOOD["get"]]
+    CALLS["get"][1](client)
+    idle = client._pool._idle[0].sock
+    ready = select.poll()
+    ready.register(idle, select.POLLIN)
+    assert ready.poll(60_000)  # the reset has arrived
+
+    assert CALLS["get"][1](client) == ITEM
+
+
+def test_nobody_at_the_address_is_unanswered_in_all_tries(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as bound:  # and does not listen
+        bound.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{bound.getsockname()[1]}")
+        theirs, ours = both(server, "get", GOOD["get"])
+
+    assert ours == theirs == (("unanswered",), 0)
+
+
+def test_request_goes_out_in_one_piece(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Head and body in two are two packets, and a delayed acknowledgement between them."""
+    client = aws.client("dynamodb", PATIENCE)
+    server.replies = [GOOD["get"]]
+    CALLS["get"][1](client)
+    kept = client._pool._idle[0]
+    sent: list[bytes] = []
+
+    class Watched:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real, name)
+
+        def sendall(self, data: bytes) -> None:
+            sent.append(data)
+            real.sendall(data)
+
+    real, kept.sock = kept.sock, Watched()
+    CALLS["get"][1](client)
+
+    assert len(sent) == 1
 
 
 def test_threads_share_a_client_and_no_connection(server: Server) -> None:

@@ -12,9 +12,10 @@ import boto3
 import botocore
 import pytest
 from botocore.session import get_session
+from botocore.utils import get_environ_proxies
 
 from simmer import aws
-from simmer.connection import AMAZON_ROOTS, Pool, tls_context
+from simmer.connection import AMAZON_ROOTS, Pool, _proxy, tls_context
 from simmer.settings import SettingsError, aws_environment
 from tests.unit.simmer.certificates import Authority
 
@@ -162,6 +163,40 @@ def test_roots_are_read_once() -> None:
     assert tls_context(AMAZON_ROOTS) is tls_context(AMAZON_ROOTS)
     assert tls_context(AMAZON_ROOTS).verify_mode == ssl.CERT_REQUIRED
     assert tls_context(AMAZON_ROOTS).check_hostname
+
+
+PROXIES: list[dict[str, str]] = [
+    {},
+    {"https_proxy": "http://lower:1"},
+    {"HTTPS_PROXY": "http://upper:1", "https_proxy": "http://lower:1"},
+    {"HTTPS_PROXY": "http://upper:1", "https_proxy": ""},
+    {"Https_Proxy": "http://mixed:1"},
+    {"HTTP_PROXY": "http://other:1", "ALL_PROXY": "http://all:1"},
+    *(
+        {"HTTPS_PROXY": "http://upper:1", "NO_PROXY": spared}
+        for spared in (
+            *("", "*", " * ", "amazonaws.com", ".amazonaws.com", "AmazonAWS.com", "aws.com"),
+            *("dynamodb.us-east-1.amazonaws.com", "x, amazonaws.com ,y", "dynamodb", "10.0.0.0/8"),
+            *("dynamodb.us-east-1.amazonaws.com:443", "dynamodb.us-east-1.amazonaws.com:8443"),
+        )
+    ),
+    {"HTTPS_PROXY": "http://upper:1", "NO_PROXY": "amazonaws.com", "no_proxy": "elsewhere"},
+]
+
+
+@pytest.mark.parametrize("variables", PROXIES, ids=str)
+@pytest.mark.parametrize("port", ["", ":8443"])
+def test_proxy_is_boto3s(
+    variables: dict[str, str], port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in {name for each in PROXIES for name in each}:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    host = f"dynamodb.us-east-1.amazonaws.com{port}"
+    ours = _proxy(host, aws_environment())
+
+    assert (ours.geturl() if ours else None) == get_environ_proxies(f"https://{host}").get("https")
 
 
 @pytest.mark.enable_socket

@@ -5,10 +5,12 @@ This module imports none of them, so that a poll need not load their models.
 """
 
 import pkgutil
+from functools import cache
 
 from simmer.errors import UnknownTask
 
 
+@cache  # a poll asks, too
 def task_names() -> frozenset[str]:
     """The names of all tasks."""
     names = (module.name for module in pkgutil.iter_modules(__path__))

@@ -43,10 +43,9 @@ class PollSchedule:
     def __init__(self, durations: Durations, density: float | None = None) -> None:
         self._edges, weights = durations.histogram()
         self._weights = [*_smoothed(weights), 0.0]  # past the last edge
-        *done, self._total = accumulate(self._weights[:-1], initial=0.0)
-        # The share of jobs that are not done yet, at each edge.
-        self._open = [*(1 - each / self._total for each in done), 0.0]
-        self._end_seconds = self._edges[max(compress(range(1, len(self._open)), self._weights))]
+        # The weight of the jobs that are done, at each edge; of all, at the last one.
+        self._done = list(accumulate(self._weights[:-1], initial=0.0))
+        self._end_seconds = self._edges[max(compress(range(1, len(self._done)), self._weights))]
         self._hazards: dict[int, float] = {}  # by bucket, as they are asked for
         self.density = density or self._worthwhile_density()
 
@@ -74,19 +73,20 @@ class PollSchedule:
         if i not in self._hazards:
             width = self._edges[i + 1] - self._edges[i]
             # One job is added that is longer than all others: it keeps the hazard finite.
-            alive = self._total * (self._open[i] + self._open[i + 1]) / 2 + 4
+            alive = self._done[-1] - (self._done[i] + self._done[i + 1]) / 2 + 4
             self._hazards[i] = (self._weights[i] / width / alive) ** _HAZARD_POWER
         return self._hazards[i]
 
     def _worthwhile_density(self) -> float:
         """The lowest density that is worth its polls, found by halving."""
         # Within a bucket every duration is as likely as another.
-        mean_seconds = sum(
-            (before - after) * (start + end) / 2
+        all_seconds = sum(
+            (after - before) * (start + end) / 2
             for (before, after), (start, end) in zip(
-                pairwise(self._open), pairwise(self._edges), strict=True
+                pairwise(self._done), pairwise(self._edges), strict=True
             )
         )
+        mean_seconds = all_seconds / self._done[-1]
         fixed_polls, fixed_seconds = self._expect(lambda _: FIXED_SECONDS)
         low, high = _DENSITIES
         for _ in range(_HALVINGS):
@@ -106,7 +106,7 @@ class PollSchedule:
         at, polls, seen_seconds = 0.0, 1.0, 0.0
         while at < self._end_seconds:
             i = bisect_right(self._edges, at) - 1
-            still_open = _between(self._edges, self._open, i, at)
+            still_open = 1 - _between(self._edges, self._done, i, at) / self._done[-1]
             gap = gap_seconds(at)
             polls += still_open
             seen_seconds += still_open * gap

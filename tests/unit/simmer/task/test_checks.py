@@ -234,6 +234,7 @@ def test_the_example_is_not_told_of_what_was_sent() -> None:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder whose files are tasks as well."""
     monkeypatch.setattr(tasks, "__path__", [*tasks.__path__, str(tmp_path)])
+    monkeypatch.setattr(tasks, "task_names", tasks.task_names.__wrapped__)
     find_task.cache_clear()
     yield tmp_path
     find_task.cache_clear()

@@ -1,0 +1,1 @@
+"""`make load`: thousands of open jobs and their polls, beside FastAPI and Redis."""
