@@ -243,7 +243,8 @@ def _document(body: bytes) -> dict[str, Any] | None:
 
 def _refusal(answer: Answer, document: Mapping[str, Any] | None) -> dict[str, Any]:
     """The answer of a service that refused, in boto3's form."""
-    body = dict(document or {"message": answer.body.decode("utf-8", "replace")})
+    text = {"message": answer.body.decode("utf-8", "replace")}
+    body = dict(text if document is None else document)
     if answer.status >= 500 and (not answer.body or answer.body.startswith(b"<html>")):
         body = {"message": responses.get(answer.status, "")}  # a proxy's page
     kind = answer.headers.get("x-amzn-errortype") or body.get("__type") or str(answer.status)
@@ -254,8 +255,7 @@ def _refusal(answer: Answer, document: Mapping[str, Any] | None) -> dict[str, An
     if older and fault:
         error |= {"Code": older, "QueryErrorCode": code, "Type": fault}
     body.pop("__type", None)
-    metadata = {"HTTPStatusCode": answer.status}
-    return {**body, "Error": error, "ResponseMetadata": metadata}
+    return {**body, "Error": error, "ResponseMetadata": {"HTTPStatusCode": answer.status}}
 
 
 def _endpoint(service: str, region: str, environment: Mapping[str, str]) -> str:

@@ -236,6 +236,7 @@ FAULTS: dict[str, Reply] = {
     "500 in plain words": Reply(500, b"Internal Server Error"),
     "500 with half a document": Reply(500, b'{"__type": "x#Inter'),
     "400 without a body": Reply(400, b""),
+    "400 with an empty document": Reply(400, b"{}"),
     "400 with a code and no name space": says(400, {"__type": "Odd", "message": "no"}),
     "400 with an address in its code": says(400, {"__type": "a.b#Odd:http://x/y", "message": "no"}),
     "413 of a proxy": Reply(413, b"<html>no</html>"),

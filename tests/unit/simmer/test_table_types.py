@@ -15,7 +15,8 @@ from simmer.table import LONG_TEXT_CHARACTERS, deserialized, serialized
 
 NUMBERS = st.integers(-(10**37), 10**37)
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, places=3, max_value=10**30)
-PLAIN = st.one_of(st.none(), st.booleans(), NUMBERS, DECIMALS, st.text())
+SHORT = st.text(max_size=LONG_TEXT_CHARACTERS)  # longer ones are stored compressed
+PLAIN = st.one_of(st.none(), st.booleans(), NUMBERS, DECIMALS, SHORT)
 SETS = st.one_of(st.sets(st.text(), min_size=1), st.frozensets(st.text(), min_size=1))
 VALUES = st.recursive(
     PLAIN | SETS,
