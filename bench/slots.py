@@ -18,7 +18,7 @@ from bench.terminal import console
 
 BATCH = 10
 SHORTEST_SECONDS, LONGEST_SECONDS = 30.0, 60.0
-MEMORY_GB = 0.5
+MEMORY_GB = 0.25  # the default
 JOBS = 20_000
 DIVERGES_SECONDS = 300.0  # the deadline
 DAY_SECONDS = 86_400

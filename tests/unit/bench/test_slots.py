@@ -2,14 +2,14 @@
 
 import pytest
 
-from bench.slots import LONGEST_SECONDS, SHORTEST_SECONDS, simulate
+from bench.slots import LONGEST_SECONDS, MEMORY_GB, SHORTEST_SECONDS, simulate
 
 
 def test_with_workers_to_spare_nobody_waits_and_each_job_has_one_of_its_own() -> None:
     found = simulate(100, 50, jobs=500)
 
     assert found.waits[-1] == 0
-    alone = (SHORTEST_SECONDS + LONGEST_SECONDS) / 2 / 2  # half a gigabyte
+    alone = (SHORTEST_SECONDS + LONGEST_SECONDS) / 2 * MEMORY_GB
     assert found.gb_seconds == pytest.approx(alone, rel=0.05)
 
 
@@ -17,7 +17,7 @@ def test_busy_worker_lets_jobs_wait_and_then_takes_ten_together() -> None:
     found = simulate(1_000_000, 1, jobs=500)
 
     assert found.share(0.5) > LONGEST_SECONDS
-    assert found.gb_seconds < LONGEST_SECONDS / 2 / 9  # nearly full batches
+    assert found.gb_seconds < LONGEST_SECONDS * MEMORY_GB / 9  # nearly full batches
 
 
 def test_more_workers_wait_less_at_the_same_load() -> None:
