@@ -19,8 +19,12 @@ def lambda_python() -> Path:
     return venv / "bin/python"
 
 
-def built() -> Path:
-    architecture = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
+# This machine's, by the template's names.
+ARCHITECTURE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
+
+
+def built(architecture: str = ARCHITECTURE) -> Path:
+    """The folder with all functions and the layer, built anew where something changed."""
     folder = BUILD / f"sam-{architecture}"
     run_tool(
         Path(sys.executable).with_name("sam"),

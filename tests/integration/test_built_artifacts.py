@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,13 @@ import httpx2
 import pytest
 import samcli
 
+from bench import built as sam_build
 from deploy import artifacts
 from local.child import free_port
 from local.emulator.deployment import Deployment
 from local.emulator.stack import REGION
 from local.model.stand_in import StandIn
-from local.toolchain import BUILD, REPOSITORY, run_tool, uv
+from local.toolchain import REPOSITORY, run_tool
 from tests.integration.conftest import ARCHITECTURE
 from tests.patience import HANG_SECONDS
 
@@ -37,34 +37,15 @@ pytestmark = pytest.mark.skipif(
 Invoke = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def sam_build(architecture: str) -> Path:
-    folder = BUILD / f"sam-{architecture}"
-    run_tool(
-        Path(sys.executable).with_name("sam"),
-        "build",
-        *("--template", REPOSITORY / "template.yaml"),
-        *("--build-dir", folder),
-        *("--cached", "--parallel", "--cache-dir", BUILD / f"sam-cache-{architecture}"),
-        *("--parameter-overrides", f"Architecture={architecture}"),
-        env={**os.environ, "SAM_CLI_TELEMETRY": "0"},
-    )
-    artifacts.finish(folder)
-    return folder
-
-
 @pytest.fixture(scope="module")
 def built() -> Path:
-    return sam_build(ARCHITECTURE)
+    return sam_build.built()
 
 
 @pytest.fixture(scope="module")
 def lambda_python() -> Path:
     """An interpreter with what Lambda's python3.13 has."""
-    venv = BUILD / "lambda-python"
-    packages = [f"{name}=={version(name)}" for name in ("awslambdaric", "boto3")]
-    run_tool(uv(), "venv", "--quiet", "--allow-existing", "--python", "3.13", venv)
-    run_tool(uv(), "pip", "install", "--quiet", "--python", venv / "bin/python", *packages)
-    return venv / "bin/python"
+    return sam_build.lambda_python()
 
 
 @pytest.fixture
@@ -219,7 +200,7 @@ def test_the_worker_reads_whatever_a_model_says_with_what_is_left_of_the_sdk(bui
 
 def test_the_default_architecture_builds_everywhere() -> None:
     """arm64 is what a deployment gets; its wheels are fetched, not compiled."""
-    folder = sam_build("arm64")
+    folder = sam_build.built("arm64")
 
     (compiled,) = (folder / "CommonLayer").rglob("_pydantic_core*.so")
     machine = int.from_bytes(compiled.read_bytes()[18:20], "little")
