@@ -98,11 +98,12 @@ function add(method, path) {
   };
 }
 
-/** Indented where it is JSON, and without tokens. */
+/** Indented where it is JSON, and without tokens and tickets. */
 function read(text) {
   if (!text) return "";
   try {
-    const hideTokens = (key, value) => (key === "token" ? MASK : value);
+    const hideTokens = (key, value) =>
+      key === "token" ? MASK : typeof value === "string" ? withoutTicket(value) : value;
     return JSON.stringify(JSON.parse(text, hideTokens), null, 2);
   } catch {
     return String(text);
@@ -114,6 +115,9 @@ const masked = (headers = {}) => ({
   ...("Authorization" in headers ? { Authorization: `Bearer ${MASK}` } : {}),
 });
 
+/** The address of a socket opens it. */
+const withoutTicket = (address) => address.replace(/\bticket=[^&#\s]+/g, `ticket=${MASK}`);
+
 /** The path and the query; of the emulator's long paths the end. */
 const shortened = ({ pathname, search }) =>
-  pathname.replace(/^\/_aws\/execute-api\/[^/]+/, "") + search;
+  withoutTicket(pathname.replace(/^\/_aws\/execute-api\/[^/]+/, "") + search);

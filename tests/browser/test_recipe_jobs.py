@@ -269,6 +269,8 @@ def test_the_drawer_shows_what_went_over_the_wire_without_tokens(
     said = log.inner_text()
     assert "eyJ" not in said, "a JWT"
     assert not re.search(r'"token": "(?!•••)', said)
+    assert "ticket=•••" in said
+    assert not re.search("ticket=(?!•••)", said)
 
 
 def test_it_asks_nobody_but_its_own_host(phone: BrowserContext, url: str) -> None:
