@@ -49,11 +49,11 @@ def take_all(browser: Browser, url: str, model: StandIn) -> None:
     add(page, "tofu", "kimchi", "spring onion")
     page.locator("#form .primary").click()
     page.locator("#results").wait_for(timeout=60_000)
-    page.locator("#log summary").first.click()
+    page.evaluate("scrollTo(0, 0)")
     save(page, "desktop")
 
     # The titles are there, and the recipes under way.
-    model.script("slow:15", match="감자")
+    model.script("slow:8", *["slow:40"] * 3, match="감자")
     dark = opened(browser, url, **PHONE, color_scheme="dark")
     add(dark, "감자", "달걀", "양파")
     dark.locator("#form .primary").click()
