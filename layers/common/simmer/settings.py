@@ -165,7 +165,7 @@ class WorkerSettings(_Settings):
     jobs_queue_url: str
     model_ladder: str
     model_keys_secret: str
-    lease_seconds: int = _number(int, at_least=2, default=24)
+    lease_seconds: int = _number(int, at_least=2, default=23)
     heartbeat_seconds: float = _number(float, at_least=1.0, default=5.0)
     retention_seconds: int = _number(int, at_least=60, default=24 * 3600)
     ledger_shards: int = _number(int, at_least=1, default=1)
