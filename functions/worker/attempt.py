@@ -302,6 +302,7 @@ class Attempt:
 
 def _tell_news(job: Job, news: Mapping[str, str]) -> None:
     seconds = (clock.now_ms() - job.created_at_ms) / 1000
+    # All the parts that stand came by this write.
     is_first = 0 < len(job.parts) == len(news.keys() - {"outline"})
     first: dict[str, Any] = {"firstPartSeconds": seconds} if is_first else {}
     tell(Event.PART_STORED, job, parts=len(job.parts), seconds=seconds, **first)

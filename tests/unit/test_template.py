@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from attempt import RENEWED_AFTER
 from ladder import Ladder, Rung
 from simmer.aws import CLIENT_CONFIG
 from simmer.jobs.item import _key
@@ -99,6 +100,8 @@ def test_lease_outlives_a_heartbeat_or_two_and_the_deadline_outlives_the_lease()
     worker, deadline_seconds = WorkerSettings, SubmitSettings.job_deadline_seconds
 
     assert 2 * worker.heartbeat_seconds < worker.lease_seconds
+    latest_seconds = RENEWED_AFTER * worker.lease_seconds + worker.heartbeat_seconds
+    assert latest_seconds < worker.lease_seconds - 3, "time to try a write again"
     assert worker.lease_seconds < deadline_seconds
 
 

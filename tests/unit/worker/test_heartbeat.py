@@ -1,7 +1,7 @@
 """The heartbeat: it keeps the lease, and it is how a worker hears that its job has ended."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -13,6 +13,24 @@ from tests.unit.jobs import DEADLINE_SECONDS
 from tests.unit.worker.fakes import USAGE, VALID, FakeProvider, Hang
 from tests.unit.worker.scene import HIDDEN_SECONDS, LEASE_SECONDS, THROTTLED_DYNAMODB, Scene
 from tests.unit.worker.workshop import until
+
+type Running = asyncio.Task[list[str]]
+
+
+def in_mid_call(scene: Scene, check: Callable[[Running], Awaitable[None]]) -> None:
+    """Check a worker whose model does not answer, and stop it."""
+    scene.admit()
+    message = scene.message()
+    provider = FakeProvider([Hang()])
+
+    async def run() -> None:
+        running = asyncio.create_task(scene.running(provider, message))
+        await until(provider.called.is_set)
+        await check(running)
+        running.cancel()
+        await asyncio.wait([running])
+
+    asyncio.run(run())
 
 
 def test_the_heartbeat_extends_lease_and_visibility_while_the_model_is_at_work(
@@ -40,14 +58,9 @@ def test_the_heartbeat_extends_lease_and_visibility_while_the_model_is_at_work(
 def test_before_the_lease_is_due_a_heartbeat_reads_and_writes_nothing(
     scene: Scene,
 ) -> None:
-    scene.admit()
-    message = scene.message()
-    provider = FakeProvider([Hang()])
     calls = scene.cloud.calls
 
-    async def run() -> None:
-        running = asyncio.create_task(scene.running(provider, message))
-        await until(provider.called.is_set)
+    async def check(running: Running) -> None:
         scene.clock.advance(RENEWED_AFTER * LEASE_SECONDS - 1)
         looks, writes = calls.count("get_item"), calls.count("update_item")
         await until(lambda: calls.count("get_item") >= looks + 3)
@@ -55,23 +68,16 @@ def test_before_the_lease_is_due_a_heartbeat_reads_and_writes_nothing(
         assert len(scene.queue.hidden) == 1
         scene.clock.advance(1)
         await until(lambda: calls.count("update_item") > writes)
-        running.cancel()
-        await asyncio.wait([running])
 
-    asyncio.run(run())
+    in_mid_call(scene, check)
 
 
 @pytest.mark.parametrize("looks_fail", [1, 100])
 def test_a_look_that_fails_costs_no_job_before_its_lease_is_over(
     scene: Scene, looks_fail: int
 ) -> None:
-    scene.admit()
-    message = scene.message()
-    provider = FakeProvider([Hang()])
 
-    async def run() -> None:
-        running = asyncio.create_task(scene.running(provider, message))
-        await until(provider.called.is_set)
+    async def check(running: Running) -> None:
         scene.cloud.dynamodb.fail("get_item", THROTTLED_DYNAMODB, times=looks_fail)
         looks = scene.cloud.calls.count("get_item")
         await until(lambda: scene.cloud.calls.count("get_item") > looks)
@@ -79,10 +85,8 @@ def test_a_look_that_fails_costs_no_job_before_its_lease_is_over(
         renewed_ms = scene.clock.now_ms + LEASE_SECONDS * 1000
         await until(lambda: scene.stored()["lease_expires_at_ms"] == renewed_ms)
         assert not running.done()
-        running.cancel()
-        await asyncio.wait([running])
 
-    asyncio.run(run())
+    in_mid_call(scene, check)
 
 
 def test_a_worker_that_lost_its_lease_aborts_the_call_and_writes_nothing(scene: Scene) -> None:
@@ -154,22 +158,15 @@ def test_a_job_that_ended_in_mid_call_is_left_and_its_message_is_done(
 def test_a_heartbeat_that_fails_once_is_made_up_for(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene.admit()
-    message = scene.message()
-    provider = FakeProvider([Hang()])
 
-    async def run() -> None:
-        running = asyncio.create_task(scene.running(provider, message))
-        await until(provider.called.is_set)
+    async def check(running: Running) -> None:
         scene.cloud.dynamodb.fail("update_item", THROTTLED_DYNAMODB)
         scene.clock.advance(20)
         renewed_ms = scene.clock.now_ms + LEASE_SECONDS * 1000
         await until(lambda: scene.stored()["lease_expires_at_ms"] == renewed_ms)
         assert not running.done()
-        running.cancel()
-        await asyncio.wait([running])
 
-    asyncio.run(run())
+    in_mid_call(scene, check)
 
 
 def test_a_worker_that_cannot_beat_until_its_lease_is_over_gives_up(scene: Scene) -> None:
