@@ -1,6 +1,6 @@
 """`make bench-slots`: how long jobs wait for a worker, by jobs a day, workers and batching window.
 
-Lambda hands a free worker what is there, up to ten messages, and no more until the last of them
+Lambda hands a free worker what is there, up to a batch, and no more until the last of them
 has ended. So at light load a worker has one job, and five workers are five jobs at once. Simulated:
 jobs come evenly over the day (Poisson) and take 30 to 60 s; p90 is the wait that nine of ten stay
 below.
@@ -16,7 +16,7 @@ from rich.table import Table
 
 from bench.terminal import console
 
-BATCH = 10
+BATCH = 10  # the default, and the most without a window
 SHORTEST_SECONDS, LONGEST_SECONDS = 30.0, 60.0
 MEMORY_GB = 0.25  # the default
 JOBS = 20_000
@@ -36,7 +36,13 @@ class Outcome:
 
 
 def simulate(
-    jobs_a_day: float, workers: int, window_seconds: float = 0.0, *, jobs: int = JOBS, seed: int = 1
+    jobs_a_day: float,
+    workers: int,
+    window_seconds: float = 0.0,
+    *,
+    at_most: int = BATCH,
+    jobs: int = JOBS,
+    seed: int = 1,
 ) -> Outcome:
     """So many jobs, one after the other."""
     random_ = random.Random(seed)
@@ -51,10 +57,10 @@ def simulate(
         free = heapq.heappop(free_at)
         # It takes the oldest, and gathers more of them until the window is over or it is full.
         first = max(free, waiting[0])
-        full = waiting[BATCH - 1] if len(waiting) >= BATCH else float("inf")
+        full = waiting[at_most - 1] if len(waiting) >= at_most else float("inf")
         starts = max(first, min(first + window_seconds, full))
         batch = [waiting.popleft()]
-        while waiting and len(batch) < BATCH and waiting[0] <= starts:
+        while waiting and len(batch) < at_most and waiting[0] <= starts:
             batch.append(waiting.popleft())
         waits += [starts - arrival for arrival in batch]
         took = max(random_.uniform(SHORTEST_SECONDS, LONGEST_SECONDS) for _ in batch)

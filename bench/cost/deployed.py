@@ -8,8 +8,6 @@ from samtranslator.yaml_helper import yaml_parse
 
 from local.toolchain import REPOSITORY, TEMPLATE
 
-BATCH = 10
-
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
@@ -23,7 +21,7 @@ class Deployed:
     architecture: str
     system_log_level: str
     metrics: str  # "true" or "false"
-    batch: int = BATCH
+    batch: int = 10
     gatherers: int = 1
 
 
@@ -35,6 +33,7 @@ def shipped() -> Deployed:
     return Deployed(
         workers=int(default["WorkerMaximumConcurrency"]),
         window_seconds=float(default["WorkerBatchingWindowSeconds"]),
+        batch=int(default["WorkerBatchSize"]),
         worker_mb=int(default["WorkerMemoryMb"]),
         api_mb=int(shared["MemorySize"]),
         architecture=str(default["Architecture"]),

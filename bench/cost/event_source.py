@@ -51,7 +51,7 @@ class EventSource:
         messages: list[Any] = []
         ends_at = 0.0
         while True:
-            if received := self._receive(self._deployed.batch - len(messages)):
+            if received := self._receive(min(self._deployed.batch - len(messages), 10)):
                 ends_at = ends_at or self._loop.time() + self._deployed.window_seconds
                 messages += received
             is_over = messages and self._loop.time() >= ends_at

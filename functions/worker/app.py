@@ -1,4 +1,4 @@
-"""The worker: SQS wakes it with up to ten messages, and it runs their jobs side by side."""
+"""The worker: SQS wakes it with a batch of messages, and it runs their jobs side by side."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -19,10 +19,10 @@ from simmer.settings import WorkerSettings
 from simmer.web.http import PONG, Event, is_ping, part, to_come_again, whereabouts
 from worker import Worker
 
-# For each of ten jobs a heartbeat, and five calls, whose keys are fetched and whose answers are
+# For each of thirty jobs a heartbeat, and five calls, whose keys are fetched and whose answers are
 # validated here. As many as Python gives a small machine would let calls that hang stop the hearts
-# of the others.
-THREADS = 60
+# of the others. No thread is there before it has something to do.
+THREADS = 180
 
 logger = Logger(service="simmer", child=True)
 

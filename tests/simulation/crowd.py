@@ -28,7 +28,12 @@ class Fate:
 
 
 def fate_of_one_behind_a_crowd(
-    seed: int = 0, *, workers: int = WORKERS, crowd: int = CROWD, joins: bool = False
+    seed: int = 0,
+    *,
+    workers: int = WORKERS,
+    batch: int = 10,
+    crowd: int = CROWD,
+    joins: bool = False,
 ) -> Fate:
     """The fate of ben's only job behind so many of ann's; with `joins` he asks for what the last of
     hers asks for, where users share jobs."""
@@ -40,7 +45,7 @@ def fate_of_one_behind_a_crowd(
     weather = Weather(Trouble.ONE_FAULT, FaultPlan(Random(seed)))  # of no call
     with schedule_of(seed, weather, max_steps=20_000_000) as schedule:
         schedule.sqs.is_oldest_first = True
-        schedule.mapping.batch, schedule.mapping.max_workers = 10, workers
+        schedule.mapping.batch, schedule.mapping.max_workers = batch, workers
         schedule._settings = replace(
             schedule._settings,
             daily_job_quota=crowd + 1,

@@ -29,6 +29,13 @@ def test_two_workers_are_too_few_for_the_queue_to_see_a_crowd() -> None:
     assert fate_of_one_behind_a_crowd(workers=2).taken_before > 400
 
 
+def test_larger_batches_let_the_single_job_wait_for_one_worker_and_not_for_the_crowd() -> None:
+    fate = fate_of_one_behind_a_crowd(batch=30)
+
+    assert fate.waited_seconds < LONGEST_CALL_SECONDS
+    assert fate.taken_before < 2 * 30
+
+
 @pytest.mark.parametrize("bug", SEEDED, ids=lambda bug: bug.name)
 def test_seeded_bug_makes_the_single_job_the_last(bug: Mutation) -> None:
     assert (ROOT / bug.path).read_text().count(bug.old) == 1

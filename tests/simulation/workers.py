@@ -63,11 +63,15 @@ class EventSourceMapping:
 
     def _receive(self) -> None:
         random, schedule = self._world.random, self._schedule
-        received = schedule.sqs.receive_message(
-            QueueUrl=schedule.queue_url,
-            MaxNumberOfMessages=self.batch or random.randint(1, 10),
-        )
-        messages = received.get("Messages")
+        messages: list[Any] = []
+        room = self.batch or random.randint(1, 10)
+        while room:  # SQS gives ten at most, and Lambda asks again while its batch has room
+            asked = min(room, 10)
+            received = schedule.sqs.receive_message(
+                QueueUrl=schedule.queue_url, MaxNumberOfMessages=asked
+            )
+            messages += received.get("Messages") or []
+            room = room - asked if len(received.get("Messages") or []) == asked else 0
         if not messages:
             return
         if random.random() < self._duplicates:

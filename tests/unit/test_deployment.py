@@ -337,5 +337,6 @@ def test_workers_number_memory_and_patience_are_the_operators() -> None:
     mapping = _resources()["WorkerFunctionJobs"]["Properties"]
 
     assert mapping["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "WorkerMaximumConcurrency"}}
+    assert mapping["BatchSize"] == {"Ref": "WorkerBatchSize"}
     assert mapping["MaximumBatchingWindowInSeconds"] == {"Ref": "WorkerBatchingWindowSeconds"}
     assert _resources()["WorkerFunction"]["Properties"]["MemorySize"] == {"Ref": "WorkerMemoryMb"}

@@ -20,6 +20,14 @@ def test_busy_worker_lets_jobs_wait_and_then_takes_ten_together() -> None:
     assert found.gb_seconds < LONGEST_SECONDS * MEMORY_GB / 9  # nearly full batches
 
 
+def test_larger_batches_carry_what_as_many_workers_of_ten_cannot() -> None:
+    few = simulate(144_000, 5, 1, at_most=30, jobs=5_000)
+    ten_each = simulate(144_000, 5, 1, jobs=5_000)
+
+    assert few.share(0.9) < LONGEST_SECONDS < ten_each.share(0.9)
+    assert few.gb_seconds < ten_each.gb_seconds
+
+
 def test_more_workers_wait_less_at_the_same_load() -> None:
     waits = [simulate(35_000, workers, jobs=5_000).share(0.9) for workers in (5, 10, 20)]
 
