@@ -46,7 +46,7 @@ from tests.simulation.world import World
 
 # As in template.yaml.
 VISIBILITY_SECONDS = 200
-MAX_RECEIVES = 5
+MAX_RECEIVES = 8
 
 LADDER = '[{"model": "small"}, {"model": "large"}]'
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
+from samtranslator.yaml_helper import yaml_parse
 
 from tests.simulation import campaign
 from tests.simulation.faults import Fault
@@ -54,6 +55,17 @@ def test_the_seeds_try_every_single_fault_in_calm_and_under_throttling() -> None
 
     assert {(Trouble.ONE_FAULT, single) for single in SINGLES} <= tried
     assert {(Trouble.THROTTLES, single) for single in SINGLES + SINGLES_OF_RELEASE} <= tried
+
+
+def test_the_simulated_queue_is_the_templates() -> None:
+    campaign.find_shipped_code()
+    from tests.simulation import scenario
+
+    template = yaml_parse((campaign.ROOT / "template.yaml").read_text("utf-8"))
+    queue = template["Resources"]["JobsQueue"]["Properties"]
+
+    assert queue["VisibilityTimeout"] == scenario.VISIBILITY_SECONDS
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == scenario.MAX_RECEIVES
 
 
 @pytest.mark.parametrize("seed", REPLAYED)
