@@ -11,12 +11,11 @@ import pytest
 import pytest_socket
 from moto.backends import get_backend
 
-from functions.cancel import app as cancel_app
-from functions.status import app as status_app
 from functions.submit import app as submit_app
 from simmer import aws
 from simmer import clock as simmer_clock
 from simmer.web import http
+from simmer.web.status import job_store
 from tests.unit.api import Api
 from tests.unit.clock import Clock
 from tests.unit.cloud import PUSH_KEY_SECRET, TABLE, Cloud, OneAtATime, WorkerSide
@@ -89,7 +88,7 @@ def api(cloud: Cloud, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator
     """With the template's default settings; a test changes the environment before it asks."""
     monkeypatch.setenv("JOBS_TABLE", TABLE)
     monkeypatch.setenv("JOBS_QUEUE_URL", cloud.queue_url)
-    wirings = (submit_app._wiring, submit_app._history, status_app._store, cancel_app._store)
+    wirings = (submit_app._wiring, submit_app._history, job_store)
     for wiring in wirings:
         wiring.cache_clear()
     yield Api()

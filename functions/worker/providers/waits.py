@@ -25,15 +25,9 @@ _IN_WORDS = re.compile(
     re.IGNORECASE,
 )
 _BODY_KEYS = {
-    "retrydelay": 1.0,
-    "retry_delay": 1.0,
-    "retry_after": 1.0,
-    "retryafter": 1.0,
-    "retry_after_seconds": 1.0,
-    "retry-after": 1.0,
-    "estimated_time": 1.0,
-    "retry_after_ms": 0.001,
-    "retryafterms": 0.001,
+    **dict.fromkeys(("retrydelay", "retry_delay", "retry_after", "retryafter"), 1.0),
+    **dict.fromkeys(("retry_after_seconds", "retry-after", "estimated_time"), 1.0),
+    **dict.fromkeys(("retry_after_ms", "retryafterms"), 0.001),
 }
 
 

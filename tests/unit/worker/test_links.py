@@ -72,6 +72,26 @@ OTHERS = [
     "[x](?q=1)", "[x](./a)", "[x](a/b)", "[x](a 'title')", "[x](a\n\"title\")",
     "[x](\\\\evil.example)",
     "data:,x", "data:;base64,eA==",
+    # Behind a host that is as it should be, the rest of its name; or the name goes on in letters
+    # that look like others.
+    "https://www.good.example\u3002evil.example/", "https://www.gооd.example/x",
+    "https://www.shop.gооd.example", "https://good.example,.evil.example/",
+    "https://good.example!.evil.example", "https://good.example).evil.example/",
+    "https://good.example'.evil.example/",
+    # A tag that looks like an address, with a script in it.
+    "<https://x.example/contenteditable/autofocus/onfocus=location=name>", "<https://x.example/a>",
+    # Images, however their address is given: nobody taps them.
+    "![a\nb](https://x.example/a.png)", "![a [b] c](https://x.example/a.png)",
+    "![a][r]\n\n[r]: https://x.example/a.png", "![r]\n\n[r]: https://x.example/a.png",
+    "[![a](https://x.example/a)](https://x.example/b)",
+    # What phones and views dial, open or write to.
+    "telprompt:110", "facetime-audio:eve", "skype:eve?call", "magnet:?xt=urn:btih:0",
+    "ms-settings:network", "itms-services:?action=x", "tg:resolve?domain=eve",
+    "market:details?id=x", "bitcoin:1Boat?amount=1", "upi:pay?pa=eve",
+    "eve@evil.de", "문의: eve@evil.co.kr", "xmpp:eve@evil.de", "eve.x+y@sub.evil.travel",
+    "bit.ly/x", "see t.me/eve", "wa.me/4930", "evil.de/login", "evil.co.uk", "пример.рф",
+    "evil\u3002com", "192.168.0.1/admin", "10.0.0.1:8080",
+    "<@U123>", "<#C1|x>", "a &frac12; cup",
 ]  # fmt: skip
 HARMLESS = [
     "shop.example", "10:30", "a//b", "1://2", "Total data: 3 / 4", "Tel: 030 123", "R&D", "[1] fry",
@@ -79,6 +99,12 @@ HARMLESS = [
     "Stir.Common salt", "2.5kg/person", "approx.tsp/tbsp", "e.g. 1.5 l", "intents: 3", "hotel:3",
     "[양념](간장 2큰술)", "[sauce](soy (dark))", "[Tip]: 10:30 is early", "[x]()", "a <3 b> c",
     "2026.11.26",
+    "H&M; AT&T; P&L; Q&A", "Dr.Oetker 8g", "E.coli", "St.Pauli", "ca.2 EL, max.5 min", "3 @ 1.50",
+    "2@3.50kg", "z.B. 2 EL, d.h. 30ml", "i.e. salt", "No.1/No.2", "U.S.A.", "и т.д.", "ул.Ленина",
+    "Add salt.In a pan, fry it.", "소금을 넣는다.그리고 볶는다", "1.2.3.4 is a chapter", "km/h",
+    "Note:hot", "salt:pepper=1:1", "Is it done?Yes:no", "10:30?", "ratio 1:2, w/o salt", "½ cup",
+    "Wow![팁] 간장", "24/7", "18.30 Uhr", "a/b.c", "« 1,5 l »", "盐：5克；糖：10克。",
+    "<5 °C, 5 < 6",
 ]  # fmt: skip
 
 
@@ -136,7 +162,8 @@ def test_name_that_the_model_chose_is_a_text() -> None:
     [
         *("a.", "a+", "https://", "http://a.", "www.", "javascript: ", "[x](", "&", "https://a@"),
         *("](", "]:", "](a ", "](a '", "]: a (", "<a", "</a ", "a-"),
-        *("http:", "x.com/", "\u200b", "\ufe0f"),
+        *("http:", "x.com/", "\u200b", "\ufe0f", "![", "![a", "a@", "a@b.", "@b.c", "ab:", "ab:c?"),
+        *("1.1.1.1", "aa.bb/", "https://a.bb,", "https://a.bb.", "a\u200b", "가\ufe0f", "&a1"),
     ],
 )
 def test_no_text_takes_long(unit: str) -> None:

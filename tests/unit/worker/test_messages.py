@@ -40,7 +40,12 @@ def test_a_message_for_another_run_or_no_job_is_dropped(scene: Scene, said: dict
 
 
 @pytest.mark.parametrize(
-    "body", ["", "nonsense", "null", "[]", "{}", '{"jobId": 1, "runId": "x"}', '{"jobId": "x"}']
+    "body",
+    [
+        *("", "nonsense", "null", "[]", "{}", '{"jobId": 1, "runId": "x"}', '{"jobId": "x"}'),
+        "[" * 100_000,
+    ],
+    ids=lambda body: body[:20],
 )
 def test_an_unreadable_message_is_shown_again_at_once_and_its_batch_unhurt(
     scene: Scene, body: str

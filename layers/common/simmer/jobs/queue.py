@@ -34,7 +34,7 @@ class Wakeup:
             document = json.loads(body)
             job_id, run_id = document["jobId"], document["runId"]
             task = document.get("task")
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise UnreadableMessage from None
         if not isinstance(job_id, str) or not isinstance(run_id, str):
             raise UnreadableMessage

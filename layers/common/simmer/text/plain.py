@@ -20,49 +20,72 @@ _MOST_COMPOSED = 4
 # is left open counts: the page around it closes it. And what a view that takes Markdown turns into
 # a link, an image or the target of one, as CommonMark has them; "[sauce](1/2 cup)" is none.
 _MARKUP = (
-    r"<[a-z/!?]|&(?:#\d|#x[0-9a-f]|[a-z]+;|lt|gt|amp|quot)|!\[[^\]\n]*\]\("
+    r"<[a-z/!?@#]|&(?:#\d|#x[0-9a-f]|[a-z][a-z0-9]+;|lt|gt|amp|quot)|!\[[^\[\]\n]*\]\("
     r"|\]\(\s*(?:<|[\w.+-]+:|/|\#|www\.|[\w.-]+\.[a-z]{2,}[/)\s]"
-    r"|[^\s)\"'][^\s)]{0,400}(?:\s+(?:\"[^\"\n]{0,400}\"|'[^'\n]{0,400}'))?\s*\))"
+    r"|[^\s)\"'][^\s)]{0,400}+(?:\s+(?:\"[^\"\n]{0,400}\"|'[^'\n]{0,400}'))?\s*\))"
     r"|\]:\s*(?:<|[a-z][a-z0-9.+-]*://|//|www\.|mailto:)"
-    r"|\]:(?:[ \t]*\n)?[ \t]*\S{1,400}[ \t]*(?:[\"'(].*)?$"
+    r"|\]:(?:[ \t]*\n)?[ \t]*\S{1,400}+[ \t]*+(?:[\"'(].*)?$"
     r"|(?<![a-z])(?:(?:javascript|vbscript)\s*:|data:(?:[a-z]+/[a-z]|[;,]))"
 )
 # What a view may turn into a link by itself, whatever stands before it; and a tag, for a text whose
-# spelling hid it. Names of hosts count by the endings that nearly all have, and no word has.
+# spelling hid it. Names of hosts count by the endings that nearly all have, and no word has; with a
+# path behind them by two letters. A mail address counts by any but the name that is no one's.
 _ADDRESS = (
     r"[a-z][a-z0-9+.-]{0,30}://\S*|(?<![a-z])www[.。]\w\S*|</?[a-z][^<>]{0,400}>"
     r"|(?<![a-z])(?:(?:mailto|javascript|vbscript)\s?:\s?\S+"
-    r"|(?:https?|ftp|tel|smsto|sms|mmsto|mms|callto|facetime|intent|geo|file(?=:/)):\S+)"
-    r"|[\w-]{1,63}\.(?:com|net|org|info|biz|edu|gov|io|co|ai|app|dev|xyz|site|online|shop|ru|cn|kr)"
-    r"(?![a-z0-9-])(?:[/?#:]\S*)?"
+    r"|(?:https?|ftp|tel|telprompt|sms|smsto|mms|mmsto|callto|facetime|facetime-audio|intent|geo"
+    r"|file(?=:/)|skype|viber|magnet|itms-\w+|ms-[a-z-]+):\S+|[a-z0-9+.-]{2,30}:[^\s?]{0,99}\?\w+=\S*)"
+    r"|[\w-]{1,63}[.。](?:com|net|org|info|biz|edu|gov|io|co|ai|app|dev|xyz|site|online|shop|ru|cn|kr"
+    r"|uk|jp|eu|fr|nl|tk|рф)(?![a-z0-9-])(?:[/?#:]\S*)?|[\w-]{1,63}\.[a-z]{2}/\w\S*"
+    r"|(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}[:/]\w\S*"
+    r"|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.(?!example\b)[a-z]{2,}"
 )
-# One whose host is what it seems to be: of plain letters, and no name of a user before it.
+# One whose host is what it seems to be: of plain letters, no name of a user before it, and no more
+# of it behind what looks like its end, as in "https://good.example,.evil.example". Nor is it a tag.
 _HTTPS = (
-    r"(?<![a-z0-9+.-])https://(?![^\s/?#]*[@\\])(?:[a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{1,62}"
+    r"(?<![a-z0-9+.<-])https://(?![^\s/?#]*[@\\])(?>(?:[a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{1,62})"
+    r"(?![^\s/?#]*[.。]\w)"
     r"(?::\d{1,5})?(?:[/?#][^\s<>()\[\]\"'`\\]*|(?=[\s)\].,;:!?\"']|$))"
 )
 _FILLING = "\u115f\u1160\u3164\uffa0"
 _BRAILLE_BLANK = "\u2800"
 # What says, unseen, in which direction text runs: it comes with what is copied from a chat.
 _DIRECTING = "".join(
-    map(chr, [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x2070)])
+    map(chr, [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2065, 0x2070)])
 )
 _BYTE_ORDER_MARK = "\ufeff"
-_ZERO_WIDTH_JOINER = "\u200d"
+_UNSEEN = {
+    **dict.fromkeys(_DIRECTING, "mark that directs text"),
+    _BYTE_ORDER_MARK: "byte order mark",
+    # Of annotations, of shorthand and of scores; and what Unicode keeps from every text.
+    **dict.fromkeys(map(chr, (*range(0xFFF0, 0xFFFC), *range(0x1BCA0, 0x1BCA4))), "control"),
+    **dict.fromkeys(map(chr, (*range(0x1D173, 0x1D17B), *range(0xFDD0, 0xFDF0))), "control"),
+    **dict.fromkeys("\ufffe\uffff", "control"),
+}
 # Taken off the ends of a text, as white space is.
 _AT_THE_ENDS = "\u200b\u2060" + _BYTE_ORDER_MARK + _DIRECTING
 _SELECTORS = re.compile("[\u034f\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
-# A picture has two in a row ("\ufe0f\u200d"). More of them spell a hidden text.
-_HIDDEN = re.compile(f"(?:{_SELECTORS.pattern}|[\u00ad\u180e\u200b-\u200d\u2060-\u2064]){{3}}")
-# The only use of tag characters: the flags of England, Scotland, Wales and their like.
-_FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f")
+_WIDTHLESS = "\u00ad\u180e\u200b-\u200d\u2060-\u2064"
+# A picture has two in a row ("\ufe0f\u200d"). More of them spell a hidden text; so do one behind
+# each of four letters, selectors that nothing is written with, and an ideograph's elsewhere.
+_HIDDEN = (
+    f"(?:{_SELECTORS.pattern}|[{_WIDTHLESS}]){{3}}"
+    f"|(?:[^\\W\\d_][{_WIDTHLESS}\u034f\ufe00-\ufe0f]{{1,2}}){{4}}|[\ufe03-\ufe0d]"
+    "|(?<![\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])[\U000e0100-\U000e01ef]"
+)
+# The only use of tag characters: the flags of England, Scotland and Wales.
+_FLAG = re.compile(
+    "\U0001f3f4\U000e0067\U000e0062(?:\U000e0065\U000e006e\U000e0067"
+    "|\U000e0073\U000e0063\U000e0074|\U000e0077\U000e006c\U000e0073)\U000e007f"
+)
 
 
 def flaws(text: str) -> Iterator[str]:
     """The flaw of a text, as a message. The empty text has none: lengths are checked elsewhere."""
-    if text and all(_is_invisible(char) for char in text):
+    seen = text if text.isascii() else _without_invisible(text)
+    if text and not seen.replace(_BRAILLE_BLANK, " ").strip():
         yield "must not be empty"
-    elif _HIDDEN.search(text):
+    elif seen != text and re.search(_HIDDEN, text):
         yield "holds invisible characters in a row; leave them out"
     unprintable = next(filter(None, map(_unprintable, _FLAG.sub("", text))), None)
     if unprintable:
@@ -82,8 +105,9 @@ def addresses(text: str) -> list[str]:
 
 def without_https(text: str) -> str:
     """The text without its https addresses, for where such links are wanted."""
-    # A gap in their place, so that a reference does not go on in the next line.
-    return re.sub(_HTTPS, "\n\n", text, flags=re.IGNORECASE)
+    # A gap in their place, so that a reference does not go on in the next line. An image is fetched
+    # without a tap, however its address is given: where one may begin, no address is let in.
+    return text if "![" in text else re.sub(_HTTPS, "\n\n", text, flags=re.IGNORECASE)
 
 
 def has_too_many_marks(text: str) -> bool:
@@ -113,28 +137,15 @@ def tidied(text: str, max_length: int) -> str:
 
 def _unprintable(char: str) -> str | None:
     """The name of a character that no phone should show; none for tabs and line ends."""
-    name = f"U+{ord(char):04X}"
-    if char in _DIRECTING:
-        return f"{name}, an invisible mark that directs text; leave it out"
-    if char == _BYTE_ORDER_MARK:
-        return f"{name}, an invisible byte order mark; leave it out"
-    if _is_tag(char):
-        return f"{name}, an invisible tag; leave it out"
+    name, kind = f"U+{ord(char):04X}", "tag" if _is_tag(char) else _UNSEEN.get(char)
+    if kind:
+        return f"{name}, an invisible {kind}; leave it out"
     is_control = char not in "\n\r\t" and unicodedata.category(char) in ("Cc", "Cs")
     return name if is_control else None
 
 
-def _is_invisible(char: str) -> bool:
-    """White space, zero-width marks, and the letters that Unicode has for filling a place."""
-    return (
-        unicodedata.category(char)[0] in "ZC"
-        or char in _FILLING + _BRAILLE_BLANK
-        or bool(_SELECTORS.match(char))
-    )
-
-
 def _is_tag(char: str) -> bool:
-    return "\U000e0000" <= char <= "\U000e007f"
+    return char >= "\U000e0000" and not _SELECTORS.match(char) and char < "\U000e1000"
 
 
 def _is_mark(char: str) -> bool:
@@ -193,7 +204,7 @@ def _without_invisible(text: str) -> str:
         char
         for before, char, after in zip(" " + text, text, text[1:] + " ", strict=False)
         if not _is_dropped(char)
-        or (char == _ZERO_WIDTH_JOINER and _is_picture(before) and _is_picture(after))
+        or (char == "\u200d" and _is_picture(before) and _is_picture(after))
     )
 
 

@@ -1,9 +1,18 @@
-"""The answer that `status` and `cancel` share: the status document over HTTP."""
+"""What `status` and `cancel` share: the store, and the status document over HTTP."""
+
+from functools import cache
 
 from simmer.jobs.job import Job
+from simmer.jobs.store import JobStore
+from simmer.settings import TableSettings
 from simmer.waiting.progress import poll_after_ms
 from simmer.web.http import Response, json_response, retry_after
 from simmer.web.view import job_view
+
+
+@cache
+def job_store() -> JobStore:
+    return JobStore.connect(TableSettings.from_env().jobs_table)
 
 
 def status_response(job: Job, now_ms: int) -> Response:

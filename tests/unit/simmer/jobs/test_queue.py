@@ -26,7 +26,11 @@ def test_message_of_a_release_that_named_no_task_is_still_read() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    ["", "hello", "[]", "null", "{}", '{"jobId": "a"}', '{"jobId": 1, "runId": "b"}', "NaN"],
+    [
+        *("", "hello", "[]", "null", "{}", '{"jobId": "a"}', '{"jobId": 1, "runId": "b"}', "NaN"),
+        *("[" * 200_000, '{"jobId":' * 50_000, "\x00", "\ud800", '"' + "x" * 100_000 + '"'),
+    ],
+    ids=lambda body: repr(body)[:20],
 )
 def test_message_that_is_none_of_ours_is_unreadable(body: str) -> None:
     with pytest.raises(UnreadableMessage):

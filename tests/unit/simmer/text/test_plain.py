@@ -172,6 +172,14 @@ def test_a_text_is_composed_and_otherwise_stays_as_it_was_written() -> None:
         ("e\u206egg", "U+206E, an invisible mark that directs text; leave it out"),
         ("egg\U000e0041", "U+E0041, an invisible tag; leave it out"),
         ("🏴\U000e0067\U000e0062", "U+E0067, an invisible tag; leave it out"),
+        ("🏴\U000e007a\U000e007a\U000e007a\U000e007f", "U+E007A, an invisible tag; leave it out"),
+        ("egg\U000e0fff", "U+E0FFF, an invisible tag; leave it out"),
+        ("e\u2065gg", "U+2065, an invisible mark that directs text; leave it out"),
+        ("e\ufff9gg\ufffasalt\ufffb", "U+FFF9, an invisible control; leave it out"),
+        ("e\U0001bca0gg", "U+1BCA0, an invisible control; leave it out"),
+        ("e\U0001d173gg", "U+1D173, an invisible control; leave it out"),
+        ("e\ufffegg", "U+FFFE, an invisible control; leave it out"),
+        ("e\ufdd0gg", "U+FDD0, an invisible control; leave it out"),
         ("e\x07gg", "U+0007"),
     ],
 )
@@ -181,7 +189,17 @@ def test_what_cannot_be_seen_is_named_in_words(text: str, said: str) -> None:
 
 @pytest.mark.parametrize(
     "hidden",
-    ["\u200b\u200c\u200d", "\ufe01\ufe0e\ufe02\ufe00", "\U000e0101\U000e0150\u2060", "\u00ad" * 9],
+    [
+        *(
+            "\u200b\u200c\u200d",
+            "\ufe01\ufe0e\ufe02\ufe00",
+            "\U000e0101\U000e0150\u2060",
+            "\u00ad" * 9,
+        ),
+        # One behind each letter, and those that no letter and no picture has.
+        *("\u200ba\u200cb\u200dc\u200b", "\ufe0fa\ufe0eb\ufe0fc\ufe0e", "\ufe05", "\U000e0168"),
+        *("😀\U000e0168\U000e0169", "葛\U000e0100\U000e0101"),
+    ],
 )
 def test_what_spells_a_hidden_text_is_a_flaw(hidden: str) -> None:
     assert list(flaws(f"e{hidden}gg")) == ["holds invisible characters in a row; leave them out"]
@@ -203,6 +221,15 @@ def test_a_text_of_which_nothing_can_be_seen_is_empty(text: str) -> None:
         "می\u200cخواهم",
         "ไข่ดาว",
         "🏳️\u200d🌈 葛\U000e0100城 rice\u200b\u200bcake",
+        "葛\U000e0100葛\U000e0100葛\U000e0100葛\U000e0100",
+        "🏴󠁧󠁢󠁥󠁮󠁧󠁿🏴󠁧󠁢󠁳󠁣󠁴󠁿 🇰🇷 👨\u200d👩\u200d👧\u200d👦 👩🏽\u200d🍳 ❤️\u200d🔥 👁️\u200d🗨️",
+        "1️⃣2️⃣3️⃣4️⃣ #️⃣ ™️ ♨️",
+        "برنج آب\u200cکش\u200cشده را دم می\u200cکنیم",
+        "श्री\u200dलंका ශ්\u200dරී क्\u200dष क्\u200cष",
+        "ខ្ញុំ\u200bចង់\u200bញ៉ាំ\u200bបាយ",
+        "Donau\u00addampf\u00adschiff",
+        "tofu \ufe0f",
+        "🫩",
     ],
 )
 def test_living_text_has_no_flaws(text: str) -> None:
