@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from deploy import inside
-from deploy.inside import Stack
-from deploy.smoke import Smoke, user_of
+from deploy.inside import Stack, user_of
+from deploy.smoke import Smoke
 from local.emulator.deployment import Deployment
 from local.emulator.stack import Emulator
 from local.model.stand_in import StandIn

@@ -111,6 +111,72 @@ def test_message_outlives_the_longest_deadline(resources: dict[str, Any]) -> Non
     assert longest_deadline < resources["JobsQueue"]["Properties"]["MessageRetentionPeriod"]
 
 
+def _sources(resources: dict[str, Any], kind: str) -> list[tuple[dict[str, Any], str, str]]:
+    """Each event source of a queue ("Arn") or a stream ("StreamArn"): its properties, what it
+    reads, and its function."""
+    return [
+        (source, source["EventSourceArn"]["Fn::GetAtt"][0], source["FunctionName"]["Ref"][:-9])
+        for source in _of_type(resources, "AWS::Lambda::EventSourceMapping").values()
+        if source["EventSourceArn"]["Fn::GetAtt"][1] == kind
+    ]
+
+
+def test_no_queue_shows_a_message_again_while_its_function_may_still_have_it(
+    resources: dict[str, Any],
+) -> None:
+    """Lambda refuses an event source whose queue hides messages for a shorter time."""
+    sources = _sources(resources, "Arn")
+
+    assert {queue for _, queue, _ in sources} == {"JobsQueue", "WebhookQueue"}
+    for source, queue, function in sources:
+        timeout = resources[function]["Properties"]["Timeout"]
+        assert timeout <= resources[queue]["Properties"]["VisibilityTimeout"], queue
+        assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert "MaximumConcurrency" in source["ScalingConfig"]
+
+
+def test_batch_that_lambda_takes_without_a_window_is_of_ten_at_most(
+    resources: dict[str, Any],
+) -> None:
+    windows = _template()["Parameters"]["WorkerBatchingWindowSeconds"]["AllowedValues"]
+
+    for source, queue, _ in _sources(resources, "Arn"):
+        window = source.get("MaximumBatchingWindowInSeconds", 0)
+        shortest = min(windows) if isinstance(window, dict) else window
+        assert source["BatchSize"] <= 10 or shortest >= 1, queue
+
+
+def test_dead_letters_stay_longer_than_their_messages_did(resources: dict[str, Any]) -> None:
+    """A message keeps its age when it is moved: with the same time it would be gone at once."""
+    queues = _of_type(resources, "AWS::SQS::Queue")
+    ends = {
+        name: redrive["deadLetterTargetArn"]["Fn::GetAtt"][0]
+        for name, queue in queues.items()
+        if (redrive := queue.get("RedrivePolicy"))
+    }
+
+    assert set(ends) | set(ends.values()) | {"EventsDeadLetterQueue"} == set(queues)
+    for name, dead in ends.items():
+        kept = queues[dead]["MessageRetentionPeriod"]
+        assert kept >= queues[name]["MessageRetentionPeriod"] + 7 * 24 * 3600
+    assert queues["EventsDeadLetterQueue"]["MessageRetentionPeriod"] == 1_209_600  # the most
+    assert all(queue["SqsManagedSseEnabled"] is True for queue in queues.values())
+
+
+def test_stream_has_two_readers_at_most_with_filters_as_short_as_lambda_takes_them(
+    resources: dict[str, Any],
+) -> None:
+    """A third reader of a shard is throttled, and throttles the others."""
+    sources = _sources(resources, "StreamArn")
+
+    assert {function for _, _, function in sources} == {"PushFunction", "EventsFunction"}
+    for source, _, _ in sources:
+        filters = source["FilterCriteria"]["Filters"]
+        assert 1 <= len(filters) <= 5
+        assert all(len(each["Pattern"]) <= 4096 for each in filters)
+        assert source["MaximumRecordAgeInSeconds"] in range(60, 24 * 3600)
+
+
 # ── Who may do what ───────────────────────────────────────────────────────────────────────────────
 
 
