@@ -97,7 +97,8 @@ def _story(target: Target, job: Job) -> Iterator[dict[str, Any]]:
                 line = json.loads(message)
             except ValueError:
                 continue  # a line of Lambda's own
-            if line.get("jobId") == job.job_id and line["message"] not in ("request", "metrics"):
+            named = (line.get("jobId"), *line.get("jobIds", ()))  # of the events function's batch
+            if job.job_id in named and line["message"] not in ("request", "metrics"):
                 yield {**line, "at": line["timestamp"], "event": line["message"]}
 
 

@@ -1,6 +1,7 @@
 """`simmer-admin` on cases that a stack on the emulator does not have at will."""
 
 import json
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -8,6 +9,7 @@ import boto3
 import pytest
 import typer
 from moto import mock_aws
+from moto.backends import get_backend
 
 from admin import jobs, look
 from admin.target import Target
@@ -16,6 +18,7 @@ from simmer import clock as simmer_clock
 from simmer.jobs.job import Job
 from tests.unit.clock import Clock
 from tests.unit.cloud import Cloud, table_of
+from tests.unit.jobs import a_job
 from tests.unit.test_deployment import FUNCTIONS
 from tests.unit.worker.workshop import Workshop
 
@@ -137,24 +140,44 @@ def test_job_that_nobody_has_failed_yet_is_found_among_the_failed(
     assert capsys.readouterr().out.split() == [job.job_id]
 
 
-def test_logs_are_those_of_every_function(capsys: pytest.CaptureFixture[str]) -> None:
-    """A page of the runbook may ask for a line of any of them."""
+@pytest.fixture
+def logged() -> Iterator[Target]:
+    """A stack each of whose functions has logged that it went wrong about two jobs."""
     with mock_aws():
+        get_backend("logs")["123456789012"]["us-east-1"].reset()
         logs = boto3.client("logs")
         for name in FUNCTIONS:
             group = f"group-of-{name}"
             logs.create_log_group(logGroupName=group)
             logs.create_log_stream(logGroupName=group, logStreamName="s")
-            line = {"timestamp": simmer_clock.now_ms(), "message": f"unexpected error in {name}"}
-            logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=[line])
+            about = {"jobIds": ["j", "k"]} if name == "EventsFunction" else {"jobId": "j"}
+            line = about | {"message": f"trouble in {name}", "timestamp": name, "task": "recipe"}
+            told = [{"timestamp": simmer_clock.now_ms(), "message": json.dumps(line)}]
+            logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=told)
         target: Any = object.__new__(Target)
         target.aws = cast(Any, boto3.client)
         target.stack = Stack(target.aws, "simmer")
         target.stack.__dict__["ids"] = {name: name for name in FUNCTIONS} | {
             name.replace("Function", "LogGroup"): f"group-of-{name}" for name in FUNCTIONS
         }
-        look.logs(context(target), "unexpected error", 60)
+        yield target
+
+
+def test_logs_are_those_of_every_function(
+    logged: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A page of the runbook may ask for a line of any of them."""
+    look.logs(context(logged), "trouble", 60)
 
     said = capsys.readouterr().out
-    assert [name for name in FUNCTIONS if f"unexpected error in {name}" not in said] == []
+    assert [name for name in FUNCTIONS if f"trouble in {name}" not in said] == []
     assert f"{len(FUNCTIONS)} lines" in said
+
+
+def test_story_of_a_job_has_the_lines_of_every_function(logged: Target, clock: Clock) -> None:
+    def story(job_id: str) -> set[str]:
+        return {line["at"] for line in jobs._story(logged, a_job(clock, job_id=job_id))}
+
+    clock.advance(-3600)
+    assert story("j") == set(FUNCTIONS)
+    assert story("k") == {"EventsFunction"}
