@@ -294,11 +294,10 @@ def alarms(stack: Stack) -> Iterator[str]:
 
 def model_calls(stack: Stack, job_id: str) -> str:
     """How the job's calls of models ended, as the worker's log has them; empty when it has none."""
-    events = stack.aws("logs").filter_log_events(
-        logGroupName=stack.ids["WorkerLogGroup"], filterPattern=f'"{job_id}"'
-    )["events"]
+    pages = stack.aws("logs").get_paginator("filter_log_events")  # the first ones may be empty
+    found = pages.paginate(logGroupName=stack.ids["WorkerLogGroup"], filterPattern=f'"{job_id}"')
     ends: dict[str, None] = {}
-    for event in events:
+    for event in (event for page in found for event in page["events"]):
         try:
             line = json.loads(event["message"])
         except ValueError:

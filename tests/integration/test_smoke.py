@@ -143,6 +143,7 @@ def test_missing_permission_is_named(
     assert [said.partition(":")[0] for said in inside.permissions(_stack(other))] == [
         "SubmitFunction may not sqs",
         "WorkerFunction may not sqs",
+        "EventsFunction may not sqs",
     ]
 
 

@@ -382,3 +382,21 @@ def test_workers_number_memory_and_patience_are_the_operators() -> None:
     assert mapping["BatchSize"] == {"Ref": "WorkerBatchSize"}
     assert mapping["MaximumBatchingWindowInSeconds"] == {"Ref": "WorkerBatchingWindowSeconds"}
     assert _resources()["WorkerFunction"]["Properties"]["MemorySize"] == {"Ref": "WorkerMemoryMb"}
+
+
+def test_scale_names_each_throttle_that_a_million_jobs_a_day_meet() -> None:
+    text = (TEMPLATE.parent / "docs" / "scale.md").read_text()
+    [(polls, messages)] = re.findall(
+        r"^\| HTTP requests, WebSocket messages \| (\d+), 0 \| 1, (\d+) \|", text, re.MULTILINE
+    )
+    peak = 1_000_000 / 86_400 * 5
+    needed = {
+        "SubmitsPerSecond": peak,
+        "ApiRequestsPerSecond": peak * int(polls),
+        "PushMessagesPerSecond": peak * int(messages),
+    }
+    parameters = translated(TEXT)["Parameters"]
+
+    for name, per_second in needed.items():
+        default = parameters[name]["Default"]
+        assert (f"`{name}` ({default})" in text) == (int(default) < per_second), name

@@ -525,6 +525,70 @@ def test_broken_ladder_is_refused_when_it_is_deployed(ladder: str, is_taken: boo
     assert bool(re.fullmatch(pattern, ladder)) == is_taken
 
 
+@pytest.mark.parametrize(
+    ("parameter", "right", "wrong"),
+    [
+        (
+            "JwtIssuer",
+            ["", "https://issuer.example", "https://tenant.eu.auth0.com/", "https://a.b/realms/c"],
+            ["issuer.example", "http://issuer.example", "https://", "https://a.b/ ", "https://a?b"],
+        ),
+        (
+            "AlarmTopicArn",
+            [
+                "",
+                "arn:aws:sns:us-east-1:123456789012:alarms",
+                "arn:aws-cn:sns:cn-n-1:123456789012:a",
+            ],
+            [
+                "alarms",
+                "arn:aws:sqs:us-east-1:123456789012:alarms",
+                "arn:aws:sns:us-east-1:1:alarms",
+            ],
+        ),
+        (
+            "CertificateArn",
+            ["", "arn:aws:acm:us-east-1:123456789012:certificate/c-1"],
+            ["c-1", "arn:aws:iam::123456789012:server-certificate/c"],
+        ),
+        (
+            "NotifyFunctionArn",
+            [
+                "",
+                "arn:aws:lambda:us-east-1:123456789012:function:notify",
+                "arn:aws:lambda:us-east-1:123456789012:function:notify:live",
+            ],
+            ["notify", "arn:aws:lambda:us-east-1:123456789012:layer:notify"],
+        ),
+        (
+            "DomainName",
+            ["", "api.example.com"],
+            ["https://api.example.com", "api", "API.example.com"],
+        ),
+        ("AlarmEmail", ["", "ops@example.com"], ["ops", "ops@example", "a@b.c d@e.f"]),
+    ],
+)
+def test_address_that_aws_would_not_take_is_refused_when_it_is_deployed(
+    parameter: str, right: list[str], wrong: list[str]
+) -> None:
+    about = _template()["Parameters"][parameter]
+
+    assert [each for each in right if not re.fullmatch(about["AllowedPattern"], each)] == []
+    assert [each for each in wrong if re.fullmatch(about["AllowedPattern"], each)] == []
+    assert about["ConstraintDescription"].startswith("must be ")
+
+
+def test_every_text_that_an_operator_types_has_a_pattern() -> None:
+    """What is refused at once costs no build, no upload and no roll-back."""
+    free = {
+        name
+        for name, about in _template()["Parameters"].items()
+        if not {"AllowedValues", "AllowedPattern"} & set(about)
+    }
+
+    assert free == {"JwtAudience", "AllowedHeaders"}  # anything may be an audience, or a header
+
+
 def test_pattern_of_the_ladder_takes_no_time_for_a_long_one() -> None:
     """A pattern that goes back and forth would outlast the limit of 4,096 letters by hours."""
     pattern = _template()["Parameters"]["ModelLadder"]["AllowedPattern"]

@@ -93,9 +93,25 @@ def test_calls_of_models_are_told_as_the_workers_log_has_them() -> None:
         json.dumps({"message": "model call", "jobId": "other", "model": "b", "ending": "ok"}),
         json.dumps({"message": "job claimed", "jobId": "j"}),
     ]
-    answers = {"filter_log_events": {"events": [{"message": each} for each in lines]}}
+    pages: list[dict[str, Any]] = [
+        {"events": []},
+        {"events": [{"message": each} for each in lines]},
+    ]
 
-    assert inside.model_calls(stack(logs=answers), "j") == "a: status 401"
+    class Pages:
+        @staticmethod
+        def paginate(**_: Any) -> list[dict[str, Any]]:
+            return pages
+
+    class Logs:
+        @staticmethod
+        def get_paginator(operation: str) -> Pages:
+            assert operation == "filter_log_events"
+            return Pages()
+
+    made = stack()
+    made.aws = lambda _: Logs()
+    assert inside.model_calls(made, "j") == "a: status 401"
 
 
 def test_look_that_is_refused_says_which_and_the_others_go_on() -> None:

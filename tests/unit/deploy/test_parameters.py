@@ -73,7 +73,10 @@ def test_wrong_parameter_is_named_before_anything_is_built(
         ({"JwtIssuer": "https://issuer.example"}, "JwtIssuer needs the JwtAudience"),
         ({"JwtIssuer": "https://issuer.example", "JwtAudience": ""}, "needs the JwtAudience"),
         ({"DomainName": "api.example.com"}, "DomainName needs the CertificateArn"),
-        ({"AlarmEmail": "a@b.example", "AlarmTopicArn": "arn:aws:sns:r:1:t"}, "AlarmTopicArn"),
+        (
+            {"AlarmEmail": "a@b.example", "AlarmTopicArn": "arn:aws:sns:r:123456789012:t"},
+            "AlarmTopicArn",
+        ),
     ],
 )
 def test_parameters_that_do_not_go_together_are_named_before_anything_is_built(
