@@ -217,14 +217,17 @@ def test_dead_letters_are_listed_run_again_and_dropped(
 
 def _let_its_time_be_over(stack: Deployment, job_id: str) -> None:
     """As of a job that killed each of its workers, and that nobody has asked for since."""
+    past_ms = round(time.time() * 1000) - 1000
     stack.emulator.client("dynamodb").update_item(
         TableName=stack.outputs["JobsTableName"],
         Key={"pk": {"S": f"job#{job_id}"}},
-        UpdateExpression="SET #status = :open, deadline_at_ms = :past REMOVE #result",
+        UpdateExpression="SET #status = :open, created_at_ms = :then, deadline_at_ms = :past"
+        " REMOVE #result",
         ExpressionAttributeNames={"#status": "status", "#result": "result"},
         ExpressionAttributeValues={
             ":open": {"S": "pending"},
-            ":past": {"N": str(round(time.time() * 1000) - 1000)},
+            ":then": {"N": str(past_ms - 300_000)},
+            ":past": {"N": str(past_ms)},
         },
     )
 
