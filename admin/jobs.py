@@ -13,14 +13,13 @@ from admin.target import Target
 from admin.terminal import at, say, table, target_of
 from local.trace import line_of
 from simmer import clock
-from simmer.jobs.job import Job, JobStatus, Usage, mark_of
+from simmer.jobs.job import ErrorCode, Job, JobStatus, Usage, mark_of
 from simmer.jobs.leases import LeaseLost
 from simmer.jobs.queue import UnreadableMessage, Wakeup
 
 app = typer.Typer(help="Jobs.", no_args_is_help=True)
 letters = typer.Typer(help="The dead-letter queue.", no_args_is_help=True)
 
-LOGS = ("SubmitLogGroup", "StatusLogGroup", "CancelLogGroup", "PushLogGroup", "WorkerLogGroup")
 NO_LIMIT = 10**9
 type Id = Annotated[str, typer.Argument(help="The job's id.")]
 
@@ -50,10 +49,17 @@ def list_jobs(
 
 def _found(target: Target, user: str, status: str, code: str) -> Iterator[Job]:
     sub = target.sub(user) if user else ""
-    for job in target.jobs():
+    for job in map(_as_seen, target.jobs()):
         is_theirs = not sub or job.owner == sub or mark_of(sub) in job.wanted_by
         if is_theirs and status in ("", job.status) and code in ("", job.error_code or ""):
             yield job
+
+
+def _as_seen(job: Job) -> Job:
+    """As its client sees it: past its deadline an open job has failed, written down or not."""
+    if not job.is_overdue(clock.now_ms()):
+        return job
+    return replace(job, status=JobStatus.FAILED, error_code=ErrorCode.DEADLINE_EXCEEDED)
 
 
 @app.command()
@@ -80,9 +86,9 @@ def show(context: typer.Context, job_id: Id) -> None:
 
 def _story(target: Target, job: Job) -> Iterator[dict[str, Any]]:
     logs = target.aws("logs")
-    for group in LOGS:
+    for group in target.logs:
         pages = logs.get_paginator("filter_log_events").paginate(
-            logGroupName=target.stack.ids[group],
+            logGroupName=group,
             filterPattern=f'"{job.job_id}"',
             startTime=job.created_at_ms - 60_000,
         )
@@ -91,7 +97,8 @@ def _story(target: Target, job: Job) -> Iterator[dict[str, Any]]:
                 line = json.loads(message)
             except ValueError:
                 continue  # a line of Lambda's own
-            if line.get("jobId") == job.job_id and line["message"] not in ("request", "metrics"):
+            named = (line.get("jobId"), *line.get("jobIds", ()))  # of the events function's batch
+            if job.job_id in named and line["message"] not in ("request", "metrics"):
                 yield {**line, "at": line["timestamp"], "event": line["message"]}
 
 
@@ -177,23 +184,30 @@ def list_letters(context: typer.Context) -> None:
     target = target_of(context)
     rows = []
     for message in _letters(target):
-        job = _job_of(target, message)
         sent_ms = int(message["Attributes"]["SentTimestamp"])
-        about = (job.job_id, job.status, job.error_code or "") if job else ("unreadable", "", "")
-        rows.append((at(sent_ms), *about))
+        rows.append((at(sent_ms), *_about(target, message)))
     table(("sent", "job", "status", "code"), rows)
 
 
 @letters.command("redrive")
 def redrive_letters(context: typer.Context) -> None:
-    """Have the jobs in it run again, and take their messages out; the others stay."""
+    """Have the jobs in it run again, and take their messages out; the others stay. One whose time
+    is over gets a new deadline; one that was submitted again meanwhile is left as it is."""
     target = target_of(context)
     for message in _letters(target):
-        if job := _job_of(target, message):
-            say(f"{job.job_id}: {run_again(target, job)}")
-            target.sqs.delete_message(
-                QueueUrl=target.dead_letters, ReceiptHandle=message["ReceiptHandle"]
-            )
+        try:
+            wakeup = Wakeup.parse(message["Body"])
+        except UnreadableMessage:
+            continue
+        job = target.items.read(wakeup.job_id)
+        if job is None:
+            continue
+        is_open = not _as_seen(job).status.is_terminal
+        done = "runs anew already" if is_open and job.run_id != wakeup.run_id else ""
+        say(f"{job.job_id}: {done or run_again(target, job)}")
+        target.sqs.delete_message(
+            QueueUrl=target.dead_letters, ReceiptHandle=message["ReceiptHandle"]
+        )
 
 
 @letters.command()
@@ -214,11 +228,17 @@ def _letters(target: Target) -> Iterator[dict[str, Any]]:
         yield from received
 
 
-def _job_of(target: Target, message: dict[str, Any]) -> Job | None:
+def _about(target: Target, message: dict[str, Any]) -> tuple[str, str, str]:
+    """The job's id, its status as its client sees it, and its error code."""
     try:
-        return target.items.read(Wakeup.parse(message["Body"]).job_id)
+        job_id = Wakeup.parse(message["Body"]).job_id
     except UnreadableMessage:
-        return None
+        return "unreadable", "", ""
+    stored = target.items.read(job_id)
+    if stored is None:
+        return job_id, "forgotten", ""
+    job = _as_seen(stored)
+    return job.job_id, job.status, job.error_code or ""
 
 
 def today() -> str:

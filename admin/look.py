@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from admin.jobs import LOGS
 from admin.terminal import at, say, table, target_of
 from simmer import clock
 
@@ -18,12 +17,12 @@ def logs(
     """The lines of all functions that hold a text, such as "unexpected error", oldest first."""
     target = target_of(context)
     found: list[tuple[int, str]] = []
-    for group in LOGS:
+    for group in target.logs:
         pages = (
             target.aws("logs")
             .get_paginator("filter_log_events")
             .paginate(
-                logGroupName=target.stack.ids[group],
+                logGroupName=group,
                 filterPattern=json.dumps(text),
                 startTime=clock.now_ms() - minutes * 60_000,
             )

@@ -50,6 +50,13 @@ class Target:
             raise LookupError(f"the stack has no {name}: its users are another issuer's")
         return self.stack.outputs[name]
 
+    @property
+    def logs(self) -> list[str]:
+        """The log groups of all functions that there are."""
+        ids = self.stack.ids
+        names = [each.replace("Function", "LogGroup") for each in self.stack.functions]
+        return [ids[name] for name in names]
+
     @cached_property
     def dynamodb(self) -> Any:
         return self.aws("dynamodb")

@@ -48,7 +48,8 @@ def environment(name: str, configuration: Path = CONFIGURATION) -> tuple[str, di
 
 def complaints(given: Mapping[str, str], template: Path = TEMPLATE) -> list[str]:
     """What is wrong with these parameters, a sentence each; empty when all is well."""
-    known: dict[str, Any] = yaml_parse(template.read_text("utf-8"))["Parameters"]
+    document: dict[str, Any] = yaml_parse(template.read_text("utf-8"))
+    known: dict[str, Any] = document["Parameters"]
     wrong = [f"{name}: template.yaml has no such parameter" for name in given.keys() - known.keys()]
     for name in sorted(given.keys() & known.keys()):
         about, value = known[name], given[name]
@@ -60,7 +61,35 @@ def complaints(given: Mapping[str, str], template: Path = TEMPLATE) -> list[str]
         pattern = about.get("AllowedPattern", ".*")
         if not all(re.fullmatch(pattern, member.strip(), re.DOTALL) for member in members):
             wrong.append(f"{name}: {about['ConstraintDescription']}")
+        if len(value.encode()) > about.get("MaxLength", 4096):
+            wrong.append(f"{name}: may have {about.get('MaxLength', 4096)} bytes at most")
+    values = {name: _value(about, given.get(name)) for name, about in known.items()}
+    for rule in document.get("Rules", {}).values():
+        if _is_true(rule["RuleCondition"], values):
+            wrong += [
+                each["AssertDescription"]
+                for each in rule["Assertions"]
+                if not _is_true(each["Assert"], values)
+            ]
     return wrong + _about_the_ladder(given.get("ModelLadder"))
+
+
+def _value(about: Mapping[str, Any], given: str | None) -> str | list[str]:
+    value = str(about.get("Default", "")) if given is None else given
+    is_list = about["Type"] == "CommaDelimitedList"
+    return [each.strip() for each in value.split(",")] if is_list else value
+
+
+def _is_true(said: Any, values: Mapping[str, str | list[str]]) -> bool:
+    """What a rule of the template says, as far as rules say it there."""
+    match said:
+        case {"Fn::Not": [inner]}:
+            return not _is_true(inner, values)
+        case {"Fn::Equals": [{"Ref": name}, text]}:
+            return bool(values[name] == text)
+        case {"Fn::Contains": [{"Ref": name}, text]}:
+            return text in values[name]
+    raise NotImplementedError(said)
 
 
 def _about_the_ladder(ladder: str | None) -> list[str]:

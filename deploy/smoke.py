@@ -9,9 +9,9 @@ made for the occasion. Costs two jobs of the user's quota, and a model's answer.
 """
 
 import argparse
-import base64
 import json
 import os
+import re
 import secrets
 import sys
 import time
@@ -23,16 +23,28 @@ from typing import Any
 
 import boto3
 import httpx2
+from botocore.exceptions import BotoCoreError, ClientError
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from deploy import inside
-from deploy.inside import Stack
-from deploy.parameters import environment
+from deploy.causes import (
+    NO_ROUTES,
+    QUOTA,
+    THROTTLED,
+    UNMAPPED,
+    claims_of,
+    not_now,
+    now_of,
+    object_of,
+    unreached,
+    why_failed,
+)
+from deploy.inside import Stack, user_of
+from deploy.parameters import UnknownEnvironment, environment
 from simmer_client import ApiProblem, Client, JobFailed, SimmerError
 
 BODY = '{"ingredients": ["egg", "rice"], "count": 1, "locale": "en"}'
-QUOTA = "DailyJobQuota is used up for this user today: raise it, or wait"
 TERMINAL = ("completed", "failed", "cancelled")
 URL_FILE = Path(__file__).parent.parent / ".build" / "url"  # of `make run`
 
@@ -88,7 +100,7 @@ class Smoke:
         except Wrong as wrong:
             sentence = str(wrong)
         except (httpx2.HTTPError, WebSocketException, SimmerError, OSError) as error:
-            sentence = f"{type(error).__name__}: {error}"
+            sentence = unreached(error) or f"{type(error).__name__}: {error}"
         if sentence:
             verdict = "WRONG"
             self.wrong.append(f"{what}: {sentence}")
@@ -98,13 +110,19 @@ class Smoke:
 
     def _without_a_token(self) -> None:
         answer = self._http.post(f"{self.url}/{self.task}/generate", json={})
-        if answer.status_code == 404:
-            raise Wrong(
-                "404: the API has no routes. API Gateway drops them all when it cannot read the "
-                "issuer's /.well-known/openid-configuration, or URL is not the API's address"
-            )
-        if answer.status_code != 401:
-            raise Wrong(f"{answer.status_code} instead of 401: anybody may submit")
+        is_ours = "code" in object_of(answer.text)  # a function's own answer, not the gateway's
+        match answer.status_code, is_ours:
+            case 401, False:
+                return
+            case 401, True:
+                raise Wrong(
+                    "401 from SubmitFunction: the route has no authorizer, tokens are not read"
+                )
+            case status, True:
+                raise Wrong(f"{status} instead of 401: anybody may submit")
+            case status, False:
+                other = f"{status} instead of 401: another server is at this address"
+                raise Wrong({403: UNMAPPED, 404: NO_ROUTES, 429: THROTTLED}.get(status, other))
 
     def _submit(self, key: str, expected: int = 202) -> dict[str, Any]:
         answer = self._http.post(
@@ -116,16 +134,16 @@ class Smoke:
                 "idempotency-key": key,
             },
         )
-        said = _object(answer)
+        said = object_of(answer.text)
         match answer.status_code, said.get("code"):
             case status, _ if status == expected:
                 return said
             case 401, _:
-                raise Wrong(f"the token is refused: {self._why_refused()}")
+                raise Wrong(f"the token is refused: {self._why_refused(answer)}")
             case 429, "quota_exceeded":
                 raise Wrong(QUOTA)
             case 429, _:
-                raise Wrong("throttled by the gateway: raise SubmitsPerSecond")
+                raise Wrong(THROTTLED)
             case 503, "dependency_unavailable":
                 raise Wrong(
                     "503: DynamoDB or SQS does not take what SubmitFunction sends: missing, "
@@ -199,12 +217,13 @@ class Smoke:
                 case "completed":
                     return document
                 case "failed" | "cancelled":
-                    raise Wrong(_why_failed(document))
+                    raise Wrong(self._why_failed(document))
                 case "pending" if time.monotonic() > give_up:
                     raise Wrong(
                         f"still queued after {self.patience_seconds:g} s: no worker takes it. The "
-                        "queue has no consumer, or the worker does not start (a ModelLadder it "
-                        "cannot read, a package that is missing); ENV=… names which"
+                        "queue has no consumer, the worker does not start (a ModelLadder it "
+                        "cannot read, a package that is missing), or all spending is stopped "
+                        "(`./simmer-admin go`); ENV=… names which"
                     )
             time.sleep(document.get("pollAfterMs", 1000) / 1000)
 
@@ -213,9 +232,13 @@ class Smoke:
             f"{self.url}/{self.task}/status/{job_id}",
             headers={"authorization": f"Bearer {self.token}"},
         )
+        said = object_of(answer.text)
+        if answer.status_code == 404 and "code" not in said:
+            raise Wrong("a poll is answered 404: the API has no route GET /{task}/status/{jobId}")
         if answer.status_code != 200:
-            raise Wrong(f"a poll is answered {answer.status_code} {_object(answer).get('code')}")
-        return _object(answer)
+            code = said.get("code", "by the gateway, not by StatusFunction")
+            raise Wrong(f"a poll is answered {answer.status_code} {code}")
+        return said
 
     def _told(self, socket: ClientConnection, document: dict[str, Any]) -> None:
         give_up = time.monotonic() + self.told_seconds
@@ -249,90 +272,68 @@ class Smoke:
             except ApiProblem as problem:
                 if problem.code == "quota_exceeded":
                     raise Wrong(QUOTA) from None
+                if problem.status == 404 and not problem.code:
+                    missing = "the API has no route POST /{task}/cancel/{jobId}"
+                    raise Wrong(f"404: {missing}") from None
                 raise
         if update.state not in ("cancelled", "completed", "failed"):
             raise Wrong(f"the job is {update.state} after a cancel")
 
-    def _why_refused(self) -> str:
-        claims = _claims(self.token)
+    def _why_refused(self, answer: httpx2.Response) -> str:
+        claims = claims_of(self.token)
+        if why := not_now(claims, now_of(answer.headers.get("date", ""))):
+            return why
         if self.stack is not None:
             return inside.refused_token(self.stack, claims)
         audience = claims.get("aud", claims.get("client_id"))
+        said = re.findall(
+            r'error_description="([^"]+)"', answer.headers.get("www-authenticate", "")
+        )
         return (
             f"its issuer is {claims.get('iss')!r}, its audience {audience!r}: JwtIssuer and "
-            "JwtAudience must be these to the letter; or it has expired"
+            f"JwtAudience must be these to the letter{'; the gateway says: ' * bool(said)}"
+            f"{', '.join(said)}"
         )
 
-
-def _why_failed(document: dict[str, Any]) -> str:
-    reasons = {
-        "model_unavailable": (
-            "no model of the ladder answered: the key is missing or wrong, ModelLadder names a "
-            "model or an address that is not there, or the provider is down; the worker's lines "
-            '"model call" say which'
-        ),
-        "budget_exceeded": "DailyBudgetUsd is spent for today",
-        "invalid_output": "the models answered, but never what the task allows",
-        "deadline_exceeded": "it was not done by JobDeadlineSeconds",
-    }
-    code = str(document.get("errorCode"))
-    return f"{document['status']}, {code}: {reasons.get(code, document.get('error', ''))}"
-
-
-def _object(answer: httpx2.Response) -> dict[str, Any]:
-    try:
-        said = answer.json()
-    except ValueError:
-        return {}
-    return said if isinstance(said, dict) else {}
-
-
-def _claims(token: str) -> dict[str, Any]:
-    """What a JWT says; nothing if it is none."""
-    try:
-        middle = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
-    except (IndexError, ValueError):
-        return {}
-    return claims if isinstance(claims, dict) else {}
-
-
-@contextmanager
-def user_of(stack: Stack) -> Iterator[str]:
-    """The token of a user of the stack's own pool, who is there for as long as it is needed."""
-    cognito = stack.aws("cognito-idp")
-    name, password = f"smoke-{secrets.token_hex(6)}", f"Sm0ke-{secrets.token_urlsafe(24)}"
-    pool = {"UserPoolId": stack.outputs["UserPoolId"], "Username": name}
-    cognito.admin_create_user(**pool, MessageAction="SUPPRESS")
-    try:
-        cognito.admin_set_user_password(**pool, Password=password, Permanent=True)
-        signed_in = cognito.initiate_auth(
-            ClientId=stack.outputs["UserPoolClientId"],
-            AuthFlow="USER_PASSWORD_AUTH",
-            AuthParameters={"USERNAME": name, "PASSWORD": password},
-        )
-        yield signed_in["AuthenticationResult"]["AccessToken"]
-    finally:
-        cognito.admin_delete_user(**pool)
+    def _why_failed(self, document: dict[str, Any]) -> str:
+        why = why_failed(document)
+        calls = inside.model_calls(self.stack, document["jobId"]) if self.stack else ""
+        return f"{why} ({calls})" if calls else why
 
 
 def main() -> int:
     options = _options()
     make_client: Any = boto3.client
-    stack = Stack(make_client, environment(options.env)[0]) if options.env else None
-    url = options.url or (stack.outputs["ApiUrl"] if stack else URL_FILE.read_text().strip())
-    token = os.environ.get("TOKEN", "")
-    more = {"task": options.task, "body": options.body, "origin": options.origin, "stack": stack}
-    url = url.rstrip("/")
-    if not token and stack and "UserPoolId" in stack.outputs:
-        with user_of(stack) as token:
-            wrong = Smoke(url, token, **more).run()
-    else:
-        if not token:  # `make run` gives one away
-            token = httpx2.get(f"{url}/dev/token", params={"user": "smoke"}).text.strip()
-        wrong = Smoke(url, token, **more).run()
+    try:
+        stack = Stack(make_client, environment(options.env)[0]) if options.env else None
+        url = options.url or (stack.outputs["ApiUrl"] if stack else _served())
+        with ExitStack() as opened:
+            token = os.environ.get("TOKEN", "")
+            if not token and stack and "UserPoolId" in stack.outputs:
+                token = opened.enter_context(user_of(stack))
+            smoke = Smoke(url.rstrip("/"), token or _given_away(url), stack=stack)
+            smoke.task, smoke.body, smoke.origin = options.task, options.body, options.origin
+            wrong = smoke.run()
+    except (Wrong, UnknownEnvironment, ClientError, BotoCoreError, httpx2.HTTPError) as error:
+        print(f"make smoke: {unreached(error) or error}", file=sys.stderr)
+        return 1
     print(f"{len(wrong)} wrong" if wrong else f"{url} works")
     return 1 if wrong else 0
+
+
+def _served() -> str:
+    """What `make run` serves."""
+    if not URL_FILE.exists():
+        raise Wrong("nothing runs here: `make run` first, or say URL=… TOKEN=… or ENV=…")
+    return URL_FILE.read_text().strip()
+
+
+def _given_away(url: str) -> str:
+    """A token of `make run`."""
+    answer = httpx2.get(f"{url.rstrip('/')}/dev/token", params={"user": "smoke"})
+    if answer.status_code != 200:
+        raise Wrong(f"{url} gives no tokens away: say TOKEN=… of a user of its issuer")
+    return answer.text.strip()
 
 
 def _options() -> argparse.Namespace:

@@ -11,7 +11,7 @@ from bus import EventBus, job_ended
 from simmer.errors import DependencyUnavailable
 from simmer.jobs.item import job_of
 from simmer.settings import EventsSettings
-from simmer.web.http import PONG, Event, is_ping, logger, whereabouts
+from simmer.web.http import PONG, Event, begins, logger, part, whereabouts
 
 
 class NotPut(Exception):
@@ -24,8 +24,10 @@ def _bus() -> EventBus:
 
 
 def handler(event: Event, context: Any) -> dict[str, Any]:
-    if is_ping(event, "Records"):
+    if not begins(event, context, "Records"):
         return PONG
+    ids = [part(each, "dynamodb", "NewImage", "job_id", "S") for each in event["Records"]]
+    logger.append_keys(jobIds=ids)
     try:
         _bus().put([detail for each in event["Records"] if (detail := _detail(each))])
     except DependencyUnavailable as error:

@@ -12,7 +12,7 @@ from connections import Connections
 from simmer import clock
 from simmer.jobs.store import JobStore
 from simmer.settings import PushSettings
-from simmer.web.http import PONG, Event, Response, is_ping, logger, part, to_come_again
+from simmer.web.http import PONG, Event, Response, begins, part, to_come_again
 from simmer.web.push_tokens import PushTokens
 from subscription import admitted, answer
 
@@ -26,9 +26,8 @@ def _wiring() -> tuple[JobStore, PushTokens, Connections]:
 
 
 def handler(event: Event, context: Any) -> Response:
-    if is_ping(event, "Records", "requestContext"):
+    if not begins(event, context, "Records", "requestContext"):
         return PONG
-    logger.append_keys(lambdaRequestId=getattr(context, "aws_request_id", None))
     store, tokens, connections = _wiring()
     if "Records" in event:
         return to_come_again(announce(event["Records"], connections, store, clock.now_ms()))

@@ -14,7 +14,7 @@ from receiver import Receiver
 from simmer import aws
 from simmer.jobs.queue import JobQueue
 from simmer.settings import WebhookSettings
-from simmer.web.http import PONG, Event, is_ping, to_come_again
+from simmer.web.http import PONG, Event, begins, to_come_again
 
 
 @cache
@@ -25,6 +25,6 @@ def _wiring() -> tuple[Receiver, JobQueue]:
 
 
 def handler(event: Event, context: Any) -> dict[str, Any]:
-    if is_ping(event, "Records"):
+    if not begins(event, context, "Records"):
         return PONG
     return to_come_again(deliver(event["Records"], *_wiring()))

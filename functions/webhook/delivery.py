@@ -39,6 +39,8 @@ def pause_seconds(receive_count: int, asked_seconds: int = 0) -> int:
 
 
 def _is_done(record: Mapping[str, Any], sent: Future[None], queue: JobQueue) -> bool:
+    job = re.search('"jobId": ?"([0-9a-f]{32})"', str(part(record, "body")))
+    logger.append_keys(jobId=job and job[1], messageId=part(record, "messageId"))
     count = str(part(record, "attributes", "ApproximateReceiveCount"))
     tried = int(count) if re.fullmatch("[0-9]{1,4}", count) else 1
     if not sent.done():
@@ -50,8 +52,7 @@ def _is_done(record: Mapping[str, Any], sent: Future[None], queue: JobQueue) -> 
     else:
         logger.error("unexpected error", extra=whereabouts(error))
         failure = NotDelivered("unexpected error")
-    about = {"messageId": part(record, "messageId"), "why": str(failure), "tries": tried}
-    logger.warning("webhook not delivered", extra=about)
+    logger.warning("webhook not delivered", extra={"why": str(failure), "tries": tried})
     if failure.is_final:
         return True
     try:

@@ -16,7 +16,7 @@ from simmer.books.ledger import Ledger
 from simmer.jobs.leases import LeaseStore
 from simmer.jobs.queue import JobQueue
 from simmer.settings import WorkerSettings
-from simmer.web.http import PONG, Event, is_ping, part, to_come_again, whereabouts
+from simmer.web.http import PONG, Event, begins, part, to_come_again, whereabouts
 from worker import Worker
 
 # For each of thirty jobs a heartbeat, and five calls, whose keys are fetched and whose answers are
@@ -71,9 +71,8 @@ def tools_of(
 
 
 def handler(event: Event, context: Any) -> dict[str, Any]:
-    if is_ping(event, "Records"):
+    if not begins(event, context, "Records"):
         return PONG
-    logger.append_keys(lambdaRequestId=getattr(context, "aws_request_id", None))
     return _runner().run(process(event, context, _worker()))
 
 

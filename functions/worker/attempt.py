@@ -205,9 +205,7 @@ class Attempt:
         except BudgetBlind:  # a fault that passes, and no word of the user's: time, not the job
             outcome = NoCapacity(delay_seconds=SPENT_MAX_AGE_SECONDS)
         except Exception as error:
-            logger.error(
-                "attempt failed", extra={"jobId": self.job.job_id, "type": type(error).__name__}
-            )
+            logger.error("attempt failed", extra={"type": type(error).__name__})
             outcome = Failed(ErrorCode.INTERNAL)
         if isinstance(outcome, NoCapacity):
             comes_back_in_seconds = outcome.delay_seconds + MIN_CALL_SECONDS

@@ -196,17 +196,40 @@ def test_dead_letters_are_listed_run_again_and_dropped(
     job_id = ann.submit(ingredient).json()["jobId"]
     ann.wait(job_id)
     model.reset()
-    body = json.dumps({"jobId": job_id, "runId": "r", "task": "recipe"})
-    sqs.send_message(QueueUrl=queue, MessageBody=body)
+    late = ann.run(unique("egg"))["jobId"]
+    _let_its_time_be_over(stack, late)
+    for each in (job_id, late):
+        body = json.dumps({"jobId": each, "runId": "r", "task": "recipe"})
+        sqs.send_message(QueueUrl=queue, MessageBody=body)
     sqs.send_message(QueueUrl=queue, MessageBody="nonsense")
 
     said = operator.run(look)
-    assert job_id in said
+    assert re.search(rf"{job_id} +failed +refused", said)
+    assert re.search(rf"{late} +failed +deadline_exceeded", said)
     assert "unreadable" in said
     time.sleep(31)  # what is looked at is hidden for that long
-    assert "a new run" in operator.run(redrive)
-    until(lambda: ann.status(job_id).json()["status"] == "completed")
+    redriven = operator.run(redrive)
+    for each in (job_id, late):
+        assert f"{each}: a new run" in redriven
+        until(lambda: ann.status(each).json()["status"] == "completed")  # noqa: B023
     until(lambda: _in(sqs, queue) == 0)
+
+
+def _let_its_time_be_over(stack: Deployment, job_id: str) -> None:
+    """As of a job that killed each of its workers, and that nobody has asked for since."""
+    past_ms = round(time.time() * 1000) - 1000
+    stack.emulator.client("dynamodb").update_item(
+        TableName=stack.outputs["JobsTableName"],
+        Key={"pk": {"S": f"job#{job_id}"}},
+        UpdateExpression="SET #status = :open, created_at_ms = :then, deadline_at_ms = :past"
+        " REMOVE #result",
+        ExpressionAttributeNames={"#status": "status", "#result": "result"},
+        ExpressionAttributeValues={
+            ":open": {"S": "pending"},
+            ":then": {"N": str(past_ms - 300_000)},
+            ":past": {"N": str(past_ms)},
+        },
+    )
 
 
 def _in(sqs: Any, queue: str) -> int:

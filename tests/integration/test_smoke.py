@@ -1,7 +1,9 @@
 """`make smoke` on a stack that works, and on stacks with mistakes in them: it names each."""
 
 import json
+import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -9,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from books import CONTROL_MAX_AGE_SECONDS
 from deploy import inside
-from deploy.inside import Stack
-from deploy.smoke import Smoke, user_of
+from deploy.inside import Stack, user_of
+from deploy.smoke import Smoke
 from local.emulator.deployment import Deployment
 from local.emulator.stack import Emulator
 from local.model.stand_in import StandIn
@@ -107,6 +110,29 @@ def test_model_that_is_not_there_is_named(emulator: Emulator, model: StandIn, na
     assert "the job completes: failed, model_unavailable: no model of the ladder answered" in said
 
 
+def test_key_that_has_expired_is_named(
+    deployment: Deployment, model: StandIn, named: Named
+) -> None:
+    model.script(*["401"] * 8)
+    said = named(deployment, stack=_stack(deployment))
+    model.reset()
+
+    assert "the job completes: failed, model_unavailable: no model of the ladder answered" in said
+    assert "the key is missing, wrong or expired" in said
+    assert re.search(r"\(stand-in-small: [^)]*401", said)
+
+
+def test_spending_that_somebody_stopped_is_named_to_a_client_too(
+    deployment: Deployment, named: Named
+) -> None:
+    with Mistakes(deployment).spending_stopped():
+        time.sleep(CONTROL_MAX_AGE_SECONDS)
+        said = named(deployment, patience_seconds=3)
+
+    assert "still queued after 3 s: no worker takes it" in said
+    assert "or all spending is stopped (`./simmer-admin go`)" in said
+
+
 def test_missing_permission_is_named(
     emulator: Emulator, model: StandIn, named: Named, tmp_path: Path
 ) -> None:
@@ -117,6 +143,7 @@ def test_missing_permission_is_named(
     assert [said.partition(":")[0] for said in inside.permissions(_stack(other))] == [
         "SubmitFunction may not sqs",
         "WorkerFunction may not sqs",
+        "EventsFunction may not sqs",
     ]
 
 
@@ -196,7 +223,7 @@ def test_what_somebody_took_away_is_named(emulator: Emulator, model: StandIn, na
     assert "401 without a token: 404: the API has no routes" in named(keyless)
 
 
-# ── Ten mistakes, one after the other, in one stack ───────────────────────────────────────────────
+# ── Mistakes, one after the other, in one stack ───────────────────────────────────────────────
 
 
 class Mistakes:
@@ -261,6 +288,15 @@ class Mistakes:
         client.update_event_source_mapping(UUID=uuid, Enabled=True)
 
     @contextmanager
+    def spending_stopped(self) -> Iterator[None]:
+        """As `simmer-admin stop` leaves it."""
+        client, key = self.aws("dynamodb"), {"pk": {"S": "control"}}
+        table = self.id("JobsTable")
+        client.put_item(TableName=table, Item={**key, "stopped": {"BOOL": True}})
+        yield
+        client.delete_item(TableName=table, Key=key)
+
+    @contextmanager
     def stream_off(self) -> Iterator[None]:
         client, table = self.aws("dynamodb"), self.id("JobsTable")
         client.update_table(TableName=table, StreamSpecification={"StreamEnabled": False})
@@ -288,7 +324,7 @@ class Mistakes:
         return self.configured("StatusFunction", Layers=[older["LayerVersionArn"]])
 
 
-TEN_MISTAKES: dict[str, tuple[Callable[[Mistakes], AbstractContextManager[None]], str]] = {
+MISTAKES: dict[str, tuple[Callable[[Mistakes], AbstractContextManager[None]], str]] = {
     "missing key": (
         lambda stack: stack.secret("ModelKeysSecretArn", "{}"),
         "the model's key is missing: the secret ModelKeysSecretArn has no entry 'default'",
@@ -322,6 +358,18 @@ TEN_MISTAKES: dict[str, tuple[Callable[[Mistakes], AbstractContextManager[None]]
         lambda stack: stack.consumer_off("PushFunction"),
         "the table's stream has no consumer",
     ),
+    "all spending stopped": (
+        Mistakes.spending_stopped,
+        "all spending is stopped, so jobs wait: `./simmer-admin go`",
+    ),
+    "events without consumer": (
+        lambda stack: stack.consumer_off("EventsFunction"),
+        "the event bus hears of no end",
+    ),
+    "events not permitted": (
+        lambda stack: stack.policy_without("EventsFunction", "events:PutEvents"),
+        "EventsFunction may not events:PutEvents",
+    ),
     "messages shown too early": (
         lambda stack: stack.queue(VisibilityTimeout="30"),
         "JobsQueue hides a message for 30 s and a worker may run for",
@@ -329,9 +377,9 @@ TEN_MISTAKES: dict[str, tuple[Callable[[Mistakes], AbstractContextManager[None]]
 }
 
 
-@pytest.mark.parametrize("mistake", TEN_MISTAKES)
+@pytest.mark.parametrize("mistake", MISTAKES)
 def test_mistake_in_a_stack_is_named_and_nothing_else(seeded: Deployment, mistake: str) -> None:
-    make, sentence = TEN_MISTAKES[mistake]
+    make, sentence = MISTAKES[mistake]
     stack = _stack(seeded)
     assert inside.look(stack) == []
 

@@ -115,6 +115,14 @@ def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 
 
 @pytest.fixture(autouse=True)
+def _process_of_its_own() -> Iterator[None]:
+    """What a function appends to its lines stays there for as long as it lives."""
+    yield
+    http.logger.remove_keys(["jobId", "jobIds", "messageId", "lambdaRequestId"])
+    http.logger.thread_safe_clear_keys()
+
+
+@pytest.fixture(autouse=True)
 def whole_answers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """One call a job, but for the tests of parts: what holds for one call holds for each part."""
     if request.path.stem != "test_parts":

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+from samtranslator.yaml_helper import yaml_parse
 
 from tests import lint_template
 from tests.lint_template import MONITORING, PARAMETER_SETS, TEMPLATE, translated
@@ -99,7 +100,7 @@ def test_parameter_that_a_function_is_told_is_in_what_publishes_its_version(func
     assert told - {"DeployId"} == described - {"DeployId"}
 
 
-@pytest.mark.parametrize("function", ["SubmitFunction", "WorkerFunction", "WebhookFunction"])
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_function_is_another_whenever_its_version_is_to_be_published_again(function: str) -> None:
     """Lambda publishes nothing for a function that has not changed, and the stack would fail."""
     described = _parameters_in(_resources()[_version(function)]["Properties"])
@@ -137,10 +138,51 @@ def test_description_of_the_webhooks_version_has_room_for_the_longest_address() 
     assert len(f"{longest} false PassThrough") <= 256
 
 
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_longest_values_have_room_in_what_a_function_may_be_told(function: str) -> None:
+    """4,096 bytes for names and values together: with more the deployment stops half-way."""
+    parameters = translated(TEXT)["Parameters"]
+    # With the longest name that a stack may have. What AWS names has a limit of its own.
+    stack, account = "s" * 128, "a" * 12
+    queue = f"https://sqs.ap-southeast-7.amazonaws.com/{account}/{'q' * 80}"
+    arn = f"arn:aws:secretsmanager:ap-southeast-7:{account}:secret:ModelKeysSecret-{'r' * 19}"
+    names = {"JobsTable": f"{stack}-JobsTable-1234567890123", "EventBus": stack}
+    api = "0123456789.execute-api.ap-southeast-7.amazonaws.com"
+
+    def longest(value: Any) -> str:
+        match value:
+            case {"Ref": name} if name in parameters:
+                about = parameters[name]
+                allowed = [str(each) for each in about.get("AllowedValues", [])]
+                digits = about.get("MaxLength", 250 if name == "WebhookUrl" else 15)
+                return max([*allowed, "" if allowed else "9" * digits], key=len)
+            case {"Ref": name}:
+                return names.get(name, queue)
+            case {"Fn::GetAtt": [_, "Id"]}:
+                return arn
+            case {"Fn::Sub": text}:
+                return str(text).replace("${AWS::StackName}", stack).replace("${PushApi}", api)
+        return str(value)
+
+    told = _resources()[function]["Properties"]["Environment"]["Variables"]
+    assert sum(len(f"{name}{longest(value)}") for name, value in told.items()) <= 4096
+
+
 def _parameters_in(value: Any) -> set[str]:
     names = set(translated(TEXT)["Parameters"])
     referred = re.findall(r"'Ref': '(\w+)'", str(value)) + re.findall(r"\$\{(\w+)\}", str(value))
     return names & set(referred)
+
+
+def test_build_and_functions_are_for_the_architecture_that_is_said() -> None:
+    """Else the layer's compiled packages are another machine's, and no function starts."""
+    said = {"Ref": "Architecture"}
+    layer = yaml_parse(TEXT)["Resources"]["CommonLayer"]
+
+    assert layer["Metadata"]["BuildArchitecture"] == said
+    assert layer["Properties"]["CompatibleArchitectures"] == [said]
+    for function in FUNCTIONS:
+        assert _resources()[function]["Properties"]["Architectures"] == [said]
 
 
 # ── Who goes first, and what comes back ───────────────────────────────────────────────────────────
@@ -340,3 +382,21 @@ def test_workers_number_memory_and_patience_are_the_operators() -> None:
     assert mapping["BatchSize"] == {"Ref": "WorkerBatchSize"}
     assert mapping["MaximumBatchingWindowInSeconds"] == {"Ref": "WorkerBatchingWindowSeconds"}
     assert _resources()["WorkerFunction"]["Properties"]["MemorySize"] == {"Ref": "WorkerMemoryMb"}
+
+
+def test_scale_names_each_throttle_that_a_million_jobs_a_day_meet() -> None:
+    text = (TEMPLATE.parent / "docs" / "scale.md").read_text()
+    [(polls, messages)] = re.findall(
+        r"^\| HTTP requests, WebSocket messages \| (\d+), 0 \| 1, (\d+) \|", text, re.MULTILINE
+    )
+    peak = 1_000_000 / 86_400 * 5
+    needed = {
+        "SubmitsPerSecond": peak,
+        "ApiRequestsPerSecond": peak * int(polls),
+        "PushMessagesPerSecond": peak * int(messages),
+    }
+    parameters = translated(TEXT)["Parameters"]
+
+    for name, per_second in needed.items():
+        default = parameters[name]["Default"]
+        assert (f"`{name}` ({default})" in text) == (int(default) < per_second), name

@@ -365,6 +365,28 @@ def test_alarm_names_its_page_of_the_runbook(name: str) -> None:
     assert own in [heading.lower().replace(" ", "-") for heading in headings]
 
 
+# What Lambda itself logs at the level WARN: of reports only those of a failure. There is no line
+# "Task timed out" (any more): a report has the status "timeout".
+OF_LAMBDA = {"platform.report"}
+
+
+def test_runbook_looks_for_lines_that_somebody_logs() -> None:
+    looked_for = {
+        text.strip('"')
+        for text in re.findall(r'^./simmer-admin logs ("[^"]+"|\S+)', RUNBOOK.read_text(), re.M)
+    }
+    code = "".join(
+        path.read_text()
+        for folder in ("layers", "functions")
+        for path in (RUNBOOK.parents[1] / folder).rglob("*.py")
+    )
+
+    assert len(looked_for) > 15
+    assert [text for text in looked_for - OF_LAMBDA if f'"{text}"' not in code] == []
+    level = PARENT["Resources"]["WorkerFunction"]["Properties"]["LoggingConfig"]["SystemLogLevel"]
+    assert level == "WARN"
+
+
 def test_nearly_spent_budget_is_told_once_a_day(
     cloud: Cloud, clock: Clock, printed: Printed
 ) -> None:

@@ -111,6 +111,76 @@ def test_message_outlives_the_longest_deadline(resources: dict[str, Any]) -> Non
     assert longest_deadline < resources["JobsQueue"]["Properties"]["MessageRetentionPeriod"]
 
 
+def _sources(resources: dict[str, Any], kind: str) -> list[tuple[dict[str, Any], str, str]]:
+    """Each event source of a queue ("Arn") or a stream ("StreamArn"): its properties, what it
+    reads, and its function."""
+    return [
+        (source, source["EventSourceArn"]["Fn::GetAtt"][0], source["FunctionName"]["Ref"][:-9])
+        for source in _of_type(resources, "AWS::Lambda::EventSourceMapping").values()
+        if source["EventSourceArn"]["Fn::GetAtt"][1] == kind
+    ]
+
+
+def test_no_queue_shows_a_message_again_while_its_function_may_still_have_it(
+    resources: dict[str, Any],
+) -> None:
+    """Lambda refuses an event source whose queue hides messages for a shorter time."""
+    sources = _sources(resources, "Arn")
+
+    assert {queue for _, queue, _ in sources} == {"JobsQueue", "WebhookQueue"}
+    for source, queue, function in sources:
+        timeout = resources[function]["Properties"]["Timeout"]
+        assert timeout <= resources[queue]["Properties"]["VisibilityTimeout"], queue
+        assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert "MaximumConcurrency" in source["ScalingConfig"]
+
+
+def test_batch_that_lambda_takes_without_a_window_is_of_ten_at_most(
+    resources: dict[str, Any],
+) -> None:
+    parameters = _template()["Parameters"]
+
+    def default(value: Any) -> int:
+        return int(parameters[value["Ref"]]["Default"] if isinstance(value, dict) else value)
+
+    for source, queue, _ in _sources(resources, "Arn"):
+        window = source.get("MaximumBatchingWindowInSeconds", 0)
+        assert default(source["BatchSize"]) <= 10 or default(window) >= 1, queue
+    # What else may be given, the template's rule looks at.
+    assert "LargeBatchIsGathered" in _template()["Rules"]
+
+
+def test_dead_letters_stay_longer_than_their_messages_did(resources: dict[str, Any]) -> None:
+    """A message keeps its age when it is moved: with the same time it would be gone at once."""
+    queues = _of_type(resources, "AWS::SQS::Queue")
+    ends = {
+        name: redrive["deadLetterTargetArn"]["Fn::GetAtt"][0]
+        for name, queue in queues.items()
+        if (redrive := queue.get("RedrivePolicy"))
+    }
+
+    assert set(ends) | set(ends.values()) | {"EventsDeadLetterQueue"} == set(queues)
+    for name, dead in ends.items():
+        kept = queues[dead]["MessageRetentionPeriod"]
+        assert kept >= queues[name]["MessageRetentionPeriod"] + 7 * 24 * 3600
+    assert queues["EventsDeadLetterQueue"]["MessageRetentionPeriod"] == 1_209_600  # the most
+    assert all(queue["SqsManagedSseEnabled"] is True for queue in queues.values())
+
+
+def test_stream_has_two_readers_at_most_with_filters_as_short_as_lambda_takes_them(
+    resources: dict[str, Any],
+) -> None:
+    """A third reader of a shard is throttled, and throttles the others."""
+    sources = _sources(resources, "StreamArn")
+
+    assert {function for _, _, function in sources} == {"PushFunction", "EventsFunction"}
+    for source, _, _ in sources:
+        filters = source["FilterCriteria"]["Filters"]
+        assert 1 <= len(filters) <= 5
+        assert all(len(each["Pattern"]) <= 4096 for each in filters)
+        assert source["MaximumRecordAgeInSeconds"] in range(60, 24 * 3600)
+
+
 # ── Who may do what ───────────────────────────────────────────────────────────────────────────────
 
 
@@ -457,6 +527,70 @@ def test_broken_ladder_is_refused_when_it_is_deployed(ladder: str, is_taken: boo
     pattern = _template()["Parameters"]["ModelLadder"]["AllowedPattern"]
 
     assert bool(re.fullmatch(pattern, ladder)) == is_taken
+
+
+@pytest.mark.parametrize(
+    ("parameter", "right", "wrong"),
+    [
+        (
+            "JwtIssuer",
+            ["", "https://issuer.example", "https://tenant.eu.auth0.com/", "https://a.b/realms/c"],
+            ["issuer.example", "http://issuer.example", "https://", "https://a.b/ ", "https://a?b"],
+        ),
+        (
+            "AlarmTopicArn",
+            [
+                "",
+                "arn:aws:sns:us-east-1:123456789012:alarms",
+                "arn:aws-cn:sns:cn-n-1:123456789012:a",
+            ],
+            [
+                "alarms",
+                "arn:aws:sqs:us-east-1:123456789012:alarms",
+                "arn:aws:sns:us-east-1:1:alarms",
+            ],
+        ),
+        (
+            "CertificateArn",
+            ["", "arn:aws:acm:us-east-1:123456789012:certificate/c-1"],
+            ["c-1", "arn:aws:iam::123456789012:server-certificate/c"],
+        ),
+        (
+            "NotifyFunctionArn",
+            [
+                "",
+                "arn:aws:lambda:us-east-1:123456789012:function:notify",
+                "arn:aws:lambda:us-east-1:123456789012:function:notify:live",
+            ],
+            ["notify", "arn:aws:lambda:us-east-1:123456789012:layer:notify"],
+        ),
+        (
+            "DomainName",
+            ["", "api.example.com"],
+            ["https://api.example.com", "api", "API.example.com"],
+        ),
+        ("AlarmEmail", ["", "ops@example.com"], ["ops", "ops@example", "a@b.c d@e.f"]),
+    ],
+)
+def test_address_that_aws_would_not_take_is_refused_when_it_is_deployed(
+    parameter: str, right: list[str], wrong: list[str]
+) -> None:
+    about = _template()["Parameters"][parameter]
+
+    assert [each for each in right if not re.fullmatch(about["AllowedPattern"], each)] == []
+    assert [each for each in wrong if re.fullmatch(about["AllowedPattern"], each)] == []
+    assert about["ConstraintDescription"].startswith("must be ")
+
+
+def test_every_text_that_an_operator_types_has_a_pattern() -> None:
+    """What is refused at once costs no build, no upload and no roll-back."""
+    free = {
+        name
+        for name, about in _template()["Parameters"].items()
+        if not {"AllowedValues", "AllowedPattern"} & set(about)
+    }
+
+    assert free == {"JwtAudience", "AllowedHeaders"}  # anything may be an audience, or a header
 
 
 def test_pattern_of_the_ladder_takes_no_time_for_a_long_one() -> None:

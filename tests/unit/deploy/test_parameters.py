@@ -1,5 +1,6 @@
 """An environment's parameters: one set, checked before anything is built."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -66,8 +67,43 @@ def test_wrong_parameter_is_named_before_anything_is_built(
     assert about in complaint
 
 
+@pytest.mark.parametrize(
+    ("given", "about"),
+    [
+        ({"JwtIssuer": "https://issuer.example"}, "JwtIssuer needs the JwtAudience"),
+        ({"JwtIssuer": "https://issuer.example", "JwtAudience": ""}, "needs the JwtAudience"),
+        ({"DomainName": "api.example.com"}, "DomainName needs the CertificateArn"),
+        ({"WorkerBatchSize": "20"}, "needs a WorkerBatchingWindowSeconds"),
+        (
+            {"AlarmEmail": "a@b.example", "AlarmTopicArn": "arn:aws:sns:r:123456789012:t"},
+            "AlarmTopicArn",
+        ),
+    ],
+)
+def test_parameters_that_do_not_go_together_are_named_before_anything_is_built(
+    given: dict[str, str], about: str
+) -> None:
+    [complaint] = complaints(given)
+
+    assert about in complaint
+
+
+def test_ladder_that_no_function_has_room_for_is_named_before_anything_is_built() -> None:
+    ladder = json.dumps([{"model": f"model-{number:0700}"} for number in range(5)])
+
+    assert complaints({"ModelLadder": ladder}) == ["ModelLadder: may have 3000 bytes at most"]
+
+
 def test_right_parameters_are_not_complained_about() -> None:
-    right = {"ModelLadder": LADDER, "AllowedOrigins": "https://a.example, https://b.example"}
+    right = {
+        "ModelLadder": LADDER,
+        "AllowedOrigins": "https://a.example, https://b.example",
+        "JwtIssuer": "https://issuer.example/",
+        "JwtAudience": "app,another",
+        "DomainName": "api.example.com",
+        "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/c",
+        "AlarmEmail": "ops@example.com",
+    }
 
     assert complaints(right) == []
 

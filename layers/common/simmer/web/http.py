@@ -52,14 +52,13 @@ def http_endpoint(handler: Handler) -> Handler:
 
     @wraps(handler)
     def endpoint(event: Event, context: Any) -> Response:
-        if is_ping(event, "requestContext"):
+        if not begins(event, context, "requestContext"):
             return PONG
         code = None
         job_id = path_parameter(event, "jobId")
         started_at_ms = clock.now_ms()
         with logger.append_context_keys(
             requestId=part(event, "requestContext", "requestId"),
-            lambdaRequestId=getattr(context, "aws_request_id", None),
             jobId=job_id if re.fullmatch("[0-9a-f]{32}", job_id) else None,  # else a client's text
         ):
             try:
@@ -81,12 +80,12 @@ def http_endpoint(handler: Handler) -> Handler:
     return endpoint
 
 
-def is_ping(event: Any, *parts: str) -> bool:
-    """True if a call lacks the parts that our triggers send. Schedules that keep functions warm
-    make such calls, each in its own form."""
-    if not isinstance(event, Mapping):
-        return True
-    return not any(isinstance(event.get(part), Mapping | list) for part in parts)
+def begins(event: Any, context: Any, *parts: str) -> bool:
+    """Whether a call has one of the parts that our triggers send. Schedules that keep functions
+    warm make calls without, each in its own form. Lambda's id of the call is in all its lines."""
+    logger.append_keys(lambdaRequestId=getattr(context, "aws_request_id", None))
+    sent = event if isinstance(event, Mapping) else {}
+    return any(isinstance(sent.get(part), Mapping | list) for part in parts)
 
 
 def to_come_again(identifiers: Iterable[Any]) -> Response:

@@ -1,0 +1,183 @@
+"""`simmer-admin` on cases that a stack on the emulator does not have at will."""
+
+import json
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import boto3
+import pytest
+import typer
+from moto import mock_aws
+from moto.backends import get_backend
+
+from admin import jobs, look
+from admin.target import Target
+from deploy.inside import Stack
+from simmer import clock as simmer_clock
+from simmer.jobs.job import Job
+from tests.unit.clock import Clock
+from tests.unit.cloud import Cloud, table_of
+from tests.unit.jobs import a_job
+from tests.unit.test_deployment import FUNCTIONS
+from tests.unit.worker.workshop import Workshop
+
+
+class Bench(Target):
+    """A stack whose table and queues are the test's."""
+
+    def __init__(self, cloud: Cloud, clock: Clock) -> None:
+        self.shop = Workshop(cloud, clock)
+        queue = boto3.client("sqs").create_queue(QueueName="dead-letters")["QueueUrl"]
+        self.__dict__ |= {
+            "table": table_of(cloud.dynamodb),
+            "sqs": boto3.client("sqs"),
+            "stack": SimpleNamespace(
+                outputs={"JobsDeadLetterQueueUrl": queue, "JobsQueueUrl": cloud.queue_url}
+            ),
+        }
+
+    def died(self, job: Job, **fields: str) -> None:
+        """The message of the job, put aside."""
+        body = json.dumps({"jobId": job.job_id, "runId": job.run_id, "task": job.task} | fields)
+        self.sqs.send_message(QueueUrl=self.dead_letters, MessageBody=body)
+
+    def left(self) -> int:
+        known = self.sqs.get_queue_attributes(QueueUrl=self.dead_letters, AttributeNames=["All"])[
+            "Attributes"
+        ]
+        return int(known["ApproximateNumberOfMessages"]) + int(
+            known["ApproximateNumberOfMessagesNotVisible"]
+        )
+
+
+@pytest.fixture
+def bench(cloud: Cloud, clock: Clock) -> Bench:
+    return Bench(cloud, clock)
+
+
+def context(target: Target) -> typer.Context:
+    return cast(typer.Context, SimpleNamespace(obj=lambda: target))
+
+
+def test_redrive_gives_a_job_whose_time_is_over_a_new_run_and_a_new_deadline(
+    bench: Bench, clock: Clock, cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = bench.shop.admit()
+    cloud.messages()
+    bench.died(job)
+    clock.advance(24 * 3600)
+
+    jobs.redrive_letters(context(bench))
+
+    assert f"{job.job_id}: a new run" in capsys.readouterr().out
+    again = bench.job(job.job_id)
+    assert again.run_id != job.run_id
+    assert again.status == "pending"
+    lasts_ms = job.deadline_at_ms - job.created_at_ms
+    assert again.deadline_at_ms == clock.now_ms + lasts_ms
+    assert [each["runId"] for each in cloud.messages()] == [again.run_id]
+    assert bench.left() == 0
+
+
+def test_redrive_leaves_a_job_alone_that_was_submitted_again_meanwhile(
+    bench: Bench, clock: Clock, cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its old message would else take the new run from the worker that has it."""
+    job = bench.shop.admit()
+    cloud.messages()
+    bench.died(job, runId="the one before")
+
+    jobs.redrive_letters(context(bench))
+
+    assert f"{job.job_id}: runs anew already" in capsys.readouterr().out
+    assert bench.job(job.job_id) == job
+    assert cloud.messages() == []
+    assert bench.left() == 0
+
+
+def test_redrive_leaves_messages_that_are_of_no_job(bench: Bench) -> None:
+    bench.sqs.send_message(QueueUrl=bench.dead_letters, MessageBody="nonsense")
+    bench.died(bench.shop.admit(), jobId="no-more")
+
+    jobs.redrive_letters(context(bench))
+
+    assert bench.left() == 2
+
+
+def test_list_of_dead_letters_says_what_became_of_each(
+    bench: Bench, clock: Clock, cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overdue = bench.shop.admit()
+    clock.advance(3600)
+    open_ = bench.shop.admit()
+    bench.died(overdue)
+    bench.died(open_)
+    bench.died(open_, jobId="no-more")
+    bench.sqs.send_message(QueueUrl=bench.dead_letters, MessageBody="nonsense")
+
+    jobs.list_letters(context(bench))
+
+    said = capsys.readouterr().out
+    rows = {line.split()[2]: line.split()[3:] for line in said.splitlines() if ":" in line}
+    assert rows == {
+        overdue.job_id: ["failed", "deadline_exceeded"],
+        open_.job_id: ["pending"],
+        "no-more": ["forgotten"],
+        "unreadable": [],
+    }
+
+
+def test_job_that_nobody_has_failed_yet_is_found_among_the_failed(
+    bench: Bench, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = bench.shop.admit()
+    bench.__dict__["jobs"] = lambda: iter([bench.job(job.job_id)])
+    clock.advance(3600)
+
+    jobs.list_jobs(context(bench), status="failed", code="deadline_exceeded", ids=True)
+
+    assert capsys.readouterr().out.split() == [job.job_id]
+
+
+@pytest.fixture
+def logged() -> Iterator[Target]:
+    """A stack each of whose functions has logged that it went wrong about two jobs."""
+    with mock_aws():
+        get_backend("logs")["123456789012"]["us-east-1"].reset()
+        logs = boto3.client("logs")
+        for name in FUNCTIONS:
+            group = f"group-of-{name}"
+            logs.create_log_group(logGroupName=group)
+            logs.create_log_stream(logGroupName=group, logStreamName="s")
+            about = {"jobIds": ["j", "k"]} if name == "EventsFunction" else {"jobId": "j"}
+            line = about | {"message": f"trouble in {name}", "timestamp": name, "task": "recipe"}
+            told = [{"timestamp": simmer_clock.now_ms(), "message": json.dumps(line)}]
+            logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=told)
+        target: Any = object.__new__(Target)
+        target.aws = cast(Any, boto3.client)
+        target.stack = Stack(target.aws, "simmer")
+        target.stack.__dict__["ids"] = {name: name for name in FUNCTIONS} | {
+            name.replace("Function", "LogGroup"): f"group-of-{name}" for name in FUNCTIONS
+        }
+        yield target
+
+
+def test_logs_are_those_of_every_function(
+    logged: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A page of the runbook may ask for a line of any of them."""
+    look.logs(context(logged), "trouble", 60)
+
+    said = capsys.readouterr().out
+    assert [name for name in FUNCTIONS if f"trouble in {name}" not in said] == []
+    assert f"{len(FUNCTIONS)} lines" in said
+
+
+def test_story_of_a_job_has_the_lines_of_every_function(logged: Target, clock: Clock) -> None:
+    def story(job_id: str) -> set[str]:
+        return {line["at"] for line in jobs._story(logged, a_job(clock, job_id=job_id))}
+
+    clock.advance(-3600)
+    assert story("j") == set(FUNCTIONS)
+    assert story("k") == {"EventsFunction"}
