@@ -38,12 +38,17 @@ from providers.outcomes import (
 )
 from simmer import aws, clock
 from simmer.aws import AWS_ERRORS, AwsError, ClientError
+from simmer.connection import tls_context
 from simmer.jobs.job import Usage, fingerprint
 
 # At INFO it writes a line of its own for each call, with the address.
 logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 logger = Logger(service="simmer", child=True)
+
+# The machine's roots, read once, and while the sandbox starts: Lambda gives it a whole processor
+# then, and a seventh of one later, at 256 MB. A team's own are in the file SSL_CERT_FILE.
+_TLS = tls_context(None)
 
 # A key that was just put into the secret is used within this time.
 KEYS_MAX_AGE_SECONDS = 60
@@ -175,7 +180,7 @@ _NOT_PASSING = {"AccessDeniedException", "DecryptionFailure"}
 
 @cache
 def _client(base_url: str, key: str) -> openai.AsyncOpenAI:
-    http = openai.DefaultAsyncHttpxClient(event_hooks={"response": [bounds.bound]})
+    http = openai.DefaultAsyncHttpxClient(verify=_TLS, event_hooks={"response": [bounds.bound]})
     return openai.AsyncOpenAI(base_url=base_url, api_key=key, http_client=http)
 
 
