@@ -112,7 +112,7 @@ def test_no_path_leads_a_known_key_to_the_secrets(
 
 
 # Headers of which one reader takes another key than the next, or none.
-SMUGGLED = (
+SMUGGLED: tuple[list[tuple[str, str]], ...] = (
     [("authorization", "Foo Credential=AKIAX/x")],
     [("authorization", "Bearer Credential=AKIAX/20261126/us-east-1/secretsmanager/aws4_request")],
     [
