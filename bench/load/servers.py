@@ -18,6 +18,7 @@ from bench.instructions.services import Services
 from bench.instructions.workload import ENVIRONMENT, STATUS, http, settings
 from bench.workload import TASK_NAME
 from local.child import free_port
+from local.guarded import for_programs
 from local.toolchain import BUILD, REPOSITORY
 from tests.tools import environment_of
 
@@ -79,7 +80,7 @@ async def function(
         return web.Response(status=202)
 
     place = "/2018-06-01/runtime/invocation"
-    api = web.Application()
+    api = web.Application(middlewares=[for_programs])
     api.router.add_get(f"{place}/next", following)
     api.router.add_post(place + "/{number}/response", answered)
     api.router.add_post(place + "/{number}/error", failed)

@@ -18,10 +18,10 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from ministack import app as ministack
-from ministack.core import iam_evaluator, lambda_runtime
+from ministack.core import iam_evaluator, lambda_runtime, router
 from ministack.services import lambda_svc
 
 type Scope = MutableMapping[str, Any]
@@ -37,8 +37,10 @@ _SIGN_IN = "AWSCognitoIdentityProviderService.InitiateAuth"  # signed by nobody,
 # Of any port: a proxy of a test has one of its own. A page whose name leads to this machine
 # still gives that name.
 _OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", re.IGNORECASE)
-_CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/")
+# What a request is judged by.
+_READ = ("host", "origin", "sec-fetch-site", "authorization", "x-amz-target")
 _ROOT_OF_MINISTACK = re.compile(r"test|\d{12}|")  # whom it takes for the account's root
+_ACCOUNT = "000000000000"
 
 
 def _print_at_once(path: Path) -> None:
@@ -145,11 +147,13 @@ def _gate(app: App) -> App:
         if scope["type"] not in ("http", "websocket"):
             await app(scope, receive, send)
             return
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
+        sent = [(name.decode("latin-1").lower(), value) for name, value in scope["headers"]]
+        headers = {name: value.decode("latin-1") for name, value in sent}
         query = scope.get("query_string", b"").decode("latin-1")
-        if why := _refusal(scope["path"], headers, query):
+        # What stands twice may be read as one here and as the other behind us.
+        twice = [name for name in _READ if [each for each, _ in sent].count(name) > 1]
+        why = f"{twice[0]} stands twice" if twice else _refusal(scope["path"], headers, query)
+        if why:
             await _refuse(scope, send, why)
         else:
             await app(scope, receive, send)
@@ -161,10 +165,11 @@ def _refusal(path: str, headers: dict[str, str], query: str) -> str:
     """Why the request is not served, or nothing."""
     if not _OWN_HOST.fullmatch(headers.get("host", "")):
         return "this host is not served"
-    found = _CREDENTIAL.search(headers.get("authorization", ""))
-    key = found[1] if found else ""
-    is_signed_by_query = "x-amz-credential" in unquote(query).lower()
-    is_signed = bool(key) or is_signed_by_query
+    authorization = headers.get("authorization", "")
+    # As ministack itself will read it: what it finds no key in, it takes for the root's.
+    key = router.extract_access_key_id(headers, parse_qs(query, keep_blank_values=True))
+    is_signed_by_query = re.search("x-amz-credential|awsaccesskeyid", unquote(query), re.IGNORECASE)
+    is_signed = bool(key or is_signed_by_query or re.search("^AWS|Credential=", authorization))
     # To send to somebody's socket is AWS's own API, which stands below the deployed ones. Who signs
     # as for AWS does not mean a deployed API, and might get to what stands behind it.
     is_deployed = _EXECUTE_API.match(path) and "/@connections" not in unquote(path)
@@ -172,16 +177,24 @@ def _refusal(path: str, headers: dict[str, str], query: str) -> str:
         return ""
     if "origin" in headers or "sec-fetch-site" in headers:
         return "web pages are served by the deployed APIs only"
+    target = headers.get("x-amz-target", "")
     is_for_everybody = (
         path == _HEALTH
-        or _KEYS_OF_TOKENS.fullmatch(path)
-        or headers.get("x-amz-target") == _SIGN_IN
+        or (_KEYS_OF_TOKENS.fullmatch(path) and not target)
+        or (path == "/" and not query and target == _SIGN_IN)
     )
     if is_for_everybody and not is_signed:
         return ""
-    if _ROOT_OF_MINISTACK.fullmatch(key) or is_signed_by_query:
+    if is_signed_by_query or not _is_given(key):
         return "sign it with a key that this emulator has given"
     return ""
+
+
+def _is_given(key: str) -> bool:
+    if _ROOT_OF_MINISTACK.fullmatch(key):
+        return False
+    found = iam_evaluator.resolve_credential(key, _ACCOUNT)
+    return isinstance(found, iam_evaluator.ResolvedCredential)
 
 
 async def _refuse(scope: Scope, send: Send, why: str) -> None:

@@ -111,6 +111,61 @@ def test_no_path_leads_a_known_key_to_the_secrets(
                 assert answer.status_code == 403, answer.text
 
 
+# Headers of which one reader takes another key than the next, or none.
+SMUGGLED: tuple[list[tuple[str, str]], ...] = (
+    [("authorization", "Foo Credential=AKIAX/x")],
+    [("authorization", "Bearer Credential=AKIAX/20261126/us-east-1/secretsmanager/aws4_request")],
+    [
+        ("authorization", signed_by("test")["authorization"]),
+        ("authorization", "x Credential=AKIAX/"),
+    ],
+    [
+        ("authorization", "x Credential=AKIAX/"),
+        ("authorization", signed_by("test")["authorization"]),
+    ],
+    [("authorization", "AWS test:abc")],
+    [("authorization", "AWS AKIAX:abc")],
+    [("authorization", "AWS4-HMAC-SHA256 Credential=, Credential=AKIAX/1/2/3/aws4_request")],
+    [("authorization", signed_by(" test")["authorization"])],
+    [("authorization", signed_by("test,")["authorization"])],
+    [("x-amz-target", "AWSCognitoIdentityProviderService.InitiateAuth")],
+    [],
+)
+
+
+@pytest.mark.parametrize("headers", SMUGGLED, ids=repr)
+@pytest.mark.parametrize("query", ["", "?AWSAccessKeyId=test&Signature=x", "?Action=ListSecrets"])
+def test_no_spelling_of_a_signature_is_the_roots(
+    deployment: Deployment, headers: list[tuple[str, str]], query: str
+) -> None:
+    sent = [*LIST_SECRETS.items(), *headers]
+
+    answer = httpx2.post(
+        f"{deployment.emulator.endpoint}/{query}", headers=sent, content="{}", trust_env=False
+    )
+
+    assert answer.status_code in (400, 403)
+    assert "SecretList" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/_ministack/sqs/messages"), ("POST", "/_ministack/config"),
+        ("GET", "/_ministack/ses/messages"), ("POST", "/_ministack/reset"),
+        ("GET", "/2015-03-31/functions"), ("GET", "/v2/apis"), ("PUT", "/attacked"),
+    ],
+)  # fmt: skip
+def test_signing_in_opens_no_other_door(deployment: Deployment, method: str, path: str) -> None:
+    sign_in = {"x-amz-target": "AWSCognitoIdentityProviderService.InitiateAuth"}
+
+    for headers in (sign_in, {}, signed_by("AKIAUNKNOWN"), {**sign_in, **signed_by("AKIAUNKNOWN")}):
+        answer = httpx2.request(
+            method, f"{deployment.emulator.endpoint}{path}", headers=headers, trust_env=False
+        )
+        assert answer.status_code == 403, answer.text
+
+
 @pytest.mark.parametrize("path", ["@connections/x", "%40connections/x", "a/../@connections/x"])
 def test_sending_to_a_socket_is_not_among_what_pages_may_do(
     deployment: Deployment, path: str

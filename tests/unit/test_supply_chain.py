@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,7 +70,14 @@ def test_bill_of_material_has_all_that_ships(part: str) -> None:
         capture_output=True,
         check=True,
     ).stdout
-    components = {(each["name"], each["version"]) for each in json.loads(sbom)["components"]}
+    bill = json.loads(sbom)
+    components = {(each["name"], each["version"]) for each in bill["components"]}
+
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")
+    for each in bill["components"]:
+        assert each["purl"].startswith(f"pkg:pypi/{each['name']}@{each['version']}")
+        files = each["externalReferences"]
+        assert all(file["hashes"][0]["alg"] == "SHA-256" for file in files), each["name"]
 
     assert {tuple(name.split("==")) for name in _requirements(part)} <= components
 
@@ -83,11 +91,69 @@ def test_actions_are_pinned_by_their_commit(workflow: Path) -> None:
     assert [each for each in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", each)] == []
 
 
+def _locks(name: str) -> list[Path]:
+    folders = [each for each in REPOSITORY.glob("[!.]*") if each.is_dir()]
+    deep = [lock for folder in folders for lock in folder.rglob(name)]
+    top = [REPOSITORY / name] if (REPOSITORY / name).exists() else []
+    return top + sorted(lock for lock in deep if "node_modules" not in lock.parts)
+
+
+UV_LOCKS, NPM_LOCKS = _locks("uv.lock"), _locks("package-lock.json")
+
+
 def test_what_is_locked_or_pinned_is_kept_up_to_date() -> None:
     updates = yaml.safe_load((REPOSITORY / ".github/dependabot.yml").read_text())["updates"]
-
-    assert {(each["package-ecosystem"], each["directory"]) for each in updates} == {
-        ("uv", "/"),
-        ("uv", "/local/emulator"),
-        ("github-actions", "/"),
+    locked = [("uv", each) for each in UV_LOCKS] + [("npm", each) for each in NPM_LOCKS]
+    places = {
+        (system, f"/{lock.parent.relative_to(REPOSITORY)}".removesuffix("."))
+        for system, lock in locked
     }
+
+    assert len(places) >= 5
+    assert {(each["package-ecosystem"], each["directory"]) for each in updates} == places | {
+        ("github-actions", "/")
+    }
+
+
+@pytest.mark.parametrize("lock", UV_LOCKS, ids=lambda lock: lock.parent.name)
+def test_every_file_that_tools_are_made_of_is_locked_by_its_hash(lock: Path) -> None:
+    packages = tomllib.loads(lock.read_text())["package"]
+    others = {"virtual", "editable"}  # ours
+
+    assert any("registry" in each["source"] for each in packages)
+    for package in packages:
+        if others & package["source"].keys():
+            continue
+        assert package["source"] == {"registry": "https://pypi.org/simple"}, package["name"]
+        files = [*package.get("wheels", []), *filter(None, [package.get("sdist")])]
+        assert files, package["name"]
+        for file in files:
+            assert re.fullmatch("sha256:[0-9a-f]{64}", file["hash"]), file["url"]
+
+
+@pytest.mark.parametrize("lock", NPM_LOCKS, ids=lambda lock: lock.parents[1].name)
+def test_every_package_of_npm_is_locked_by_its_hash(lock: Path) -> None:
+    packages = json.loads(lock.read_text())["packages"]
+    of_others = {name: each for name, each in packages.items() if name}  # the root is ours
+
+    assert of_others
+    for name, package in of_others.items():
+        assert re.fullmatch(r"sha512-[\w+/]{86}==", package["integrity"]), name
+        # From elsewhere than the registry nothing comes: an address is only there if it differs.
+        assert "resolved" not in package, name
+
+
+def test_npm_installs_from_the_lock_alone_and_runs_no_package() -> None:
+    """Wherever npm is called to install: `npm ci`, without the packages' own scripts."""
+    calls = [
+        (path, found)
+        for path in (REPOSITORY / "tests/integration").glob("*.py")
+        for found in re.findall(
+            r'NPM, "(ci|install|i|add|exec)"(.*?)cwd=', path.read_text(), re.DOTALL
+        )
+    ]
+
+    assert len(calls) >= 2
+    for path, (command, options) in calls:
+        assert command == "ci", path
+        assert "--ignore-scripts" in options or "*options" in options, path

@@ -1,11 +1,14 @@
 """What this machine's helper servers answer to a browser's page, and to a name that leads here."""
 
+import ast
 import asyncio
 import importlib
+import re
 import socket
 import sys
 import types
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -18,6 +21,7 @@ from bench.instructions import services
 from local import front
 from local.model import server as stand_in
 from local.sam_local.guarded_sam import KEY_HEADER, guarded
+from local.toolchain import REPOSITORY
 from local.webhook import WebhookReceiver
 
 pytestmark = pytest.mark.enable_socket
@@ -151,6 +155,42 @@ def test_no_page_fills_the_table_of_a_bench(headers: Mapping[str, str]) -> None:
 
     with services.serving() as running:
         assert asyncio.run(ask(running.url)) == [403, 200]
+
+
+# What starts to listen, by the names of aiohttp, of the standard library and of asyncio.
+LISTENING = {
+    *("Application", "HTTPServer", "ThreadingHTTPServer", "TCPServer", "ThreadingTCPServer"),
+    *("start_server", "make_server", "run_simple"),
+}
+
+
+def _calls(path: Path) -> list[ast.Call]:
+    calls = [each for each in ast.walk(ast.parse(path.read_text())) if isinstance(each, ast.Call)]
+    return [call for call in calls if ast.unparse(call.func).rpartition(".")[2] in LISTENING]
+
+
+SERVING = [
+    path
+    for room in ("local", "bench", "admin", "deploy")
+    for path in sorted((REPOSITORY / room).rglob("*.py"))
+    if _calls(path)
+]
+
+
+@pytest.mark.parametrize("path", SERVING, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_whatever_listens_on_this_machine_has_a_guard(path: Path) -> None:
+    """A new server of ours without one fails here; others' servers have a test of their own."""
+    # The standard library's server has its guard where it answers, aiohttp's where it is made.
+    has_guard = "refusal(" in path.read_text()
+    for call in _calls(path):
+        options = {each.arg: ast.unparse(each.value) for each in call.keywords}
+        guard = options.get("middlewares", "")
+        assert has_guard or re.search("for_programs|_only_for", guard), ast.unparse(call)
+
+
+def test_servers_are_found() -> None:
+    found = {str(path.relative_to(REPOSITORY)) for path in SERVING}
+    assert found >= {"local/front.py", "local/model/server.py", "bench/load/servers.py"}
 
 
 @pytest.mark.parametrize("headers", [{}, {KEY_HEADER: ""}, {KEY_HEADER: "another"}])

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import threading
+from typing import Any
 
 import pytest
 
+from answer import validated
 from simmer.jobs.queue import JobQueue
 from tests.unit.worker.fakes import VALID, FakeProvider, Hang
 from tests.unit.worker.scene import HIDDEN_SECONDS, THROTTLED_DYNAMODB, Scene
@@ -19,6 +22,24 @@ def test_second_delivery_of_a_finished_job_does_not_call_the_model(scene: Scene)
     provider = FakeProvider([])
     assert scene.run(provider, message) == []
     assert (provider.asked, scene.stored()) == ([], before)
+
+
+def test_answer_is_looked_at_beside_the_event_loop(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that takes long to look at would stop the hearts of the batch's other jobs."""
+    looked_at: list[threading.Thread] = []
+
+    def looking(*arguments: Any) -> str:
+        looked_at.append(threading.current_thread())
+        return validated(*arguments)
+
+    monkeypatch.setattr("climb.validated", looking)
+    scene.admit()
+    scene.run(FakeProvider([VALID]), scene.message())
+
+    assert looked_at
+    assert threading.main_thread() not in looked_at
 
 
 def test_a_message_of_a_release_that_named_no_task_still_brings_its_job(scene: Scene) -> None:
