@@ -14,8 +14,8 @@ from admin.target import Target
 from admin.terminal import say, table, target_of
 from simmer import clock
 from simmer.books.ledger import CONTROL, Entry
+from simmer.jobs.item import JobRefused
 from simmer.jobs.job import Usage
-from simmer.jobs.leases import LeaseLost
 from simmer.tasks import task_names
 from simmer.waiting.durations import Durations
 
@@ -98,7 +98,7 @@ def stop(context: typer.Context) -> None:
             released = target.leases.release(
                 job, Usage(), first_rung=job.first_rung, awaits_capacity=True
             )
-        except LeaseLost:
+        except JobRefused:
             continue
         target.queue.send(released)
         count += 1
