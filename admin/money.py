@@ -55,7 +55,7 @@ def durations(context: typer.Context, days: Days = 7) -> None:
     """How long jobs took, from the claim to the result, by the model that answered."""
     took: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for _, _, model, entry in _entries(target_of(context), days):
-        for index, count in entry.took.items():
+        for (_, index), count in entry.took_by_parts.items():
             took[model][index] += count
     rows = []
     for model, counts in took.items():

@@ -39,11 +39,6 @@ class Entry:
     took_by_parts: Mapping[tuple[int, int], int]
     calls_by_items: Mapping[tuple[int, int], int] = field(default_factory=dict)
 
-    @property
-    def took(self) -> Mapping[int, int]:
-        """The durations of all, by bucket."""
-        return _of_all(self.took_by_parts)
-
 
 @dataclass(frozen=True, slots=True)
 class Control:

@@ -15,9 +15,8 @@ from simmer.web.view import job_view
 def job_store(*, is_read: bool) -> JobStore:
     """With a cache, if there is one, which polls also read."""
     settings = TableSettings.from_env()
-    return JobStore.connect(
-        settings.jobs_table, items_by(settings.status_cache_url, is_read=is_read)
-    )
+    items = items_by(settings.status_cache_url, is_read=is_read)
+    return JobStore.connect(settings.jobs_table, items)
 
 
 def status_response(job: Job, now_ms: int) -> Response:
