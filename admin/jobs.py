@@ -13,8 +13,8 @@ from admin.target import Target
 from admin.terminal import at, say, table, target_of
 from local.trace import line_of
 from simmer import clock
+from simmer.jobs.item import JobRefused
 from simmer.jobs.job import ErrorCode, Job, JobStatus, Usage, mark_of
-from simmer.jobs.leases import LeaseLost
 from simmer.jobs.queue import UnreadableMessage, Wakeup
 
 app = typer.Typer(help="Jobs.", no_args_is_help=True)
@@ -148,7 +148,7 @@ def run_again(target: Target, job: Job) -> str:
             job = target.leases.release(
                 job, Usage(), first_rung=job.first_rung, awaits_capacity=False
             )
-        except LeaseLost:
+        except JobRefused:
             return "it has just moved on by itself"
     target.queue.send(job)
     return "taken from its worker, and sent to another" if job.started_at_ms else "sent again"

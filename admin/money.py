@@ -14,8 +14,8 @@ from admin.target import Target
 from admin.terminal import say, table, target_of
 from simmer import clock
 from simmer.books.ledger import CONTROL, Entry
+from simmer.jobs.item import JobRefused
 from simmer.jobs.job import Usage
-from simmer.jobs.leases import LeaseLost
 from simmer.tasks import task_names
 from simmer.waiting.durations import Durations
 
@@ -55,7 +55,7 @@ def durations(context: typer.Context, days: Days = 7) -> None:
     """How long jobs took, from the claim to the result, by the model that answered."""
     took: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     for _, _, model, entry in _entries(target_of(context), days):
-        for index, count in entry.took.items():
+        for (_, index), count in entry.took_by_parts.items():
             took[model][index] += count
     rows = []
     for model, counts in took.items():
@@ -98,7 +98,7 @@ def stop(context: typer.Context) -> None:
             released = target.leases.release(
                 job, Usage(), first_rung=job.first_rung, awaits_capacity=True
             )
-        except LeaseLost:
+        except JobRefused:
             continue
         target.queue.send(released)
         count += 1

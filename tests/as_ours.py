@@ -14,6 +14,8 @@ def as_ours[E: Exception](error: E) -> E:
         ours = aws.ClientError if isinstance(error, ClientError) else aws.Unanswered
         kind: Any = type(error)
         both: Any = _both(kind, ours)
+        if vars(error).get("response", "") is None:  # of a call without an answer
+            del vars(error)["response"]
         error.__class__ = both
     return error
 

@@ -37,6 +37,10 @@ PARAMETER_SETS: dict[str, dict[str, str]] = {
         "GradualShift": "Canary10Percent10Minutes",
         "NotifyFunctionArn": "arn:aws:lambda:us-east-1:123456789012:function:notify",
         "PushAccessLogs": "on",
+        "StatusCacheSecurityGroupIds": "sg-0123456789abcdef0",
+        "StatusCacheSubnetIds": "subnet-0123456789abcdef0,subnet-0123456789abcdef1",
+        "StatusCacheUrl": "rediss://name.cache.amazonaws.com:6379",
+        "StatusCacheWorkers": "true",
         "WebhookUrl": "https://api.example.com/jobs",
     },
 }

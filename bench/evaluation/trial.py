@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import prompt
 from answer import InvalidAnswer, validated
 from ascent import Completed, Failed
 from climb import Climb
@@ -20,6 +19,8 @@ from providers.outcomes import Answer
 from simmer.jobs.job import Job, Usage
 from simmer.task import AnyTask, find_task
 from simmer.task.reading import as_stored, read_request
+from simmer.task.schema import wire_schema
+from simmer.task.strict_schema import strict
 from simmer.web import http  # noqa: F401  the parent of all loggers, which calls name themselves to
 
 SECONDS_A_CALL = 180.0
@@ -144,7 +145,7 @@ def _place(task: AnyTask, complaint: str) -> str:
     path, colon, _ = complaint.partition(":")
     if not colon or " " in path:
         return "the answer"
-    known = json.dumps(prompt.answer_schema(task.name, False))
+    known = json.dumps(strict(wire_schema(task.result_model), bounds=False))
     return ".".join(
         "*" if part.isdecimal() or f'"{part}"' not in known else part for part in path.split(".")
     )

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from simmer import aws
-from simmer.aws import AWS_ERRORS
+from simmer.aws import AwsError
 from simmer.errors import DependencyUnavailable
 from simmer.jobs.job import Job
 from simmer.web.view import job_view
@@ -57,7 +57,7 @@ class EventBus:
         about: Entry = {"EventBusName": self._name, "Source": SOURCE, "DetailType": JOB_ENDED}
         try:
             answer = self._events.put_events(Entries=[{**about, "Detail": it} for it in details])
-        except AWS_ERRORS as error:
+        except AwsError as error:
             raise DependencyUnavailable("EventBridge did not answer.") from error
         if answer["FailedEntryCount"]:
             raise DependencyUnavailable("EventBridge refused events.")

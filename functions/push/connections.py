@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Self
 
 from simmer import aws
-from simmer.aws import AWS_ERRORS, CLIENT_CONFIG, ClientError
+from simmer.aws import CLIENT_CONFIG, AwsError
 from simmer.errors import DependencyUnavailable
 
 if TYPE_CHECKING:
@@ -28,9 +28,8 @@ class Connections:
         """
         try:
             self._api.post_to_connection(ConnectionId=connection_id, Data=frame.encode())
-        except AWS_ERRORS as error:
-            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else None
-            if code == "GoneException":
+        except AwsError as error:
+            if error.code == "GoneException":
                 return False
             raise DependencyUnavailable("API Gateway did not take the frame.") from error
         return True

@@ -12,7 +12,7 @@ from simmer.web.status import job_store, status_response
 def handler(event: Event, context: Any) -> Response:
     task = known_task(path_parameter(event, "task"))
     now_ms = clock.now_ms()
-    job = job_store().get(
+    job = job_store(is_read=True).get(
         path_parameter(event, "jobId"), task=task, user=caller(event), now_ms=now_ms
     )
     return status_response(job, now_ms)

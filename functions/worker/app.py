@@ -13,6 +13,7 @@ from ladder import Ladder
 from prices import require_prices
 from provider import Provider
 from simmer.books.ledger import Ledger
+from simmer.jobs.cache import items_by
 from simmer.jobs.leases import LeaseStore
 from simmer.jobs.queue import JobQueue
 from simmer.settings import WorkerSettings
@@ -38,10 +39,11 @@ def _runner() -> asyncio.Runner:
 @cache
 def _worker() -> Worker:
     settings = WorkerSettings.from_env()
+    items = items_by(settings.status_cache_url, is_read=False)
     return Worker(
         tools_of(
             settings,
-            leases=LeaseStore.connect(settings.jobs_table),
+            leases=LeaseStore.connect(settings.jobs_table, items),
             queue=JobQueue.connect(settings.jobs_queue_url),
             provider=Provider.connect(settings.model_keys_secret),
             ledger=Ledger.connect(settings.jobs_table, settings.ledger_shards),

@@ -22,8 +22,9 @@ from ladder import Ladder
 from provider import Provider
 from simmer import clock
 from simmer.errors import DependencyUnavailable
+from simmer.jobs.item import JobRefused
 from simmer.jobs.job import CLOCK_SKEW_MS, LAST_WRITE_MS, ErrorCode, Job, JobStatus, Usage
-from simmer.jobs.leases import LeaseLost, LeaseStore
+from simmer.jobs.leases import LeaseStore
 from simmer.jobs.queue import JobQueue
 from simmer.jobs.story import Event, tell
 from simmer.settings import WorkerSettings
@@ -169,7 +170,7 @@ class Attempt:
                     lease_ends_at_ms = next_end_ms
                 else:
                     await asyncio.to_thread(self.tools.leases.look, self.job)
-            except LeaseLost as lost:
+            except JobRefused as lost:
                 return self._lost(lost.job)
             except DependencyUnavailable:
                 if clock.now_ms() >= lease_ends_at_ms:
@@ -262,7 +263,7 @@ class Attempt:
                 self.written = await asyncio.to_thread(write)
                 _tell_end(self.written)
                 return DONE
-            except LeaseLost as lost:
+            except JobRefused as lost:
                 return self._lost(lost.job)
             except DependencyUnavailable:
                 await asyncio.sleep(0.25 * 2**tried)

@@ -200,7 +200,7 @@ class Books:
         parts."""
         for model, usage in usage_by_model.items():
             is_answer = model == answered_by and job.status is JobStatus.COMPLETED
-            took_seconds = _took_seconds(job) if is_answer else None
+            took_ms = (job.completed_at_ms or 0) - (job.started_at_ms or 0)  # from the first claim
             now_ms = clock.now_ms()
             try:
                 async with asyncio.timeout(LEDGER_SECONDS):
@@ -210,7 +210,7 @@ class Books:
                         model,
                         usage,
                         now_ms=now_ms,
-                        took_seconds=took_seconds,
+                        took_seconds=took_ms / 1000 if is_answer else None,
                         parts=parts,
                         calls=(calls or {}).get(model),
                     )
@@ -232,13 +232,6 @@ class Books:
             for task in task_names()
             for model in self._models
         )
-
-
-def _took_seconds(job: Job) -> float:
-    """From the first claim to the stored result."""
-    if job.started_at_ms is None or job.completed_at_ms is None:  # pragma: no cover
-        raise ValueError("not a completed job")
-    return (job.completed_at_ms - job.started_at_ms) / 1000
 
 
 def _today() -> date:

@@ -9,7 +9,7 @@ docs/providers.md lists the providers and the fields of a rung.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
 
@@ -186,11 +186,8 @@ class UnusableLadder(ValueError):
     """The ladder cannot work; each line says in which rung (from 1) and field, and why."""
 
 
-class Ladder(Sequence[Rung]):
+class Ladder(tuple[Rung, ...]):
     """The rungs in the order they are asked."""
-
-    def __init__(self, rungs: Sequence[Rung]) -> None:
-        self._rungs = tuple(rungs)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -204,15 +201,6 @@ class Ladder(Sequence[Rung]):
             raise UnusableLadder(
                 "\n".join(_sentence(line["loc"], line["msg"]) for line in lines)
             ) from None
-
-    def __len__(self) -> int:
-        return len(self._rungs)
-
-    def __iter__(self) -> Iterator[Rung]:
-        return iter(self._rungs)
-
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
-        return self._rungs[index]
 
 
 def _sentence(place: tuple[int | str, ...], reason: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ladder import Rung
-from simmer.task import AnyTask, find_task
+from simmer.task import AnyTask
 from simmer.task.schema import wire_schema
 from simmer.task.strict_schema import natural, strict
 
@@ -104,13 +104,6 @@ def response_format(task: AnyTask, rung: Rung) -> Mapping[str, Any] | None:
             return {"type": "json_object"}
         case "prompt":
             return None
-
-
-@cache
-def answer_schema(task_name: str, bounds: bool) -> dict[str, Any]:
-    """The result's schema as vendors' strict modes want it, with the fields that the model has to
-    write."""
-    return _strict(_model_of(find_task(task_name)), bounds)
 
 
 def _model_of(task: AnyTask) -> type[BaseModel]:

@@ -37,7 +37,7 @@ from providers.outcomes import (
     Throttled,
 )
 from simmer import aws, clock
-from simmer.aws import AWS_ERRORS, AwsError, ClientError
+from simmer.aws import AwsError
 from simmer.connection import tls_context
 from simmer.jobs.job import Usage, fingerprint
 
@@ -149,11 +149,9 @@ class Provider:
             return json.loads(self._text())
         except ValueError:
             raise Misconfigured("key not in the secret") from None
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _NOT_PASSING:
+        except AwsError as error:
+            if error.code in _NOT_PASSING:
                 raise Misconfigured("secret not readable") from None
-            raise Down("secret out of reach") from None
-        except AWS_ERRORS:
             raise Down("secret out of reach") from None
 
     def _text(self) -> str:
@@ -166,7 +164,7 @@ class Provider:
                 try:
                     answer = self._secrets.get_secret_value(SecretId=self._keys_secret)
                     text = str(answer.get("SecretString"))
-                except AWS_ERRORS as error:
+                except AwsError as error:
                     text = error
                 self._read = clock.now_ms(), text
         if isinstance(text, Exception):

@@ -17,8 +17,8 @@ from aws_lambda_powertools import Logger
 from attempt import DONE, STAYS, Attempt, Message, Tools, is_over
 from simmer import clock
 from simmer.errors import DependencyUnavailable
+from simmer.jobs.item import JobRefused
 from simmer.jobs.job import CLOCK_SKEW_MS, Job, Lease
-from simmer.jobs.leases import NotClaimed
 from simmer.jobs.queue import UnreadableMessage, Wakeup
 from simmer.jobs.story import Event, tell
 
@@ -60,7 +60,7 @@ class Worker:
         await message.hide(self.tools.visibility_seconds)
         try:
             job = await self._claim(wakeup, message, receive_count)
-        except NotClaimed as refused:
+        except JobRefused as refused:
             return await self._not_claimed(refused.job, wakeup, message)
         except DependencyUnavailable:
             logger.warning("claim failed", extra={"jobId": wakeup.job_id})
@@ -68,7 +68,7 @@ class Worker:
         return await Attempt(self.tools, job, message, function_ends_at).run()
 
     async def _claim(self, wakeup: Wakeup, message: Message, receive_count: int) -> Job:
-        """The job, with a new lease on it, or `NotClaimed`."""
+        """The job, with a new lease on it, or `JobRefused`."""
         lease = Lease(
             token=uuid.uuid4().hex,
             expires_at_ms=self.tools.lease_end_ms(),
@@ -77,12 +77,7 @@ class Worker:
         durations = await self.tools.books.durations(wakeup.task)
         now_ms = clock.now_ms()
         job = await asyncio.to_thread(
-            self.tools.leases.claim,
-            wakeup.job_id,
-            wakeup.run_id,
-            lease,
-            now_ms,
-            durations,
+            self.tools.leases.claim, wakeup.job_id, wakeup.run_id, lease, now_ms, durations
         )
         _tell_claimed(job, now_ms, receive_count)
         return job

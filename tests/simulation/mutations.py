@@ -229,8 +229,8 @@ MUTATIONS = (
     Mutation(
         "complete without saying what was used",
         LEASES,
-        "            result=result,\n            usage=usage,",
-        "            result=result,\n            usage=Usage(),",
+        '"#result = :result", usage, end',
+        '"#result = :result", Usage(), end',
     ),
     Mutation(
         "let the bar run on while the job waits",

@@ -102,8 +102,8 @@ def schedule_of(
             (submit_app, "_wiring", schedule.wiring),
             (submit_app, "_shared_audience", schedule.shared_audience),
             (submit_app, "_history", lambda: schedule.past_durations),
-            (status_app, "job_store", lambda: schedule.store),
-            (cancel_app, "job_store", lambda: schedule.store),
+            (status_app, "job_store", lambda **_: schedule.store),
+            (cancel_app, "job_store", lambda **_: schedule.store),
         ):
             patch.setattr(module, name, value)
         yield schedule

@@ -97,6 +97,8 @@ def test_parameter_that_a_function_is_told_is_in_what_publishes_its_version(func
     if "ModelLadder" in told:  # longer than a description may be: make deploy's id stands for it
         assert "DeployId" in described
         told.remove("ModelLadder")
+        network = {"StatusCacheSubnetIds", "StatusCacheSecurityGroupIds"}
+        told -= {"StatusCacheUrl", *network} if function == "WorkerFunction" else set()
     assert told - {"DeployId"} == described - {"DeployId"}
 
 
@@ -106,6 +108,25 @@ def test_function_is_another_whenever_its_version_is_to_be_published_again(funct
     described = _parameters_in(_resources()[_version(function)]["Properties"])
 
     assert described <= _parameters_in(_resources()[function]["Properties"])
+
+
+@pytest.mark.parametrize("function", ["StatusFunction", "CancelFunction"])
+def test_description_of_a_version_has_room_for_the_longest_cache(function: str) -> None:
+    parameters = translated(TEXT)["Parameters"]
+    longest = {
+        "Metrics": "false",
+        "Tracing": "PassThrough",
+        "StatusCacheUrl": f"rediss://{'h' * 100}:65535",
+        "StatusCacheSubnetIds": ",".join([f"subnet-{'f' * 17}"] * 3),
+        "StatusCacheSecurityGroupIds": ",".join([f"sg-{'f' * 17}"] * 2),
+    }
+    for name in longest.keys() - {"Metrics", "Tracing"}:
+        pattern = parameters[name]["AllowedPattern"]
+        assert re.fullmatch(pattern, longest[name])
+        assert not re.fullmatch(pattern, f"{longest[name]},{longest[name]}")
+    text = _resources()[_version(function)]["Properties"]["Description"]["Fn::Sub"]
+    assert set(re.findall(r"\w+", text)) == longest.keys()
+    assert len(re.sub(r"\$\{(\w+)\}", lambda found: longest[found[1]], text)) <= 256
 
 
 @pytest.mark.parametrize("function", ["SubmitFunction", "WorkerFunction"])

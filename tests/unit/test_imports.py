@@ -128,7 +128,7 @@ KNOW_AWS = {
 
 @pytest.mark.parametrize("path", SIMMER + FUNCTIONS, ids=_name)
 def test_aws_is_known_to_few(path: Path) -> None:
-    knows = {"simmer.aws", "simmer.aws.AWS_ERRORS"} & set(_imports(path))
+    knows = {"simmer.aws"} & set(_imports(path))
 
     assert bool(knows) == (_name(path) in KNOW_AWS)
 
@@ -159,14 +159,17 @@ ROOMS = ["ground", "text", "task", "jobs", "waiting", "books", "web"]
 WITHIN = {
     "ground": [
         *("clock", "errors", "tasks", "settings"),
-        *("signature", "credentials", "connection", "aws", "table"),
+        *("signature", "credentials", "connection", "aws", "table", "valkey"),
     ],
     "text": ["plain", "strict_json", "languages"],
     "task": [
         *("schema", "models", "parts", "task", "registry", "__init__"),
         *("reading", "strict_schema", "answers"),
     ],
-    "jobs": ["job", "outline", "metrics", "story", "item", "queue", "leases", "store", "admission"],
+    "jobs": [
+        *("job", "outline", "metrics", "story", "item", "cache"),
+        *("queue", "leases", "store", "admission"),
+    ],
     "waiting": ["durations", "polling", "progress"],
     "books": ["ledger", "history"],
     "web": ["http", "messages", "push_tokens", "view", "status"],

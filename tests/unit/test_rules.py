@@ -13,6 +13,10 @@ REFUSED: dict[str, dict[str, str]] = {
     "OneWayToTellOfAlarms": {"AlarmEmail": "a@example.com", "AlarmTopicArn": "arn:aws:sns:r:1:t"},
     "CertificateGoesWithDomain": {"DomainName": "api.example.com"},
     "LargeBatchIsGathered": {"WorkerBatchSize": "20"},
+    "NetworkGoesWithStatusCache": {
+        "StatusCacheUrl": "rediss://jobs.example:6379",
+        "StatusCacheSubnetIds": "subnet-01234567",
+    },
 }
 TAKEN: dict[str, dict[str, str]] = {
     **PARAMETER_SETS,

@@ -28,6 +28,13 @@ WHICH_SECRET = {
     "WebhookFunction": ("WEBHOOK_SECRET", "WebhookSecret"),
 }
 
+# By the condition under which they are: the others never, the webhook's above all.
+IN_A_NETWORK = {
+    "StatusFunction": "HasStatusCache",
+    "CancelFunction": "HasStatusCache",
+    "WorkerFunction": "HasCachedWorkers",
+}
+
 
 @cache
 def _template(parameters: str = "own pool") -> dict[str, Any]:
@@ -209,7 +216,14 @@ def test_no_function_has_a_policy_of_somebody_else(resources: dict[str, Any]) ->
     """AWS's own policies for a queue or a stream are for all of the account's."""
     roles = _of_type(resources, "AWS::IAM::Role")
 
-    assert [name for name, role in roles.items() if role.get("ManagedPolicyArns")] == []
+    managed = {name: role.get("ManagedPolicyArns") for name, role in roles.items()}
+    nothing = {"Ref": "AWS::NoValue"}
+    reaches_cache = {
+        f"{function}Role": {"Fn::If": [condition, [{"Ref": "NetworkPolicy"}], nothing]}
+        for function, condition in IN_A_NETWORK.items()
+    }
+    assert {name: arns for name, arns in managed.items() if arns} == reaches_cache
+    assert resources["NetworkPolicy"]["Condition"] == "HasStatusCache"
     for function in FUNCTIONS:
         assert resources[function]["Properties"]["Role"] == {
             "Fn::GetAtt": [f"{function}Role", "Arn"]
@@ -299,6 +313,80 @@ def _target(resource: Any) -> str:
         return reference
     logical_id, attribute = reference
     return str(logical_id) if attribute in ("Arn", "Id") else f"{logical_id}.{attribute}"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_function_is_in_a_network_only_with_a_status_cache(
+    resources: dict[str, Any], function: str
+) -> None:
+    """Webhook never: its defence against addresses inside is that nothing is inside."""
+    properties = resources[function]["Properties"]
+    if function not in IN_A_NETWORK:
+        assert "VpcConfig" not in properties
+        assert "STATUS_CACHE_URL" not in properties["Environment"]["Variables"]
+        return
+    condition, network, otherwise = properties["VpcConfig"]["Fn::If"]
+    assert (condition, otherwise) == (IN_A_NETWORK[function], {"Ref": "AWS::NoValue"})
+    assert network == {
+        "SubnetIds": {"Fn::Split": [",", {"Ref": "StatusCacheSubnetIds"}]},
+        "SecurityGroupIds": {"Fn::Split": [",", {"Ref": "StatusCacheSecurityGroupIds"}]},
+    }
+
+
+def test_no_code_of_a_function_may_change_the_network(resources: dict[str, Any]) -> None:
+    policy = resources["NetworkPolicy"]["Properties"]["PolicyDocument"]
+    allow, deny = policy["Statement"]
+
+    assert (allow["Effect"], deny["Effect"]) == ("Allow", "Deny")
+    assert {action.partition(":")[0] for action in allow["Action"]} == {"ec2"}
+    assert deny["Action"] == "ec2:*"
+    assert "Condition" not in allow
+    assert list(deny["Condition"]["ArnLike"]) == ["lambda:SourceFunctionArn"]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "is_taken"),
+    [
+        ("StatusCacheUrl", "", True),
+        ("StatusCacheUrl", "rediss://jobs-abc.serverless.use1.cache.amazonaws.com:6379", True),
+        ("StatusCacheUrl", "redis://10.0.0.7:6379", True),
+        ("StatusCacheUrl", "rediss://jobs.example", False),
+        ("StatusCacheUrl", "jobs.example:6379", False),
+        ("StatusCacheUrl", "https://jobs.example:6379", False),
+        ("StatusCacheUrl", "rediss://user:word@jobs.example:6379", False),
+        ("StatusCacheUrl", "rediss://jobs.example:6379/0", False),
+        ("StatusCacheSubnetIds", "", True),
+        ("StatusCacheSubnetIds", "subnet-0123456789abcdef0", True),
+        ("StatusCacheSubnetIds", "subnet-01234567,subnet-0123456789abcdef0", True),
+        ("StatusCacheSubnetIds", "subnet-0123456789abcdef0,", False),
+        ("StatusCacheSubnetIds", "subnet-01234567 subnet-01234568", False),
+        ("StatusCacheSubnetIds", "vpc-01234567", False),
+        ("StatusCacheSecurityGroupIds", "", True),
+        ("StatusCacheSecurityGroupIds", "sg-01234567,sg-0123456789abcdef0", True),
+        ("StatusCacheSecurityGroupIds", "sg-01234567,sg-01234568,sg-01234569", False),
+        ("StatusCacheSecurityGroupIds", "default", False),
+    ],
+)
+def test_nonsense_about_the_status_cache_is_refused_when_it_is_deployed(
+    parameter: str, value: str, *, is_taken: bool
+) -> None:
+    about = _template()["Parameters"][parameter]
+
+    assert bool(re.fullmatch(about["AllowedPattern"], value)) == is_taken
+    assert about["Default"] == ""
+
+
+def test_a_status_cache_goes_with_its_network() -> None:
+    rule = _template()["Rules"]["NetworkGoesWithStatusCache"]
+    wanted = {
+        each["Assert"]["Fn::Not"][0]["Fn::Equals"][0]["Ref"]: each["Assert"]["Fn::Not"][0][
+            "Fn::Equals"
+        ][1]
+        for each in rule["Assertions"]
+    }
+
+    assert rule["RuleCondition"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "StatusCacheUrl"}, ""]}]}
+    assert wanted == {"StatusCacheSubnetIds": "", "StatusCacheSecurityGroupIds": ""}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

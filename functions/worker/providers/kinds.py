@@ -126,11 +126,7 @@ ROWS = (
     Row(Kind.KEYLESS, "all", {401}),
     # ── No room ───────────────────────────────────────────────────────────────────────────────────
     Row(Kind.MISCONFIGURED, "Groq: more tokens in one request than a minute has", {413}),
-    Row(
-        Kind.THROTTLED,
-        "429 everywhere; 498 Groq's flex tier; 529 Anthropic",
-        {429, 498, 529},
-    ),
+    Row(Kind.THROTTLED, "429 everywhere; 498 Groq's flex tier; 529 Anthropic", {429, 498, 529}),
     Row(
         Kind.THROTTLED,
         "Moonshot, Mistral (capacity), Gemini, Bedrock, OpenAI's flex tier, in other statuses",

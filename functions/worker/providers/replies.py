@@ -46,7 +46,9 @@ def read(body: Any, sent: Iterable[str] = (), stop_reasons: Iterable[str] = ()) 
     choices = body.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     error = choice.get("error") if isinstance(choice, Mapping) else None
-    if not error and (body.get("error") or (choice is None and _is_error(body))):
+    # Without choices a body may say so itself: MiniMax's `base_resp`, a bare `code`.
+    says_so = choice is None and (body.get("base_resp") or body.get("code"))
+    if not error and (body.get("error") or says_so):
         error = body
     if error:
         raise ErrorInside(error_bodies.read(200, error, sent), _usage_or_none(body))
@@ -75,11 +77,6 @@ def _answer(
     if not choice.get("finish_reason") and _is_torn(text):
         raise Down("cut off", usage)  # nobody said that this was the end, and it is none
     return Answer(text, "stop", _marked(usage, text))
-
-
-def _is_error(body: Mapping[str, Any]) -> bool:
-    """True if a body without choices says so itself (MiniMax's `base_resp`; a bare `code`)."""
-    return bool(body.get("base_resp") or body.get("code"))
 
 
 def _ending(choice: Mapping[str, Any], more: Iterable[str], usage: Usage) -> Ending:
@@ -172,10 +169,7 @@ def _usage(body: Mapping[str, Any]) -> Usage:
         or used.get("prompt_cache_hit_tokens")  # DeepSeek
     )
     return Usage(
-        calls=1,
-        input_tokens=asked,
-        cached_input_tokens=min(cached, asked),
-        output_tokens=written,
+        calls=1, input_tokens=asked, cached_input_tokens=min(cached, asked), output_tokens=written
     )
 
 

@@ -59,19 +59,10 @@ _TARGETS = {
 # As in botocore's standard mode (botocore/retries/standard.py), throttles first.
 _THROTTLES = frozenset(
     [
-        "Throttling",
-        "ThrottlingException",
-        "ThrottledException",
-        "RequestThrottledException",
-        "RequestThrottled",
-        "TooManyRequestsException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "TransactionInProgressException",
-        "BandwidthLimitExceeded",
-        "LimitExceededException",
-        "SlowDown",
-        "PriorRequestNotComplete",
+        *("Throttling", "ThrottlingException", "ThrottledException", "RequestThrottledException"),
+        *("RequestThrottled", "TooManyRequestsException", "ProvisionedThroughputExceededException"),
+        *("RequestLimitExceeded", "TransactionInProgressException", "BandwidthLimitExceeded"),
+        *("LimitExceededException", "SlowDown", "PriorRequestNotComplete"),
         "EC2ThrottledException",
     ]
 )
@@ -79,12 +70,8 @@ _PASSING = frozenset(["RequestTimeout", "RequestTimeoutException"])
 _PASSING_STATUSES = frozenset([500, 502, 503, 504])
 _WRONG_CLOCK = frozenset(
     [
-        "RequestTimeTooSkewed",
-        "RequestExpired",
-        "RequestInTheFuture",
-        "InvalidSignatureException",
-        "SignatureDoesNotMatch",
-        "AuthFailure",
+        *("RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"),
+        *("InvalidSignatureException", "SignatureDoesNotMatch", "AuthFailure"),
     ]
 )
 # The regions of the partition `aws`, after botocore/data/partitions.json.
@@ -95,7 +82,14 @@ _THROTTLED_PAUSE_SECONDS, _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 0.05, 20
 
 
 class AwsError(Exception):
-    """A call failed."""
+    """A call failed. `response` is what the service said, empty if it said nothing."""
+
+    response: Mapping[str, Any] = {}
+
+    @property
+    def code(self) -> str:
+        """The service's own word for what went wrong."""
+        return str(self.response.get("Error", {}).get("Code", ""))
 
 
 class ClientError(AwsError):
@@ -110,9 +104,6 @@ class ClientError(AwsError):
 
 class Unanswered(AwsError):
     """No answer that can be read. The call may have taken effect."""
-
-
-AWS_ERRORS = (AwsError,)
 
 
 def client(service: str, config: Config = CLIENT_CONFIG, endpoint: str | None = None) -> Any:
@@ -185,14 +176,12 @@ class Client:
         if checksum not in (None, str(zlib.crc32(answer.body))):
             return Unanswered(f"{operation}: wrong checksum"), _PAUSE_SECONDS
         document = _document(answer.body)
+        if answer.status < 300 and document is None:
+            return Unanswered(f"{operation}: no JSON"), _PAUSE_SECONDS
         if answer.status < 300:
-            return (
-                (Unanswered(f"{operation}: no JSON"), _PAUSE_SECONDS)
-                if document is None
-                else (document, None)
-            )
-        response = _refusal(answer, document)
-        return ClientError(response, operation), self._pause(response["Error"]["Code"], answer)
+            return document, None
+        refusal = ClientError(_refusal(answer, document), operation)
+        return refusal, self._pause(refusal.code, answer)
 
     def _pause(self, code: str, answer: Answer) -> float | None:
         if code in _THROTTLES:

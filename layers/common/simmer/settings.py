@@ -109,16 +109,16 @@ class MetricsSettings(_Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class TableSettings(_Settings):
-    """The settings of functions that need only the jobs: status and cancel."""
+    """Where the jobs are: for status and cancel there is nothing else."""
 
     jobs_table: str
+    status_cache_url: str = ""  # of a Valkey; empty is none
 
 
 @dataclass(frozen=True, kw_only=True)
-class SubmitSettings(_Settings):
+class SubmitSettings(TableSettings):
     """The settings of the function that admits jobs. `models`: the ladder's models, each once."""
 
-    jobs_table: str
     jobs_queue_url: str
     push_url: str = ""  # where clients subscribe; empty is no push
     push_key_secret: str = ""
@@ -132,10 +132,9 @@ class SubmitSettings(_Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PushSettings(_Settings):
+class PushSettings(TableSettings):
     """The settings of the function that tells subscribers."""
 
-    jobs_table: str
     push_endpoint: str  # where API Gateway takes frames for the clients
     push_key_secret: str
 
@@ -158,10 +157,9 @@ class WebhookSettings(_Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkerSettings(_Settings):
+class WorkerSettings(TableSettings):
     """The settings of the function that runs jobs. The worker's `ladder` reads `model_ladder`."""
 
-    jobs_table: str
     jobs_queue_url: str
     model_ladder: str
     model_keys_secret: str

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
 from simmer import aws, clock
-from simmer.aws import AWS_ERRORS, CLIENT_CONFIG, IMPATIENT_CONFIG, ClientError
+from simmer.aws import CLIENT_CONFIG, IMPATIENT_CONFIG, AwsError
 from simmer.errors import DependencyUnavailable
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Refused(Exception):
 
 
 class Table:
-    """The table called `name`.
+    """The table called `name`; no two deployments have the same.
 
     Every method raises `DependencyUnavailable` when DynamoDB fails. A write may have taken effect
     even then.
@@ -55,7 +55,7 @@ class Table:
 
     def __init__(self, dynamodb: "DynamoDBClient", name: str) -> None:
         self._dynamodb = dynamodb
-        self._name = name
+        self.name = name
 
     @classmethod
     def connect(cls, name: str, *, is_patient: bool = True) -> Self:
@@ -67,10 +67,10 @@ class Table:
         """The item; without `is_consistent` it may lag behind the last write by a moment."""
         try:
             answer = self._dynamodb.get_item(
-                TableName=self._name, Key=_key(pk), ConsistentRead=is_consistent
+                TableName=self.name, Key=_key(pk), ConsistentRead=is_consistent
             )
-        except AWS_ERRORS as error:
-            raise _unavailable() from error
+        except AwsError as error:
+            raise unavailable() from error
         return answer.get("Item")
 
     def update(self, pk: str, expression: str, condition: str = "", **values: Any) -> Item:
@@ -80,24 +80,20 @@ class Table:
                 answer = self._dynamodb.update_item(
                     **self._update(pk, expression, condition, values), ReturnValues="ALL_NEW"
                 )
-            except ClientError as error:
-                code = error.response["Error"]["Code"]
-                if code == "TransactionConflictException":
+            except AwsError as error:
+                if error.code == "TransactionConflictException":
                     continue
-                if code == "ConditionalCheckFailedException":
-                    refusal: Mapping[str, Any] = error.response
-                    raise Refused(refusal.get("Item")) from None
-                raise _unavailable() from error
-            except AWS_ERRORS as error:
-                raise _unavailable() from error
+                if error.code == "ConditionalCheckFailedException":
+                    raise Refused(error.response.get("Item")) from None
+                raise unavailable() from error
             return answer["Attributes"]
-        raise _unavailable()
+        raise unavailable()
 
     def put_part(self, item: Item, condition: str, **values: Any) -> Item:
         """A put, as a part of `transact`."""
         return {
             "Put": {
-                "TableName": self._name,
+                "TableName": self.name,
                 "Item": item,
                 **_conditional(condition, condition, values),
             }
@@ -115,27 +111,24 @@ class Table:
             try:
                 self._dynamodb.transact_write_items(TransactItems=writes)
                 return [None] * len(parts)
-            except ClientError as error:
-                answer: Mapping[str, Any] = error.response
-                reasons = answer.get("CancellationReasons", [])
+            except AwsError as error:
+                reasons = error.response.get("CancellationReasons", [])
                 codes = [reason.get("Code") for reason in reasons]
                 if "TransactionConflict" in codes:
                     continue
                 if "ConditionalCheckFailed" not in codes:
-                    raise _unavailable() from error
+                    raise unavailable() from error
                 return [
                     reason.get("Item", {}) if code == "ConditionalCheckFailed" else None
                     for reason, code in zip(reasons, codes, strict=True)
                 ]
-            except AWS_ERRORS as error:
-                raise _unavailable() from error
-        raise _unavailable()
+        raise unavailable()
 
     def _update(
         self, pk: str, expression: str, condition: str, values: Mapping[str, Any]
     ) -> dict[str, Any]:
         return {
-            "TableName": self._name,
+            "TableName": self.name,
             "Key": _key(pk),
             "UpdateExpression": expression,
             **_conditional(condition, expression + condition, values),
@@ -212,5 +205,5 @@ def _tries() -> Iterator[None]:
         yield
 
 
-def _unavailable() -> DependencyUnavailable:
+def unavailable() -> DependencyUnavailable:
     return DependencyUnavailable("The table did not answer.", retry_after_seconds=1)

@@ -11,7 +11,6 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import Field
 
-import prompt
 from answer import InvalidAnswer, validated
 from local.child import Child
 from local.model import search
@@ -24,6 +23,7 @@ from local.toolchain import REPOSITORY
 from simmer.task import AnyTask, Omittable, Task, TaskRequest, TaskResult, find_task
 from simmer.tasks import task_names
 from tests.unit.local.copied import layer_in
+from tests.unit.worker.fakes import answer_schema
 
 type Json = dict[str, Any]
 
@@ -175,7 +175,7 @@ def test_every_tasks_example_is_answered_by_what_may_be_delivered(
     if not has_own:
         monkeypatch.setattr(search, "answer_of", lambda _: None)
     task = find_task(name)
-    order = Order(task, dict(task.example), schema=prompt.answer_schema(name, bounds=True))
+    order = Order(task, dict(task.example), schema=answer_schema(name, bounds=True))
     request = task.wire_model.model_validate_json(json.dumps(task.example))
 
     assert validated(task, request, Order(task, dict(task.example)).text())

@@ -7,7 +7,7 @@ import pytest
 
 from frame import MAX_FRAME_BYTES
 from functions.push import app as push_app
-from simmer.jobs.leases import LeaseLost
+from simmer.jobs.item import JobRefused
 from simmer.jobs.store import connection_of
 from tests.unit.api import Api
 from tests.unit.clock import Clock
@@ -44,7 +44,7 @@ def test_what_stands_is_not_written_over_and_a_zombie_writes_nothing(
     clock.advance(100)
     worker.claim(job_id, token="lease-2")
 
-    with pytest.raises(LeaseLost):
+    with pytest.raises(JobRefused):
         beat(worker, clock, zombie, part_1='{"name":"죽"}')
 
     stored = cloud.job(job_id)

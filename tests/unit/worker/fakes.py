@@ -11,6 +11,9 @@ from prompt import Message
 from provider import Provider
 from providers.outcomes import Answer
 from simmer.jobs.job import Job, Usage
+from simmer.task import find_task
+from simmer.task.schema import wire_schema
+from simmer.task.strict_schema import strict
 from tests.patience import HANG_SECONDS
 
 # What one answered call of the fake provider consumes.
@@ -152,3 +155,8 @@ def refused() -> Answer:
 
 def truncated(text: str = VALID[:100]) -> Answer:
     return Answer(text, "truncated", USAGE)
+
+
+def answer_schema(task_name: str, bounds: bool) -> dict[str, Any]:
+    """The schema of the task's result as an endpoint is sent it."""
+    return strict(wire_schema(find_task(task_name).result_model), bounds=bounds)

@@ -276,14 +276,14 @@ def test_a_day_of_jobs_adds_up_to_its_ledger(shop: Workshop) -> None:
     completed = [job for job in jobs if job["status"] == "completed"]
     assert [entry.jobs for entry in entries] == [6, 6]
     assert sum(entry.jobs for entry in entries) == len(completed)
-    assert sum(sum(entry.took.values()) for entry in entries) == len(completed)
+    assert sum(sum(entry.took_by_parts.values()) for entry in entries) == len(completed)
 
 
 def test_a_job_is_counted_for_the_model_that_answered_and_no_other(shop: Workshop) -> None:
     shop.job(FakeProvider(["nonsense", "nonsense", VALID]))
     small, large = shop.entry("small"), shop.entry("large")
-    assert (small.usage.calls, small.jobs, small.took) == (2, 0, {})
-    assert (large.usage.calls, large.jobs, sum(large.took.values())) == (1, 1, 1)
+    assert (small.usage.calls, small.jobs, small.took_by_parts) == (2, 0, {})
+    assert (large.usage.calls, large.jobs, sum(large.took_by_parts.values())) == (1, 1, 1)
 
 
 def test_two_rungs_of_one_model_are_one_entry(shop: Workshop) -> None:
@@ -326,7 +326,7 @@ def test_what_a_worker_spent_that_lost_its_lease_is_in_the_ledger_all_the_same(
     assert shop.cloud.job(admitted.job_id)["calls"] == 0
     entry = shop.entry("small")
     assert (entry.usage.calls, entry.usage.cost_microusd) == (1, SMALL_MICROUSD)
-    assert (entry.jobs, entry.took) == (0, {})
+    assert (entry.jobs, entry.took_by_parts) == (0, {})
 
 
 def test_what_an_aborted_attempt_had_spent_is_in_the_ledger(shop: Workshop) -> None:

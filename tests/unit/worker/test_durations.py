@@ -51,7 +51,7 @@ def test_a_jobs_time_from_its_first_claim_to_its_result_is_counted(shop: Worksho
     shop.clock.advance(100)  # in the queue: no part of it
     shop.run(answering_after(shop.clock, 12.0))
     assert shop.cloud.job(admitted.job_id)["status"] == "completed"
-    assert shop.entry("small").took == {bucket(12.0): 1}
+    assert shop.entry("small").took_by_parts == {(1, bucket(12.0)): 1}
 
 
 def test_the_wait_for_a_throttling_provider_is_part_of_a_jobs_time(shop: Workshop) -> None:
@@ -61,12 +61,12 @@ def test_the_wait_for_a_throttling_provider_is_part_of_a_jobs_time(shop: Worksho
     shop.clock.advance(30)
     shop.queue.send(admitted)
     shop.run(answering_after(shop.clock, 5.0))
-    assert shop.entry("small").took == {bucket(35.0): 1}
+    assert shop.entry("small").took_by_parts == {(1, bucket(35.0)): 1}
 
 
 def test_a_failed_job_tells_nothing_about_how_long_an_answer_takes(shop: Workshop) -> None:
     shop.job(FakeProvider(["nonsense"] * 4))
-    assert shop.entry("small").took == shop.entry("large").took == {}
+    assert shop.entry("small").took_by_parts == shop.entry("large").took_by_parts == {}
 
 
 # --- What a job is told ---------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from providers.outcomes import Down, Throttled
-from simmer.books.ledger import day_of
+from simmer.books.ledger import day_of, durations_of
 from simmer.jobs.job import Job, JobStatus, Usage
 from simmer.waiting.durations import Durations
 from tests.unit.worker.cook import OUTLINE, TITLES, Cook, Said, admit, part
@@ -192,8 +192,8 @@ def test_durations_are_learned_by_the_number_of_parts(shop: Workshop) -> None:
         shop.run(Cook({"whole": [part(TITLES[0])]}))
     took = shop.entry("small").took_by_parts
     assert {parts for parts, _ in took} == {1, 3}
-    of_three = shop.ledger.durations("recipe", ["small"], day_of(shop.clock.now_ms), 3)
-    of_all = shop.ledger.durations("recipe", ["small"], day_of(shop.clock.now_ms), 5)
+    recent = shop.ledger.recent("recipe", ["small"], day_of(shop.clock.now_ms))
+    of_three, of_all = durations_of("recipe", recent, 3), durations_of("recipe", recent, 5)
     assert sum(Durations.parse(of_three["recipe"])._counts.values()) == 12
     assert sum(Durations.parse(of_all["recipe"])._counts.values()) == 24, (
         "of five, nothing is known yet"

@@ -3,17 +3,19 @@
 import dataclasses
 import json
 from collections.abc import Iterator
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import pytest
 from jsonschema import Draft202012Validator
 from pydantic import Field
 
 from ladder import Rung
-from prompt import MAX_QUOTED_CHARACTERS, answer_schema, first_ask, re_ask, response_format
-from simmer.task import NOT_ASKED, AnyTask, Omittable, TaskResult, find_task
+from prompt import MAX_QUOTED_CHARACTERS, first_ask, re_ask, response_format
+from simmer.task import NOT_ASKED, Omittable, TaskResult, find_task
+from simmer.task.schema import wire_schema
+from simmer.task.strict_schema import strict
 from simmer.tasks.recipe import TASK
-from tests.unit.worker.fakes import RECIPES, REQUEST
+from tests.unit.worker.fakes import RECIPES, REQUEST, answer_schema
 
 REQUEST_TEXT = json.dumps(REQUEST, ensure_ascii=False)
 MODES = ("json_schema", "json_object", "prompt")
@@ -280,12 +282,8 @@ class Odd(TaskResult):
     hidden: Annotated[Omittable[str], Field(json_schema_extra=NOT_ASKED)] = None
 
 
-def test_a_field_may_be_called_like_a_word_of_json_schema(monkeypatch: pytest.MonkeyPatch) -> None:
-    odd = dataclasses.replace(cast(AnyTask, TASK), name="odd", result_model=Odd)
-    monkeypatch.setattr("prompt.find_task", {"odd": odd}.get)
-    answer_schema.cache_clear()
-    schema = answer_schema("odd", bounds=False)
-    answer_schema.cache_clear()
+def test_a_field_may_be_called_like_a_word_of_json_schema() -> None:
+    schema = strict(wire_schema(Odd), bounds=False)
     assert schema["required"] == ["properties", "minimum"]
     assert schema["$defs"]["Step"] == {
         "type": "object",

@@ -14,11 +14,11 @@ from pydantic import BaseModel, create_model
 
 from answer import InvalidAnswer, validated
 from local.task_checks import check_task
-from prompt import answer_schema
 from simmer.task import AnyTask, TaskError, TaskRequest, TaskResult
 from simmer.task.schema import wire_schema
 from simmer.task.strict_schema import natural, strict
 from simmer.tasks.recipe import TASK
+from tests.unit.worker.fakes import answer_schema
 from tests.unit.worker.shapes import ROOTS, SHAPES, Shape
 from tests.unit.worker.strict_mode import answers, broken_rules
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from aws_lambda_powertools import Logger
 
 from simmer import clock
-from simmer.books.ledger import Ledger, day_of
+from simmer.books.ledger import Ledger, day_of, durations_of
 from simmer.errors import DependencyUnavailable
 
 HISTORY_MAX_AGE_SECONDS = 60
@@ -31,7 +31,8 @@ class History:
         read_at_ms, durations = self._read.get((task, parts), (None, {}))
         if read_at_ms is None or now_ms - read_at_ms >= HISTORY_MAX_AGE_SECONDS * 1000:
             try:
-                durations = self._ledger.durations(task, self._models, day_of(now_ms), parts)
+                recent = self._ledger.recent(task, self._models, day_of(now_ms))
+                durations = durations_of(task, recent, parts)
             except DependencyUnavailable:
                 logger.warning("ledger not read")
             self._read[task, parts] = now_ms, durations

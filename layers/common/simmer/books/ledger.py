@@ -39,11 +39,6 @@ class Entry:
     took_by_parts: Mapping[tuple[int, int], int]
     calls_by_items: Mapping[tuple[int, int], int] = field(default_factory=dict)
 
-    @property
-    def took(self) -> Mapping[int, int]:
-        """The durations of all, by bucket."""
-        return _of_all(self.took_by_parts)
-
 
 @dataclass(frozen=True, slots=True)
 class Control:
@@ -125,18 +120,12 @@ class Ledger:
         days = (day, day - timedelta(days=1))
         return [(model, self.read(task, model, each)) for model in models for each in days]
 
-    def durations(
-        self, task: str, models: Sequence[str], day: date, parts: int | None = None
-    ) -> Mapping[str, str]:
-        """The durations of the task's jobs on that day and the day before, on these models, as a
-        job keeps them: of those with so many parts, once they are known."""
-        return durations_of(task, self.recent(task, models, day), parts)
-
 
 def durations_of(
     task: str, recent: Sequence[tuple[str, Entry]], parts: int | None = None
 ) -> Mapping[str, str]:
-    """The durations of jobs in those entries, as `Ledger.durations` gives them."""
+    """The durations of the task's jobs in those entries, as a job keeps them: of those with so many
+    parts, once they are known."""
     took: Counter[tuple[int, int]] = Counter()
     for _, entry in recent:
         took.update(entry.took_by_parts)

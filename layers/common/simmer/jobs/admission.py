@@ -118,11 +118,7 @@ def _key(header: str | None) -> str | None:
 
 
 def _new_job(
-    task: AnyTask,
-    asked: TaskRequest,
-    submission: Submission,
-    settings: SubmitSettings,
-    now_ms: int,
+    task: AnyTask, asked: TaskRequest, submission: Submission, settings: SubmitSettings, now_ms: int
 ) -> Job:
     """The run that this request would be. Its id says which requests are the same."""
     key = _key(submission.idempotency_key)

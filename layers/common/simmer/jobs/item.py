@@ -5,7 +5,7 @@ usage has one attribute for each of its fields, and so has each part (`part_0`).
 no attribute.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -85,6 +85,9 @@ class JobItems:
             return refused.job
         tell(Event.FAILED, expired, code=ErrorCode.DEADLINE_EXCEEDED)
         return expired
+
+
+type ItemsBy = Callable[[Table], JobItems]
 
 
 def item_of(job: Job) -> Item:

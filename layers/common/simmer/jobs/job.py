@@ -17,7 +17,7 @@ failed for every reader: the first reader writes the failure, and returns the jo
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -86,14 +86,8 @@ class Usage:
     cost_microusd: int = 0  # 1,000,000 is one dollar; of unreported calls it is an estimate
 
     def __add__(self, other: "Usage") -> "Usage":
-        return Usage(
-            calls=self.calls + other.calls,
-            unreported_calls=self.unreported_calls + other.unreported_calls,
-            input_tokens=self.input_tokens + other.input_tokens,
-            cached_input_tokens=self.cached_input_tokens + other.cached_input_tokens,
-            output_tokens=self.output_tokens + other.output_tokens,
-            cost_microusd=self.cost_microusd + other.cost_microusd,
-        )
+        more = asdict(other)
+        return Usage(**{name: number + more[name] for name, number in asdict(self).items()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,54 +14,37 @@ names what must still be true at the moment of the write, so that of two workers
 import contextlib
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 
-from simmer.jobs.item import LEASE, USAGE, JobItems, JobRefused
-from simmer.jobs.job import (
-    CLOCK_SKEW_MS,
-    LAST_WRITE_MS,
-    ErrorCode,
-    Job,
-    JobStatus,
-    Lease,
-    Usage,
-)
+from simmer.jobs.item import LEASE, USAGE, ItemsBy, JobItems, JobRefused
+from simmer.jobs.job import CLOCK_SKEW_MS, LAST_WRITE_MS, ErrorCode, Job, JobStatus, Lease, Usage
 from simmer.table import Table
 
 
-class NotClaimed(Exception):
-    """A message woke a worker, and there is nothing to run. `job` is the stored job, if there is
-    one."""
+class End(TypedDict):
+    """When a job ends, and for how long that is kept."""
 
-    def __init__(self, job: Job | None) -> None:
-        super().__init__("not claimed")
-        self.job = job
-
-
-class LeaseLost(Exception):
-    """Another worker has the job, or the job has ended. `job` is the stored one, if any."""
-
-    def __init__(self, job: Job | None) -> None:
-        super().__init__("lease lost")
-        self.job = job
+    now_ms: int
+    retention_seconds: int
 
 
 class LeaseStore:
     """The jobs in a table, for the workers that run them.
 
     Every method raises `DependencyUnavailable` when DynamoDB fails. The write may have taken effect
-    even then, and it is safe to send the write again.
+    even then, and it is safe to send the write again. Under a lease, `JobRefused` says that it is
+    lost: another worker has the job, or the job has ended.
 
     `news` is what has come of an answer in parts since the last write: attributes of the item. What
     stands is not written over, by a write that comes late either: clients have seen it.
     """
 
-    def __init__(self, table: Table) -> None:
-        self._items = JobItems(table)
+    def __init__(self, table: Table, items: ItemsBy = JobItems) -> None:
+        self._items = items(table)
 
     @classmethod
-    def connect(cls, table: str) -> Self:
-        return cls(Table.connect(table))
+    def connect(cls, table: str, items: ItemsBy = JobItems) -> Self:
+        return cls(Table.connect(table), items)
 
     def claim(
         self,
@@ -71,7 +54,8 @@ class LeaseStore:
         now_ms: int,
         durations: Mapping[str, str] | None = None,
     ) -> Job:
-        """Take the lease, or raise `NotClaimed`. This is where a dead worker's job is taken over.
+        """Take the lease, or `JobRefused`: there is nothing to run. This is where a dead worker's
+        job is taken over.
 
         `durations` is how long jobs take, by task. The job keeps the durations that were known
         first, at the admission or else at the first claim: later ones would move its progress back.
@@ -80,33 +64,30 @@ class LeaseStore:
         is_waiting = "#status = :pending"
         is_abandoned = "(#status = :processing AND #lease_expires_at_ms <= :expired_at_ms)"
         is_in_time = "#deadline_at_ms > :latest_ms"
-        try:
-            return self._items.update(
-                job_id,
-                "SET #status = :processing,"
-                " #started_at_ms = if_not_exists(#started_at_ms, :now_ms),"
-                " #durations = if_not_exists(#durations, :durations),"
-                " #lease_token = :lease_token, #lease_expires_at_ms = :lease_expires_at_ms,"
-                " #lease_message_id = :lease_message_id REMOVE #awaits_capacity, #has_news",
-                f"{is_this_run} AND ({is_waiting} OR {is_abandoned}) AND {is_in_time}",
-                run_id=run_id,
-                pending=JobStatus.PENDING,
-                processing=JobStatus.PROCESSING,
-                now_ms=now_ms,
-                durations=durations or {},
-                expired_at_ms=now_ms - CLOCK_SKEW_MS,
-                latest_ms=now_ms + LAST_WRITE_MS,
-                lease_token=lease.token,
-                lease_expires_at_ms=lease.expires_at_ms,
-                lease_message_id=lease.message_id,
-            )
-        except JobRefused as refused:
-            raise NotClaimed(refused.job) from None
+        return self._items.update(
+            job_id,
+            "SET #status = :processing,"
+            " #started_at_ms = if_not_exists(#started_at_ms, :now_ms),"
+            " #durations = if_not_exists(#durations, :durations),"
+            " #lease_token = :lease_token, #lease_expires_at_ms = :lease_expires_at_ms,"
+            " #lease_message_id = :lease_message_id REMOVE #awaits_capacity, #has_news",
+            f"{is_this_run} AND ({is_waiting} OR {is_abandoned}) AND {is_in_time}",
+            run_id=run_id,
+            pending=JobStatus.PENDING,
+            processing=JobStatus.PROCESSING,
+            now_ms=now_ms,
+            durations=durations or {},
+            expired_at_ms=now_ms - CLOCK_SKEW_MS,
+            latest_ms=now_ms + LAST_WRITE_MS,
+            lease_token=lease.token,
+            lease_expires_at_ms=lease.expires_at_ms,
+            lease_message_id=lease.message_id,
+        )
 
     def heartbeat(
         self, job: Job, lease_expires_at_ms: int, news: Mapping[str, str] | None = None
     ) -> Job:
-        """Keep the lease until `lease_expires_at_ms` and store `news`, or raise `LeaseLost`.
+        """Keep the lease until `lease_expires_at_ms` and store `news`, or raise `JobRefused`.
 
         The flag is for the stream's filter, in template.yaml, which cannot compare two items.
         """
@@ -119,47 +100,29 @@ class LeaseStore:
         )
 
     def look(self, job: Job) -> None:
-        """See that the lease is still the job's, or raise `LeaseLost`: a read costs a fifth of a
+        """See that the lease is still the job's, or raise `JobRefused`: a read costs a fifth of a
         write."""
         stored = self._items.read(job.job_id)
         if not stored or not stored.lease or not job.lease or stored.lease.token != job.lease.token:
-            raise LeaseLost(stored)
+            raise JobRefused(stored)
 
-    def complete(
-        self, job: Job, result: str, usage: Usage, *, retention_seconds: int, now_ms: int
-    ) -> Job:
-        """Store the validated text, in time and under the lease, or raise `LeaseLost`."""
-        return self._end(
-            job,
-            "#result = :result",
-            status=JobStatus.COMPLETED,
-            result=result,
-            usage=usage,
-            retention_seconds=retention_seconds,
-            now_ms=now_ms,
-        )
+    def complete(self, job: Job, result: str, usage: Usage, **end: Unpack[End]) -> Job:
+        """Store the validated text, in time and under the lease, or raise `JobRefused`."""
+        status = JobStatus.COMPLETED
+        return self._end(job, "#result = :result", usage, end, status=status, result=result)
 
     def fail(
         self,
         job: Job,
         error_code: ErrorCode,
         usage: Usage,
-        *,
-        retention_seconds: int,
-        now_ms: int,
         news: Mapping[str, str] | None = None,
+        **end: Unpack[End],
     ) -> Job:
-        """Store the reason of the failure, in time and under the lease, or raise `LeaseLost`."""
-        return self._end(
-            job,
-            f"#error_code = :error_code{_once(news)}",
-            **(news or {}),
-            status=JobStatus.FAILED,
-            error_code=error_code,
-            usage=usage,
-            retention_seconds=retention_seconds,
-            now_ms=now_ms,
-        )
+        """Store the reason of the failure, in time and under the lease, or raise `JobRefused`."""
+        outcome = f"#error_code = :error_code{_once(news)}"
+        values = {**(news or {}), "status": JobStatus.FAILED, "error_code": error_code}
+        return self._end(job, outcome, usage, end, **values)
 
     def release(
         self,
@@ -170,7 +133,7 @@ class LeaseStore:
         awaits_capacity: bool,
         news: Mapping[str, str] | None = None,
     ) -> Job:
-        """Give the lease back so that another worker may claim the job, or raise `LeaseLost`."""
+        """Give the lease back so that another worker may claim the job, or raise `JobRefused`."""
         return self._update_held(
             job,
             "SET #status = :pending, #first_rung = :first_rung,"
@@ -204,25 +167,16 @@ class LeaseStore:
                 **asdict(usage),
             )
 
-    def _end(
-        self,
-        job: Job,
-        outcome: str,
-        *,
-        usage: Usage,
-        retention_seconds: int,
-        now_ms: int,
-        **values: Any,
-    ) -> Job:
+    def _end(self, job: Job, outcome: str, usage: Usage, end: End, **values: Any) -> Job:
         is_in_time = "#deadline_at_ms > :latest_ms"
         return self._update_held(
             job,
             f"SET #status = :status, {outcome}, #completed_at_ms = :now_ms,"
             f" #expires_at_seconds = :expires_at_seconds REMOVE {LEASE} ADD {USAGE}",
             is_in_time,
-            now_ms=now_ms,
-            latest_ms=now_ms + LAST_WRITE_MS,
-            expires_at_seconds=now_ms // 1000 + retention_seconds,
+            now_ms=end["now_ms"],
+            latest_ms=end["now_ms"] + LAST_WRITE_MS,
+            expires_at_seconds=end["now_ms"] // 1000 + end["retention_seconds"],
             **asdict(usage),
             **values,
         )
@@ -230,18 +184,15 @@ class LeaseStore:
     def _update_held(self, job: Job, expression: str, *conditions: str, **values: Any) -> Job:
         """Write under the lease. Every way out of `processing` removes the token from the item."""
         if job.lease is None:
-            raise LeaseLost(job)
+            raise JobRefused(job)
         holds_lease = "#lease_token = :lease_token"
-        try:
-            return self._items.update(
-                job.job_id,
-                expression,
-                " AND ".join((holds_lease, *conditions)),
-                lease_token=job.lease.token,
-                **values,
-            )
-        except JobRefused as refused:
-            raise LeaseLost(refused.job) from None
+        return self._items.update(
+            job.job_id,
+            expression,
+            " AND ".join((holds_lease, *conditions)),
+            lease_token=job.lease.token,
+            **values,
+        )
 
 
 def _once(news: Mapping[str, str] | None) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from simmer import aws
-from simmer.aws import AWS_ERRORS
+from simmer.aws import AwsError
 from simmer.errors import DependencyUnavailable
 from simmer.jobs.job import Job
 
@@ -70,7 +70,7 @@ class JobQueue:
                 DelaySeconds=min(delay_seconds, MAX_DELAY_SECONDS),
                 MessageGroupId=hashlib.sha256(user.encode()).hexdigest()[:32],
             )
-        except AWS_ERRORS as error:
+        except AwsError as error:
             raise DependencyUnavailable("The queue did not take the job.") from error
 
     def hide(self, receipt_handle: str, seconds: int) -> None:
@@ -79,12 +79,12 @@ class JobQueue:
             self._sqs.change_message_visibility(
                 QueueUrl=self._url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
             )
-        except AWS_ERRORS as error:
+        except AwsError as error:
             raise DependencyUnavailable("The queue did not keep the message hidden.") from error
 
     def delete(self, receipt_handle: str) -> None:
         """Take the received message off the queue."""
         try:
             self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=receipt_handle)
-        except AWS_ERRORS as error:
+        except AwsError as error:
             raise DependencyUnavailable("The queue did not delete the message.") from error

@@ -22,10 +22,10 @@ from simmer.errors import (
     TooManyJobs,
     TooManySubscribers,
 )
-from simmer.jobs.item import LEASE, UNSETTLED, JobItems, JobRefused, item_of, job_of
+from simmer.jobs.item import LEASE, UNSETTLED, ItemsBy, JobItems, JobRefused, item_of, job_of
 from simmer.jobs.job import Job, JobStatus, mark_of
 from simmer.jobs.story import Event, tell
-from simmer.table import Table, deserialized
+from simmer.table import Table, deserialized, unavailable
 
 # The most users that a shared job remembers as waiting. When more users join, a mark that is no
 # user's stays on the job: no cancel ends it, and who joins then writes nothing (an item takes 1,000
@@ -62,13 +62,13 @@ class JobStore:
     even so, and each is safe to send again.
     """
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, items: ItemsBy = JobItems) -> None:
         self._table = table
-        self._items = JobItems(table)
+        self._items = items(table)
 
     @classmethod
-    def connect(cls, table: str) -> Self:
-        return cls(Table.connect(table))
+    def connect(cls, table: str, items: ItemsBy = JobItems) -> Self:
+        return cls(Table.connect(table), items)
 
     def get(self, job_id: str, *, task: str, user: str, now_ms: int) -> Job:
         """The job, or `JobNotFound`: unknown, expired and other users' jobs look the same.
@@ -101,11 +101,14 @@ class JobStore:
             is_known = job.wanted_by <= standing.wanted_by or _MANY in standing.wanted_by
             if standing.status.is_terminal or is_known:
                 return admission
+            is_full = len(standing.wanted_by) >= MAX_WANTED_BY
+            users = {_MANY} if is_full else set(job.wanted_by)
             try:
-                return Admission(self._join(standing, job.wanted_by), is_new=False)
+                joined = self._items.update_open(standing, "ADD #wanted_by :users", users=users)
+                return Admission(joined, is_new=False)
             except JobRefused:
                 continue  # the job has just ended: read it again
-        raise _unavailable()
+        raise unavailable()
 
     def _look(self, job: Job, now_ms: int) -> Admission | None:
         """The stored job, unless the transaction would replace it.
@@ -198,10 +201,13 @@ class JobStore:
             try:
                 if job.wanted_by == mine:
                     return self.cancel_for_all(job, now_ms)
-                return self._leave(job, mine)
+                is_wanted_by_others = "size(#wanted_by) > :one"
+                return self._items.update_open(
+                    job, "DELETE #wanted_by :users", is_wanted_by_others, users=set(mine), one=1
+                )
             except JobRefused:
                 continue  # the job has just ended, or a user came or went
-        raise _unavailable()
+        raise unavailable()
 
     def subscribe(
         self, job_id: str, *, run_id: str, mark: str, connection_id: str, now_ms: int
@@ -238,7 +244,7 @@ class JobStore:
                 )
             except JobRefused:
                 continue  # the job has just ended, or another came
-        raise _unavailable()
+        raise unavailable()
 
     def unsubscribe(self, job: Job, place: str) -> None:
         """Give back the place of a connection that is gone; if that fails, it stays taken."""
@@ -253,20 +259,6 @@ class JobStore:
         if job is None or job.is_expired(now_ms):
             raise _not_found()
         return job
-
-    def _join(self, job: Job, users: frozenset[str]) -> Job:
-        """Add users who wait for the job."""
-        is_full = len(job.wanted_by) >= MAX_WANTED_BY
-        return self._items.update_open(
-            job, "ADD #wanted_by :users", users={_MANY} if is_full else set(users)
-        )
-
-    def _leave(self, job: Job, users: frozenset[str]) -> Job:
-        """Remove users from a job for which others wait."""
-        is_wanted_by_others = "size(#wanted_by) > :one"
-        return self._items.update_open(
-            job, "DELETE #wanted_by :users", is_wanted_by_others, users=set(users), one=1
-        )
 
     def cancel_for_all(self, job: Job, now_ms: int) -> Job:
         """End a job, unless other users wait for it than those that `job` has, by now."""
@@ -300,10 +292,6 @@ def _met(existing: Job, job: Job) -> Admission:
     if existing.request_hash != job.request_hash:
         raise IdempotencyKeyReused("Use a new Idempotency-Key for another request.")
     return Admission(existing, is_new=False)
-
-
-def _unavailable() -> DependencyUnavailable:
-    return DependencyUnavailable("The jobs table did not answer.", retry_after_seconds=1)
 
 
 def _not_found() -> JobNotFound:

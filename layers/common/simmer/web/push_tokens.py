@@ -14,7 +14,7 @@ from aws_lambda_powertools import Logger
 from itsdangerous import BadData, URLSafeSerializer
 
 from simmer import aws
-from simmer.aws import AWS_ERRORS
+from simmer.aws import AwsError
 from simmer.errors import DependencyUnavailable, InvalidPushToken
 from simmer.jobs.job import Job, mark_of
 from simmer.settings import SubmitSettings
@@ -111,7 +111,7 @@ class PushTokens:
         """Read the key; returns the milliseconds until the next read. An older key stays in use."""
         try:
             self._key = self._secrets.get_secret_value(SecretId=self._secret_id)["SecretString"]
-        except (*AWS_ERRORS, KeyError) as error:
+        except (AwsError, KeyError) as error:
             logger.warning("push key not read", extra={"cause": type(error).__name__})
             return KEY_RETRY_MS
         return KEY_MAX_AGE_MS

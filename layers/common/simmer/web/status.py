@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from simmer.jobs.cache import items_by
 from simmer.jobs.job import Job
 from simmer.jobs.store import JobStore
 from simmer.settings import TableSettings
@@ -11,8 +12,11 @@ from simmer.web.view import job_view
 
 
 @cache
-def job_store() -> JobStore:
-    return JobStore.connect(TableSettings.from_env().jobs_table)
+def job_store(*, is_read: bool) -> JobStore:
+    """With a cache, if there is one, which polls also read."""
+    settings = TableSettings.from_env()
+    items = items_by(settings.status_cache_url, is_read=is_read)
+    return JobStore.connect(settings.jobs_table, items)
 
 
 def status_response(job: Job, now_ms: int) -> Response:

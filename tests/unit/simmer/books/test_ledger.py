@@ -43,7 +43,7 @@ def test_additions_of_a_day_add_up(ledger: Ledger, clock: Clock) -> None:
     entry = ledger.read("recipe", "m", TODAY)
     assert entry.usage == USED + USED
     assert entry.jobs == 3
-    assert entry.took == {bucket(10.0): 2, bucket(50): 1}
+    assert entry.took_by_parts == {(1, bucket(10.0)): 2, (1, bucket(50)): 1}
 
 
 def test_a_day_a_task_and_a_model_have_entries_of_their_own(ledger: Ledger, clock: Clock) -> None:
@@ -65,7 +65,11 @@ def test_shards_take_turns_and_are_read_as_one(cloud: Cloud, clock: Clock) -> No
     items = [f"ledger#recipe#m#2026-11-22{shard}" for shard in ("", "#1", "#2", "#3")]
     assert sum(int(item(cloud, key)["calls"]["N"]) for key in items) == 41 * USED.calls
     entry = sharded.read("recipe", "m", TODAY)
-    assert (entry.usage.calls, entry.jobs, entry.took) == (41 * USED.calls, 40, {bucket(10.0): 40})
+    assert (entry.usage.calls, entry.jobs, entry.took_by_parts) == (
+        41 * USED.calls,
+        40,
+        {(1, bucket(10.0)): 40},
+    )
     assert Ledger(table, shards=8).read("recipe", "m", TODAY) == entry
 
 

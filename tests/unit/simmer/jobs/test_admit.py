@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from simmer.errors import IdempotencyKeyReused
+from simmer.jobs.item import JobRefused
 from simmer.jobs.job import ErrorCode, JobStatus
-from simmer.jobs.leases import NotClaimed
 from simmer.jobs.store import JobStore
 from tests.unit.clock import Clock
 from tests.unit.cloud import Cloud
@@ -130,7 +130,7 @@ def test_worker_of_an_earlier_run_cannot_claim_the_new_one(walk: Walk) -> None:
     walk.job = replace(walk.job, run_id="run-2")
     walk.admit()
 
-    with pytest.raises(NotClaimed):
+    with pytest.raises(JobRefused):
         walk.claim(run_id="run-1")
 
 

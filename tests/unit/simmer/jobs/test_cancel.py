@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -163,13 +164,14 @@ def test_cancel_in_the_moment_of_a_join_makes_the_join_a_run_of_its_own(
     walk: Walk, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared(walk, "alice")
-    join = walk.store._join
+    update_open = walk.store._items.update_open
 
-    def join_too_late(job: Job, users: frozenset[str]) -> Job:
-        walk.cancel("alice")
-        return join(job, users)
+    def join_too_late(job: Job, expression: str, *conditions: str, **values: Any) -> Job:
+        if expression.startswith("ADD #wanted_by"):
+            walk.cancel("alice")
+        return update_open(job, expression, *conditions, **values)
 
-    monkeypatch.setattr(walk.store, "_join", join_too_late)
+    monkeypatch.setattr(walk.store._items, "update_open", join_too_late)
     bobs = replace(walk.job, run_id="run-2", owner="bob", wanted_by=frozenset({mark_of("bob")}))
 
     admission = walk.store.admit(bobs, daily_quota=9, most_in_flight=1000, now_ms=walk.clock.now_ms)

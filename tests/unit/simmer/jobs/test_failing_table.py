@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from simmer.errors import DependencyUnavailable, JobNotFound
+from simmer.jobs.item import JobRefused
 from simmer.jobs.job import Job
-from simmer.jobs.leases import LeaseLost
 from simmer.jobs.store import JobStore
 from tests.unit.clock import Clock
 from tests.unit.cloud import LOST_ANSWER, RESULT, Cloud, refused
@@ -67,7 +67,7 @@ def test_completing_again_after_the_answer_got_lost_shows_the_completed_job(
     with pytest.raises(DependencyUnavailable):
         walk.complete()
 
-    with pytest.raises(LeaseLost) as refusal:
+    with pytest.raises(JobRefused) as refusal:
         walk.complete()
 
     assert refusal.value.job is not None

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from simmer.jobs.item import JobRefused
 from simmer.jobs.job import CLOCK_SKEW_MS, LAST_WRITE_MS, ErrorCode, Job, JobStatus, Usage
-from simmer.jobs.leases import LeaseLost, NotClaimed
 from tests.unit.clock import Clock
 from tests.unit.cloud import RESULT, RETENTION_SECONDS
 from tests.unit.jobs import DEADLINE_SECONDS
@@ -70,7 +70,7 @@ def test_lease_is_over_only_when_no_clock_can_disagree(
     if is_free:
         walk.claim("lease-2")
     else:
-        with pytest.raises(NotClaimed):
+        with pytest.raises(JobRefused):
             walk.claim("lease-2")
 
 
@@ -86,14 +86,14 @@ def test_no_claim_when_nothing_could_be_written_before_the_deadline(
     if is_claimable:
         walk.claim()
     else:
-        with pytest.raises(NotClaimed):
+        with pytest.raises(JobRefused):
             walk.claim()
 
 
 def test_refused_claim_tells_what_is_there(walk: Walk) -> None:
     completed(walk)
 
-    with pytest.raises(NotClaimed) as refusal:
+    with pytest.raises(JobRefused) as refusal:
         walk.claim()
 
     assert refusal.value.job is not None
@@ -110,7 +110,7 @@ def test_heartbeat_keeps_another_worker_out(walk: Walk, clock: Clock) -> None:
     walk.heartbeat()
     clock.advance(20)
 
-    with pytest.raises(NotClaimed):
+    with pytest.raises(JobRefused):
         walk.claim("lease-2")
 
 
@@ -153,7 +153,7 @@ def test_nothing_ends_when_a_client_may_have_seen_the_deadline_pass(
     if is_in_time:
         assert step(walk).status.is_terminal
     else:
-        with pytest.raises(LeaseLost):
+        with pytest.raises(JobRefused):
             step(walk)
 
 
@@ -161,7 +161,7 @@ def test_worker_that_never_held_a_lease_writes_nothing(walk: Walk) -> None:
     leased(walk)
     walk.held = walk.job
 
-    with pytest.raises(LeaseLost):
+    with pytest.raises(JobRefused):
         walk.complete()
 
 
@@ -208,7 +208,7 @@ def test_overdue_job_that_is_released_is_failed_for_every_reader(walk: Walk) -> 
     walk.release()
 
     assert walk.look().error_code is ErrorCode.DEADLINE_EXCEEDED
-    with pytest.raises(NotClaimed):
+    with pytest.raises(JobRefused):
         walk.claim("lease-2")
 
 
