@@ -92,7 +92,7 @@ class CachedItems(JobItems):
             return None
 
 
-def items_by(cache_url: str, *, is_read: bool) -> ItemsBy:
+def items_by(cache_url: str, *, is_read: bool = False) -> ItemsBy:
     """What makes the jobs of a table; an empty address is no cache."""
     return partial(CachedItems, Server(cache_url), is_read) if cache_url else JobItems
 
