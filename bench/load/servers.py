@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,9 +53,15 @@ async def _process(
 
 @asynccontextmanager
 async def function(
-    services: Services, python: Path, code: Path, module: str, layer: Path
+    services: Services,
+    python: Path,
+    code: Path,
+    module: str,
+    layer: Path,
+    more: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Server]:
-    """A handler under `awslambdaric`, which takes its invocations from here as from Lambda."""
+    """A handler under `awslambdaric`, which takes its invocations from here as from Lambda; with
+    `more` variables in its environment."""
     invocations: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
     answers: dict[str, asyncio.Future[dict[str, Any]]] = {}
 
@@ -90,6 +96,7 @@ async def function(
     await web.TCPSite(runner, "127.0.0.1", port).start()
     environment = ENVIRONMENT | settings(services)
     environment |= {
+        **(more or {}),
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}",
         "LAMBDA_TASK_ROOT": str(code),
         "PYTHONPATH": str(layer),
@@ -112,18 +119,15 @@ async def function(
 @asynccontextmanager
 async def fastapi(job_ids: list[str], *options: str) -> AsyncIterator[Server]:
     """FastAPI under uvicorn, with the jobs in a Redis; `options` of uvicorn's."""
-    redis = shutil.which("redis-server") or shutil.which("valkey-server")
-    assert redis
     venv = environment_of("load")
-    store_port, port = free_port(), free_port()
+    port = free_port()
     document = {"status": "processing", "progress": 40, "createdAt": "2026-11-26T10:00:00.000Z"}
     jobs = {job_id: json.dumps({"jobId": job_id, **document}) for job_id in job_ids}
-    store = (redis, "--port", str(store_port), "--bind", "127.0.0.1", "--save", "")
     serve = [str(venv / "bin/uvicorn"), "bench.load.rival:app", "--port", str(port), *options]
-    environment = {**os.environ, "REDIS_PORT": str(store_port)}
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(_process(*store, env=environment, cwd=BUILD))
-        await _connects(store_port)
+        url = await stack.enter_async_context(valkey())
+        store_port = int(url.rpartition(":")[2])
+        environment = {**os.environ, "REDIS_PORT": str(store_port)}
         await _fill(store_port, jobs)
         cpu = await stack.enter_async_context(_process(*serve, env=environment, cwd=REPOSITORY))
         await _connects(port)
@@ -136,6 +140,18 @@ async def fastapi(job_ids: list[str], *options: str) -> AsyncIterator[Server]:
                 return answer.status == 200 and (await answer.json())["jobId"] == job_id
 
         yield Server(poll, cpu)
+
+
+@asynccontextmanager
+async def valkey() -> AsyncIterator[str]:
+    """A Valkey, or Redis, of its own; gives its address."""
+    program = shutil.which("valkey-server") or shutil.which("redis-server")
+    assert program
+    port = free_port()
+    command = (program, "--port", str(port), "--bind", "127.0.0.1", "--save", "")
+    async with _process(*command, env=dict(os.environ), cwd=BUILD):
+        await _connects(port)
+        yield f"redis://127.0.0.1:{port}"
 
 
 async def _connects(port: int) -> None:
