@@ -190,10 +190,16 @@ def list_letters(context: typer.Context) -> None:
 
 
 @letters.command("redrive")
-def redrive_letters(context: typer.Context) -> None:
+def redrive_letters(
+    context: typer.Context,
+    webhook: Annotated[bool, typer.Option("--webhook", help="The webhook's, not jobs.")] = False,
+) -> None:
     """Have the jobs in it run again, and take their messages out; the others stay. One whose time
     is over gets a new deadline; one that was submitted again meanwhile is left as it is."""
     target = target_of(context)
+    if webhook:
+        _send_again(target)
+        return
     for message in _letters(target):
         try:
             wakeup = Wakeup.parse(message["Body"])
@@ -210,6 +216,19 @@ def redrive_letters(context: typer.Context) -> None:
         )
 
 
+def _send_again(target: Target) -> None:
+    """Put what the webhook's server never took back into its queue, with the ids it has."""
+    if "WebhookQueue" not in target.stack.ids:
+        raise LookupError("the stack has no webhook")
+    queue, dead = (target.stack.ids[f"Webhook{each}Queue"] for each in ("", "DeadLetter"))
+    count = 0
+    for message in _messages(target, dead):
+        target.sqs.send_message(QueueUrl=queue, MessageBody=message["Body"])
+        target.sqs.delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])
+        count += 1
+    say(f"{count} ends of jobs are told again")
+
+
 @letters.command()
 def empty(context: typer.Context) -> None:
     """Delete every message in it."""
@@ -219,8 +238,12 @@ def empty(context: typer.Context) -> None:
 
 
 def _letters(target: Target) -> Iterator[dict[str, Any]]:
+    return _messages(target, target.dead_letters)
+
+
+def _messages(target: Target, queue: str) -> Iterator[dict[str, Any]]:
     while received := target.sqs.receive_message(
-        QueueUrl=target.dead_letters,
+        QueueUrl=queue,
         MaxNumberOfMessages=10,
         VisibilityTimeout=30,
         MessageSystemAttributeNames=["SentTimestamp"],

@@ -105,6 +105,35 @@ def test_redrive_leaves_messages_that_are_of_no_job(bench: Bench) -> None:
     assert bench.left() == 2
 
 
+def test_ends_that_a_webhooks_server_never_took_are_told_again(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = {
+        name: bench.sqs.create_queue(QueueName=name)["QueueUrl"]
+        for name in ("WebhookQueue", "WebhookDeadLetterQueue")
+    }
+    bench.stack.ids = ids
+    for number in range(11):
+        bench.sqs.send_message(QueueUrl=ids["WebhookDeadLetterQueue"], MessageBody=f"end {number}")
+
+    jobs.redrive_letters(context(bench), webhook=True)
+    look.queues(context(bench))
+
+    said = capsys.readouterr().out
+    assert "11 ends of jobs are told again" in said
+    assert {line.split()[0]: line.split()[1:] for line in said.splitlines() if "Queue" in line} == {
+        "WebhookQueue": ["11", "0"],
+        "WebhookDeadLetterQueue": ["0", "0"],
+    }
+
+
+def test_stack_without_a_webhook_says_so(bench: Bench) -> None:
+    bench.stack.ids = {}
+
+    with pytest.raises(LookupError, match="no webhook"):
+        jobs.redrive_letters(context(bench), webhook=True)
+
+
 def test_list_of_dead_letters_says_what_became_of_each(
     bench: Bench, clock: Clock, cloud: Cloud, capsys: pytest.CaptureFixture[str]
 ) -> None:
