@@ -229,8 +229,28 @@ def test_ends_that_the_webhooks_server_never_took_are_told_again(
 
     assert re.search(r"WebhookDeadLetterQueue +1 +0", operator.run(look))
     assert "webhook not delivered" in operator.run(look)
-    assert "1 ends of jobs are told again" in operator.run(redrive)
+    assert "an end is told again" in operator.run(redrive)
     assert (_in(sqs, dead), _in(sqs, queue)) == (0, before + 1)
+
+
+def test_ends_that_lambda_put_aside_are_told_again(
+    stack: Deployment, operator: Operator, ann: Api
+) -> None:
+    look, redrive = PAGES["Events dead letters"]
+    sqs, dead = stack.emulator.client("sqs"), stack.physical_id("EventsDeadLetterQueue")
+    webhook = stack.physical_id("WebhookQueue")  # where a rule of the bus leads
+    ann.run(unique("egg"))
+    until(lambda: _in(sqs, webhook) > 0)
+    before, now = _in(sqs, webhook), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    about = {f"approximateArrivalOf{each}Record": now for each in ("First", "Last")}
+    sqs.send_message(QueueUrl=dead, MessageBody=json.dumps({"DDBStreamBatchInfo": about}))
+
+    assert re.search(r"EventsDeadLetterQueue +1 +0", operator.run(look))
+    told = re.search(r"(\d+) ends of jobs are told again", operator.run(redrive))
+    assert told
+    assert int(told[1]) > 0
+    until(lambda: _in(sqs, webhook) == before + int(told[1]))
+    assert _in(sqs, dead) == 0
 
 
 def _let_its_time_be_over(stack: Deployment, job_id: str) -> None:
@@ -294,6 +314,7 @@ def test_every_block_is_run_by_a_test_here() -> None:
         "Stop all spending": 2,
         "Dead letters": 2,
         "Budget spent": 2,
+        "Events dead letters": 2,
         "Webhook dead letters": 2,
     }
     assert all(PAGES.values())
