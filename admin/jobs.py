@@ -19,7 +19,7 @@ from simmer.jobs.job import ErrorCode, Job, JobStatus, Usage, mark_of
 app = typer.Typer(help="Jobs.", no_args_is_help=True)
 
 NO_LIMIT = 10**9
-type Id = Annotated[str, typer.Argument(help="The job's id.")]
+Id = Annotated[str, typer.Argument(help="The job's id.")]
 
 
 @app.command("list")

@@ -32,7 +32,7 @@ class Of(StrEnum):
     WEBHOOK = "webhook"  # ends that its server did not take
 
 
-type Whose = Annotated[Of, typer.Argument(help="Of jobs, of events, or of the webhook.")]
+Whose = Annotated[Of, typer.Argument(help="Of jobs, of events, or of the webhook.")]
 
 
 @app.command("list")

@@ -11,7 +11,9 @@ import pytest
 import typer
 from moto import mock_aws
 from moto.backends import get_backend
+from typer.testing import CliRunner
 
+import admin.__main__ as admin
 from admin import jobs, letters, look
 from admin.target import Target
 from deploy.inside import Stack
@@ -219,6 +221,26 @@ def test_event_that_fails_again_stays(
         letters.redrive(context(bench), letters.Of.EVENTS)
 
     assert bench.left("EventsDeadLetterQueue") == 1
+
+
+@pytest.mark.parametrize("given", [[], ["jobs"], ["events"], ["webhook"]])
+def test_command_line_takes_whose_dead_letters_are_meant(bench: Bench, given: list[str]) -> None:
+    asked = []
+    bench.__dict__["sqs"] = SimpleNamespace(purge_queue=lambda **about: asked.append(about))
+    bench.stack.ids = {f"{each.capitalize()}DeadLetterQueue": each for each in letters.Of}
+
+    done = CliRunner().invoke(letters.app, ["empty", *given], obj=lambda: bench)
+
+    assert (done.exit_code, done.output) == (0, "the dead-letter queue is empty\n")
+    assert asked == [{"QueueUrl": given[0] if given else "jobs"}]
+
+
+@pytest.mark.parametrize("command", ["spend", "durations"])
+def test_days_that_the_ledger_has_not_are_refused(command: str) -> None:
+    for days in ("0", "401"):
+        done = CliRunner().invoke(admin.app, ["--env", "local", command, "--days", days])
+        assert done.exit_code == 2
+        assert "Invalid value for '--days'" in done.output
 
 
 def test_queue_is_emptied(bench: Bench) -> None:
