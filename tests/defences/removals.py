@@ -213,6 +213,20 @@ REMOVALS = (
         is_quick=True,
     ),
     Removal(
+        "a request is not fenced, on a stack",
+        f"{ATTACK}/test_prompt_fences.py::test_no_word_of_a_user_ends_the_data",
+        "functions/worker/prompt.py",
+        "{_as_data(_compact(request))}",
+        "{_compact(request)}",
+    ),
+    Removal(
+        "a complaint is not fenced",
+        f"{ATTACK}/test_prompt_fences.py::test_no_word_of_a_wrong_answer_ends_the_complaints",
+        "functions/worker/prompt.py",
+        "{_as_data(_one_line(complaint))}",
+        "{_one_line(complaint)}",
+    ),
+    Removal(
         "no limit of jobs under way",
         f"{ATTACK}/test_consumption.py::test_fifty_at_once_are_as_many_as_may_be_under_way",
         f"{JOBS}/store.py",
@@ -232,6 +246,21 @@ REMOVALS = (
         "template.yaml",
         "        ThrottlingRateLimit: !Ref ApiRequestsPerSecond\n",
         "",
+    ),
+    Removal(
+        "no throttle of the socket",
+        f"{UNIT}/test_deployment.py::test_messages_of_the_socket_are_throttled",
+        "template.yaml",
+        "        ThrottlingRateLimit: !Ref PushMessagesPerSecond\n",
+        "",
+    ),
+    Removal(
+        "an unreadable message raises",
+        f"{UNIT}/worker/test_messages.py"
+        "::test_an_unreadable_message_is_shown_again_at_once_and_its_batch_unhurt",
+        f"{JOBS}/queue.py",
+        "except (ValueError, KeyError, TypeError, AttributeError, RecursionError):",
+        "except ZeroDivisionError:",
     ),
     Removal(
         "a spent budget is not looked at",
