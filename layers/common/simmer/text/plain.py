@@ -96,8 +96,7 @@ def flaws(text: str) -> Iterator[str]:
 
 
 def has_markup(text: str) -> bool:
-    has_image = "](" in text.partition("![")[2]
-    return has_image or bool(re.search(_MARKUP, text, re.IGNORECASE | re.MULTILINE))
+    return "](" in text.partition("![")[2] or bool(re.search(_MARKUP, text, re.I | re.MULTILINE))
 
 
 def addresses(text: str) -> list[str]:
