@@ -271,6 +271,13 @@ def test_requests_are_throttled_and_submits_more_so() -> None:
     assert defaults["SubmitsPerSecond"] < defaults["ApiRequestsPerSecond"]
 
 
+def test_messages_of_the_socket_are_throttled() -> None:
+    stage = _resources()["PushStage"]["Properties"]
+
+    for limit in ("ThrottlingRateLimit", "ThrottlingBurstLimit"):
+        assert stage["DefaultRouteSettings"][limit] == {"Ref": "PushMessagesPerSecond"}
+
+
 def test_routes_with_a_throttle_of_their_own_are_there() -> None:
     """API Gateway refuses a stage with settings for a route that it does not have."""
     resources = _resources()
