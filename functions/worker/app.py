@@ -39,11 +39,10 @@ def _runner() -> asyncio.Runner:
 @cache
 def _worker() -> Worker:
     settings = WorkerSettings.from_env()
-    items = items_by(settings.status_cache_url, is_read=False)
     return Worker(
         tools_of(
             settings,
-            leases=LeaseStore.connect(settings.jobs_table, items),
+            leases=LeaseStore.connect(settings.jobs_table, items_by(settings.status_cache_url)),
             queue=JobQueue.connect(settings.jobs_queue_url),
             provider=Provider.connect(settings.model_keys_secret),
             ledger=Ledger.connect(settings.jobs_table, settings.ledger_shards),

@@ -6,6 +6,10 @@ imported, so a fresh interpreter is needed for each.
 One that was tried and is none: not to ask for the run id in `claim`. A message that outlived its
 run then wakes a worker for the run that followed, which takes the lease like any other, while the
 message of that run's own is dropped. The lease alone keeps the promises; the run id saves work.
+
+Of the status cache: to write nothing through it makes a status late by the bound, which is kept
+by the mark alone. To take one key for all jobs, or not to look whose copy it is, is caught by the
+other.
 """
 
 import importlib.abc
@@ -47,6 +51,7 @@ PART_TASKS = "functions/worker/part_tasks.py"
 PRICES = "functions/worker/prices.py"
 PROGRESS = "layers/common/simmer/waiting/progress.py"
 JOB = "layers/common/simmer/jobs/job.py"
+CACHE = "layers/common/simmer/jobs/cache.py"
 
 MUTATIONS = (
     Mutation(
@@ -380,6 +385,44 @@ MUTATIONS = (
         PART_TASKS,
         'if folded(getattr(items[0], parts.title)) != folded(plan["title"]):',
         "if False:",
+    ),
+    Mutation(
+        "keep what is open for an hour",
+        CACHE,
+        "OPEN_MS = 250",
+        "OPEN_MS = 3_600_000",
+    ),
+    Mutation(
+        "keep what has failed as if it were final",
+        CACHE,
+        "return job.status is JobStatus.COMPLETED",
+        "return job.status.is_terminal",
+    ),
+    Mutation(
+        "fill in whatever stands there by now",
+        CACHE,
+        "if redis.call('GET', KEYS[1]) == ARGV[1] then",
+        "if true then",
+    ),
+    Mutation(
+        "count a copy's time from when it is filled in",
+        CACHE,
+        "    \"if redis.call('GET', KEYS[1]) == ARGV[1] then\"\n"
+        "    \" return redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL') end\"\n",
+        "    \"if true then return redis.call('SET', KEYS[1], ARGV[2], 'PX', 250) end\"\n",
+    ),
+    Mutation(
+        "mark after the read",
+        CACHE,
+        "        job = super().read(job_id)\n",
+        "        job = super().read(job_id)\n"
+        '        self._ask("SET", self._key(job_id), mark, "PX", str(OPEN_MS))\n',
+    ),
+    Mutation(
+        "put what is open as if it were completed",
+        CACHE,
+        '            self._ask("DEL", self._key(job_id))',
+        "            self._put(job)",
     ),
     Mutation(
         "show a job to everybody",

@@ -26,13 +26,15 @@ from functions.submit import app as submit_app
 from simmer import clock, table
 from simmer.books.history import History as PastDurations
 from simmer.books.ledger import Ledger
-from simmer.jobs import admission
+from simmer.jobs import admission, cache
 from simmer.jobs import queue as job_queue
+from simmer.jobs.item import ItemsBy, JobItems
 from simmer.jobs.job import Usage
 from simmer.jobs.leases import LeaseStore
 from simmer.jobs.store import JobStore
 from simmer.settings import SubmitSettings
 from simmer.waiting.durations import bucket
+from tests.simulation.cache import LATE_MS, SHARE, Cache
 from tests.simulation.faults import Fault
 from tests.simulation.history import History, Violation
 from tests.simulation.model import Model
@@ -90,7 +92,7 @@ def schedule_of(
         pytest.MonkeyPatch.context() as patch,
         World(seed, faults=weather.plan, max_steps=max_steps) as world,
     ):
-        schedule = Schedule(world, weather)
+        schedule, marks = Schedule(world, weather), Random(f"marks {seed}")
         uuids = SimpleNamespace(uuid4=lambda: UUID(int=world.random.getrandbits(128)))
         for module, name, value in (
             (clock, "now_ms", lambda: int(world.now() * 1000)),
@@ -102,8 +104,9 @@ def schedule_of(
             (submit_app, "_wiring", schedule.wiring),
             (submit_app, "_shared_audience", schedule.shared_audience),
             (submit_app, "_history", lambda: schedule.past_durations),
-            (status_app, "job_store", lambda **_: schedule.store),
-            (cancel_app, "job_store", lambda **_: schedule.store),
+            (status_app, "job_store", schedule.job_store),
+            (cancel_app, "job_store", schedule.job_store),
+            (cache, "uuid", SimpleNamespace(uuid4=lambda: UUID(int=marks.getrandbits(128)))),
         ):
             patch.setattr(module, name, value)
         yield schedule
@@ -117,6 +120,10 @@ def _silence() -> Iterator[None]:
         yield
     finally:
         logging.disable(logging.NOTSET)
+
+
+def _always(items: JobItems) -> ItemsBy:
+    return lambda _: items
 
 
 class WatchedDynamoDb(DynamoDb):
@@ -148,6 +155,8 @@ class WatchedDynamoDb(DynamoDb):
     def _changed(self, key: str, before: Any) -> None:
         after = self.item(key)
         if after != before and key.startswith("job#"):
+            if self._schedule.cache:
+                self._schedule.cache.changed(key, after)
             self._schedule.job_changed(before, after)
 
 
@@ -162,6 +171,7 @@ class Schedule:
         self.posting: Counter[str] = Counter()  # requests under way, by ingredient
         self.exposed: set[str] = set()  # jobs whose message only the queue's own timeout shows
         self.worker_count = 0
+        self.cache: Cache | None = None
         random, is_mild = world.random, weather.trouble.is_mild
         self.dynamodb = WatchedDynamoDb(self)
         self.sqs = Sqs(now=world.clock, random=random)
@@ -175,6 +185,7 @@ class Schedule:
         client: Any = FaultyClient(world, self.dynamodb, "dynamodb")
         jobs = table.Table(client, "jobs")
         self.store, self.leases, self.ledger = JobStore(jobs), LeaseStore(jobs), Ledger(jobs)
+        self._stores = {True: [self.store], False: [self.store]}  # by whether a cache is read
         queue_client: Any = FaultyClient(world, self.sqs, "sqs")
         self.queue = job_queue.JobQueue(queue_client, self.queue_url)
         self.model = Model(
@@ -202,6 +213,7 @@ class Schedule:
             self.mapping.stopped_from = random.choice((None, None, None, None, 0.0, 20.0))
         self.deadline_seconds = 300 if is_mild else random.choice((60, 120, 300))
         self.is_shared = random.random() < 0.3
+        self._use_cache(jobs)
         self._settings = SubmitSettings(
             jobs_table="jobs",
             jobs_queue_url="",
@@ -210,6 +222,26 @@ class Schedule:
             job_deadline_seconds=self.deadline_seconds,
             retention_seconds=3600,
         )
+
+    def _use_cache(self, jobs: table.Table) -> None:
+        """In some schedules, with workers that write through it or not."""
+        chance = Random(f"cache {self.world.seed}")
+        if chance.random() >= SHARE:
+            return
+        self.cache = Cache(self, chance)
+        self.history.late_ms = LATE_MS
+        self.is_shared = chance.random() < 0.8
+        for is_read in (True, False):
+            sandboxes = self.cache.sandboxes(jobs, is_read=is_read)
+            self._stores[is_read] = [JobStore(jobs, _always(items)) for items in sandboxes]
+        if chance.random() < 0.5:
+            [items, *_] = self.cache.sandboxes(jobs, is_read=False)
+            self.leases = LeaseStore(jobs, _always(items))
+
+    def job_store(self, *, is_read: bool) -> JobStore:
+        """The store of the status and the cancel handler."""
+        stores = self._stores[is_read]
+        return self.cache.one_of(stores) if self.cache else stores[0]
 
     def _teach_usual_calls(self, models: list[str]) -> None:
         """Have the ledger know that calls take a quarter of a minute."""
@@ -249,7 +281,10 @@ class Schedule:
         phones = [
             asyncio.create_task(Phone(self).use()) for _ in range(self.world.random.randint(1, 4))
         ]
+        hurry = asyncio.create_task(self.cache.hurry()) if self.cache else None
         await asyncio.gather(*phones)
+        if hurry:
+            hurry.cancel()
         self.world.faults.calm()
         self.world.record("calm: no more faults")
         if self.budget_usd and self.history.model_calls:

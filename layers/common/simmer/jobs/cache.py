@@ -58,7 +58,7 @@ class CachedItems(JobItems):
         if kept and (known := _job_in(kept, job_id)):
             return known
         job = super().read(job_id)
-        if job and job.status is JobStatus.COMPLETED:
+        if job and _is_final(job):
             self._put(job)
         elif job and job.is_shared and not job.status.is_terminal:
             self._ask("EVAL", FILL, "1", self._key(job_id), mark, _text(job))
@@ -66,7 +66,7 @@ class CachedItems(JobItems):
 
     def update(self, job_id: str, expression: str, condition: str, **values: Any) -> Job:
         job = super().update(job_id, expression, condition, **values)
-        if job.status is JobStatus.COMPLETED:
+        if _is_final(job):
             self._put(job)
         else:
             self._ask("DEL", self._key(job_id))
@@ -92,7 +92,7 @@ class CachedItems(JobItems):
             return None
 
 
-def items_by(cache_url: str, *, is_read: bool) -> ItemsBy:
+def items_by(cache_url: str, *, is_read: bool = False) -> ItemsBy:
     """What makes the jobs of a table; an empty address is no cache."""
     return partial(CachedItems, Server(cache_url), is_read) if cache_url else JobItems
 
@@ -108,8 +108,12 @@ def _job_in(kept: bytes, job_id: str) -> Job | None:
         job = job_of(json.loads(kept))
     except Exception:
         return None
-    is_kept = job.status not in (JobStatus.FAILED, JobStatus.CANCELLED)
-    return job if is_kept and job.job_id == job_id and _left_ms(job) > 0 else None
+    is_usable = _is_final(job) or not job.status.is_terminal
+    return job if is_usable and job.job_id == job_id and _left_ms(job) > 0 else None
+
+
+def _is_final(job: Job) -> bool:
+    return job.status is JobStatus.COMPLETED
 
 
 def _left_ms(job: Job) -> int:
