@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from deploy import inside
 from local.emulator.deployment import Deployment
 from local.emulator.stack import REGION, Emulator
 from local.model.stand_in import StandIn
@@ -222,6 +223,7 @@ def test_ends_that_the_webhooks_server_never_took_are_told_again(
     look, redrive = PAGES["Webhook dead letters"]
     sqs = stack.emulator.client("sqs")
     queue, dead = (stack.physical_id(f"Webhook{each}Queue") for each in ("", "DeadLetter"))
+    assert inside.look(inside.Stack(stack.emulator.client, stack.stack_name)) == []
     ann.run(unique("egg"))
     until(lambda: _in(sqs, queue) > 0)  # there is no such server
     before = _in(sqs, queue)
