@@ -410,9 +410,7 @@ def test_apps_sign_in_without_a_secret_and_stay_signed_in() -> None:
         *("ALLOW_USER_SRP_AUTH", "ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH")
     ]
     assert client["PreventUserExistenceErrors"] == "ENABLED"  # a wrong name is a wrong password
-    assert (
-        _resources()["UserPool"]["Properties"]["UserPoolTier"] == "LITE"
-    )  # the dearest is 4 times
+    assert _resources()["UserPool"]["Properties"]["UserPoolTier"] == "LITE"
 
 
 def test_nobody_but_the_stacks_own_rules_calls_and_writes() -> None:
