@@ -139,7 +139,7 @@ screenshots: setup  ## Take README's pictures of the demo page again (needs Chro
 
 # --- make bench ----------------------------------------------------------------------------
 
-.PHONY: bench bench-ladder bench-tokens bench-progress bench-polling bench-push bench-slots bench-cost bench-parts bench-poll bench-heart load
+.PHONY: bench bench-ladder bench-tokens bench-progress bench-polling bench-push bench-slots bench-cache bench-cost bench-parts bench-poll bench-heart load
 bench: bench-ladder bench-tokens bench-progress bench-polling bench-slots  ## The benches that need no network and no key
 
 bench-ladder: .build/bench-venv  ## The cost of 1,000 jobs: cheap model, strong model, ladder
@@ -165,6 +165,9 @@ bench-heart: setup  ## A worker with 10 and 50 jobs in flight on little CPU: cos
 
 load: setup  ## Polls of up to 10,000 open jobs under the runtime client, beside FastAPI and Redis (redis-server)
 	@UV='$(UV)' PYTHONPATH=.:layers/common:functions/worker $(PYTHON) -m bench.load
+
+bench-cache: setup  ## The reads of a job that a status cache spares, by the phones that wait for it
+	@PYTHONPATH=.:layers/common:functions/worker $(PYTHON) -m bench.cache
 
 bench-slots: setup  ## The wait of jobs, by jobs a day, workers and batching window
 	@$(PYTHON) -m bench.slots
