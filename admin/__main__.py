@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from admin import jobs, look, money, people
+from admin import jobs, letters, look, money, people
 from admin.target import Target
 from deploy.parameters import UnknownEnvironment
 from simmer.errors import SimmerError
@@ -19,7 +19,7 @@ app = typer.Typer(
 )
 app.add_typer(people.app, name="users")
 app.add_typer(jobs.app, name="jobs")
-app.add_typer(jobs.letters, name="dead-letters")
+app.add_typer(letters.app, name="dead-letters")
 app.add_typer(money.keys, name="keys")
 for command in (
     *(money.spend, money.durations, money.budget, money.stop, money.go),

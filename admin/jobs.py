@@ -15,13 +15,11 @@ from local.trace import line_of
 from simmer import clock
 from simmer.jobs.item import JobRefused
 from simmer.jobs.job import ErrorCode, Job, JobStatus, Usage, mark_of
-from simmer.jobs.queue import UnreadableMessage, Wakeup
 
 app = typer.Typer(help="Jobs.", no_args_is_help=True)
-letters = typer.Typer(help="The dead-letter queue.", no_args_is_help=True)
 
 NO_LIMIT = 10**9
-type Id = Annotated[str, typer.Argument(help="The job's id.")]
+Id = Annotated[str, typer.Argument(help="The job's id.")]
 
 
 @app.command("list")
@@ -49,13 +47,13 @@ def list_jobs(
 
 def _found(target: Target, user: str, status: str, code: str) -> Iterator[Job]:
     sub = target.sub(user) if user else ""
-    for job in map(_as_seen, target.jobs()):
+    for job in map(as_seen, target.jobs()):
         is_theirs = not sub or job.owner == sub or mark_of(sub) in job.wanted_by
         if is_theirs and status in ("", job.status) and code in ("", job.error_code or ""):
             yield job
 
 
-def _as_seen(job: Job) -> Job:
+def as_seen(job: Job) -> Job:
     """As its client sees it: past its deadline an open job has failed, written down or not."""
     if not job.is_overdue(clock.now_ms()):
         return job
@@ -173,72 +171,6 @@ def _new_run(job: Job, now_ms: int) -> Job:
         error_code=None,
         usage=Usage(),
     )
-
-
-# ── Messages that no worker could handle ──────────────────────────────────────────────────────────
-
-
-@letters.command("list")
-def list_letters(context: typer.Context) -> None:
-    """What is in the dead-letter queue; it is back there after half a minute."""
-    target = target_of(context)
-    rows = []
-    for message in _letters(target):
-        sent_ms = int(message["Attributes"]["SentTimestamp"])
-        rows.append((at(sent_ms), *_about(target, message)))
-    table(("sent", "job", "status", "code"), rows)
-
-
-@letters.command("redrive")
-def redrive_letters(context: typer.Context) -> None:
-    """Have the jobs in it run again, and take their messages out; the others stay. One whose time
-    is over gets a new deadline; one that was submitted again meanwhile is left as it is."""
-    target = target_of(context)
-    for message in _letters(target):
-        try:
-            wakeup = Wakeup.parse(message["Body"])
-        except UnreadableMessage:
-            continue
-        job = target.items.read(wakeup.job_id)
-        if job is None:
-            continue
-        is_open = not _as_seen(job).status.is_terminal
-        done = "runs anew already" if is_open and job.run_id != wakeup.run_id else ""
-        say(f"{job.job_id}: {done or run_again(target, job)}")
-        target.sqs.delete_message(
-            QueueUrl=target.dead_letters, ReceiptHandle=message["ReceiptHandle"]
-        )
-
-
-@letters.command()
-def empty(context: typer.Context) -> None:
-    """Delete every message in it."""
-    target = target_of(context)
-    target.sqs.purge_queue(QueueUrl=target.dead_letters)
-    say("the dead-letter queue is empty")
-
-
-def _letters(target: Target) -> Iterator[dict[str, Any]]:
-    while received := target.sqs.receive_message(
-        QueueUrl=target.dead_letters,
-        MaxNumberOfMessages=10,
-        VisibilityTimeout=30,
-        MessageSystemAttributeNames=["SentTimestamp"],
-    ).get("Messages"):
-        yield from received
-
-
-def _about(target: Target, message: dict[str, Any]) -> tuple[str, str, str]:
-    """The job's id, its status as its client sees it, and its error code."""
-    try:
-        job_id = Wakeup.parse(message["Body"]).job_id
-    except UnreadableMessage:
-        return "unreadable", "", ""
-    stored = target.items.read(job_id)
-    if stored is None:
-        return job_id, "forgotten", ""
-    job = _as_seen(stored)
-    return job.job_id, job.status, job.error_code or ""
 
 
 def today() -> str:

@@ -35,16 +35,16 @@ def logs(
 
 
 def queues(context: typer.Context) -> None:
-    """How many messages wait, are under way, or could not be handled."""
+    """How many messages wait, are under way, or could not be handled, in each queue."""
     target = target_of(context)
     rows = []
-    for name in ("JobsQueueUrl", "JobsDeadLetterQueueUrl"):
-        known = target.sqs.get_queue_attributes(
-            QueueUrl=target.output(name), AttributeNames=["All"]
-        )["Attributes"]
+    for name, url in sorted(target.stack.ids.items()):
+        if not name.endswith("Queue"):
+            continue
+        known = target.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
         rows.append(
             (
-                name.removesuffix("Url"),
+                name,
                 known["ApproximateNumberOfMessages"],
                 known["ApproximateNumberOfMessagesNotVisible"],
             )

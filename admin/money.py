@@ -21,7 +21,7 @@ from simmer.waiting.durations import Durations
 
 keys = typer.Typer(help="The providers' keys.", no_args_is_help=True)
 BAR = 40  # characters
-type Days = Annotated[int, typer.Option(min=1, max=400, help="How far back, today included.")]
+Days = Annotated[int, typer.Option(min=1, max=400, help="How far back, today included.")]
 
 
 def _entries(target: Target, days: int) -> Iterator[tuple[str, str, str, Entry]]:

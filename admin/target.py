@@ -93,11 +93,6 @@ class Target:
     def queue(self) -> JobQueue:
         return JobQueue(self.sqs, self.output("JobsQueueUrl"))
 
-    @property
-    def dead_letters(self) -> str:
-        """The address of the dead-letter queue."""
-        return self.output("JobsDeadLetterQueueUrl")
-
     def job(self, job_id: str) -> Job:
         """The job, or LookupError."""
         job = self.items.read(job_id)

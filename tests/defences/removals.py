@@ -42,6 +42,14 @@ REMOVALS = (
         "return True",
     ),
     Removal(
+        "everybody sees every job that is kept",
+        f"{UNIT}/status/test_cached_status.py"
+        "::test_a_stranger_and_another_tasks_path_find_nothing",
+        f"{JOBS}/job.py",
+        "return self.is_shared or self.owner == user",
+        "return True",
+    ),
+    Removal(
         "a 404 takes as long as its read",
         f"{UNIT}/status/test_status.py::test_every_404_takes_the_same_time",
         f"{SIMMER}/web/http.py",
@@ -178,7 +186,7 @@ REMOVALS = (
         "a host goes on behind its end",
         f"{UNIT}/worker/test_links.py::test_where_links_are_wanted_no_other_address_is_one",
         f"{SIMMER}/text/plain.py",
-        '    r"(?![^\\s/?#]*[.。]\\w)"\n',
+        '    r"(?![^\\s/?#]*(?:[.。]\\w|https?:))"\n',
         "",
         is_quick=True,
     ),
@@ -188,6 +196,13 @@ REMOVALS = (
         f"{SIMMER}/text/plain.py",
         'return text if "![" in text else',
         "return",
+    ),
+    Removal(
+        "references are not looked for",
+        f"{UNIT}/worker/test_markdown.py::test_of_what_passes_a_markdown_view_makes_nothing",
+        f"{SIMMER}/text/plain.py",
+        '    r"|\\]:(?:[ \\t]*\\n)?[ \\t]*[^ \\t\\r\\n]{1,400}+[ \\t]*+(?:[\\"\'(].*)?$"\n',
+        "",
     ),
     Removal(
         "hidden texts are not looked for",
@@ -213,6 +228,20 @@ REMOVALS = (
         is_quick=True,
     ),
     Removal(
+        "a request is not fenced, on a stack",
+        f"{ATTACK}/test_prompt_fences.py::test_no_word_of_a_user_ends_the_data",
+        "functions/worker/prompt.py",
+        "{_as_data(_compact(request))}",
+        "{_compact(request)}",
+    ),
+    Removal(
+        "a complaint is not fenced",
+        f"{ATTACK}/test_prompt_fences.py::test_no_word_of_a_wrong_answer_ends_the_complaints",
+        "functions/worker/prompt.py",
+        "{_as_data(_one_line(complaint))}",
+        "{_one_line(complaint)}",
+    ),
+    Removal(
         "no limit of jobs under way",
         f"{ATTACK}/test_consumption.py::test_fifty_at_once_are_as_many_as_may_be_under_way",
         f"{JOBS}/store.py",
@@ -232,6 +261,21 @@ REMOVALS = (
         "template.yaml",
         "        ThrottlingRateLimit: !Ref ApiRequestsPerSecond\n",
         "",
+    ),
+    Removal(
+        "no throttle of the socket",
+        f"{UNIT}/test_deployment.py::test_messages_of_the_socket_are_throttled",
+        "template.yaml",
+        "        ThrottlingRateLimit: !Ref PushMessagesPerSecond\n",
+        "",
+    ),
+    Removal(
+        "an unreadable message raises",
+        f"{UNIT}/worker/test_messages.py"
+        "::test_an_unreadable_message_is_shown_again_at_once_and_its_batch_unhurt",
+        f"{JOBS}/queue.py",
+        "except (ValueError, KeyError, TypeError, AttributeError, RecursionError):",
+        "except ZeroDivisionError:",
     ),
     Removal(
         "a spent budget is not looked at",
@@ -285,6 +329,13 @@ REMOVALS = (
         '                  - sqs:SendMessage\n                Resource: "*"',
     ),
     Removal(
+        "code in a network may change it",
+        f"{UNIT}/test_template.py::test_no_code_of_a_function_may_change_the_network",
+        "template.yaml",
+        "            Action: ec2:*\n",
+        "            Action: ec2:RunInstances\n",
+    ),
+    Removal(
         "an action that nothing needs",
         "tests/integration/test_every_permission.py::test_each_action_of_each_role_has_a_probe",
         "template.yaml",
@@ -330,11 +381,18 @@ REMOVALS = (
         "    if not key:\n",
     ),
     Removal(
-        "headers that stand twice are read",
+        "no key at all is the root's",
         "tests/integration/test_emulator.py::test_no_spelling_of_a_signature_is_the_roots",
         "local/emulator/ministack_main.py",
-        "twice = [name for name in _READ if [each for each, _ in sent].count(name) > 1]",
-        "twice: list[str] = []",
+        "    if _ROOT_OF_MINISTACK.fullmatch(key):\n",
+        '    if key == "test":\n',
+    ),
+    Removal(
+        "a key that nobody has given opens doors",
+        "tests/integration/test_emulator.py::test_signing_in_opens_no_other_door",
+        "local/emulator/ministack_main.py",
+        'return getattr(found, "code", "") != "UnrecognizedClientException"',
+        "return bool(found)",
     ),
     Removal(
         "signing in opens every door",

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from deploy import inside
 from local.emulator.deployment import Deployment
 from local.emulator.stack import REGION, Emulator
 from local.model.stand_in import StandIn
@@ -63,7 +64,8 @@ class Operator:
 
 @pytest.fixture(scope="module")
 def stack(emulator: Emulator, model: StandIn) -> Deployment:
-    return deploy(emulator, model, "runbook", WorkerMaximumConcurrency=4)
+    nobody = "https://webhook.invalid/jobs"
+    return deploy(emulator, model, "runbook", WorkerMaximumConcurrency=4, WebhookUrl=nobody)
 
 
 @pytest.fixture
@@ -215,6 +217,44 @@ def test_dead_letters_are_listed_run_again_and_dropped(
     until(lambda: _in(sqs, queue) == 0)
 
 
+def test_ends_that_the_webhooks_server_never_took_are_told_again(
+    stack: Deployment, operator: Operator, ann: Api
+) -> None:
+    look, redrive = PAGES["Webhook dead letters"]
+    sqs = stack.emulator.client("sqs")
+    queue, dead = (stack.physical_id(f"Webhook{each}Queue") for each in ("", "DeadLetter"))
+    assert inside.look(inside.Stack(stack.emulator.client, stack.stack_name)) == []
+    ann.run(unique("egg"))
+    until(lambda: _in(sqs, queue) > 0)  # there is no such server
+    before = _in(sqs, queue)
+    sqs.send_message(QueueUrl=dead, MessageBody='{"detail-type": "job.ended", "detail": {}}')
+
+    assert re.search(r"WebhookDeadLetterQueue +1 +0", operator.run(look))
+    assert "webhook not delivered" in operator.run(look)
+    assert "an end is told again" in operator.run(redrive)
+    assert (_in(sqs, dead), _in(sqs, queue)) == (0, before + 1)
+
+
+def test_ends_that_lambda_put_aside_are_told_again(
+    stack: Deployment, operator: Operator, ann: Api
+) -> None:
+    look, redrive = PAGES["Events dead letters"]
+    sqs, dead = stack.emulator.client("sqs"), stack.physical_id("EventsDeadLetterQueue")
+    webhook = stack.physical_id("WebhookQueue")  # where a rule of the bus leads
+    ann.run(unique("egg"))
+    until(lambda: _in(sqs, webhook) > 0)
+    before, now = _in(sqs, webhook), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    about = {f"approximateArrivalOf{each}Record": now for each in ("First", "Last")}
+    sqs.send_message(QueueUrl=dead, MessageBody=json.dumps({"DDBStreamBatchInfo": about}))
+
+    assert re.search(r"EventsDeadLetterQueue +1 +0", operator.run(look))
+    told = re.search(r"(\d+) ends of jobs are told again", operator.run(redrive))
+    assert told
+    assert int(told[1]) > 0
+    until(lambda: _in(sqs, webhook) == before + int(told[1]))
+    assert _in(sqs, dead) == 0
+
+
 def _let_its_time_be_over(stack: Deployment, job_id: str) -> None:
     """As of a job that killed each of its workers, and that nobody has asked for since."""
     past_ms = round(time.time() * 1000) - 1000
@@ -276,5 +316,7 @@ def test_every_block_is_run_by_a_test_here() -> None:
         "Stop all spending": 2,
         "Dead letters": 2,
         "Budget spent": 2,
+        "Events dead letters": 2,
+        "Webhook dead letters": 2,
     }
     assert all(PAGES.values())

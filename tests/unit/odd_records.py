@@ -39,7 +39,7 @@ def changed(node: Any, place: tuple[Any, ...], value: Any) -> Any:
     """The document with another value at that place."""
     if not place:
         return value
-    return {**node, place[0]: changed(node[place[0]], place[1:], value)}
+    return {**node, place[0]: changed(node.get(place[0]), place[1:], value)}
 
 
 def without(node: Any, place: tuple[Any, ...]) -> Any:
@@ -58,6 +58,13 @@ def _image(name: str, value: Any) -> Callable[[Record], Any]:
 
 def _lacks(*place: str) -> Callable[[Record], Any]:
     return lambda record: without(record, place)
+
+
+def _deep(levels: int) -> Any:
+    node: Any = {"S": "x"}
+    for _ in range(levels):
+        node = {"L": [{"M": {"x": node}}]}
+    return node
 
 
 MALFORMED: dict[str, Callable[[Record], Any]] = {
@@ -84,5 +91,13 @@ MALFORMED: dict[str, Callable[[Record], Any]] = {
     "two types": _image("created_at_ms", {"S": "x", "N": "1"}),
     "a number that is none": _image("created_at_ms", {"N": "many"}),
     "half a lease": _image("lease_token", {"S": "x"}),
+    "a removal": lambda record: changed(
+        without(record, _IMAGE), ("dynamodb", "OldImage"), record["dynamodb"]["NewImage"]
+    ),
+    "no image of ours": lambda record: changed(record, ("dynamodb", "NewImage"), []),
+    "bytes for a time": _image("created_at_ms", {"BS": ["eA=="]}),
+    "null for a time": _image("created_at_ms", {"NULL": True}),
+    "a list that is null within": _image("created_at_ms", {"L": [{"M": {"x": {"NULL": True}}}]}),
+    "very deep": _image("created_at_ms", _deep(5000)),
     "a part without a number": _image("part_x", {"S": "{}"}),
 }

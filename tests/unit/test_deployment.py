@@ -1,5 +1,6 @@
 """template.yaml under a new version of itself: what changes as one, what comes back, what stays."""
 
+import json
 import re
 from functools import cache
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
+from simmer.jobs.job import JobStatus
 from tests import lint_template
 from tests.lint_template import MONITORING, PARAMETER_SETS, TEMPLATE, translated
 
@@ -271,6 +273,13 @@ def test_requests_are_throttled_and_submits_more_so() -> None:
     assert defaults["SubmitsPerSecond"] < defaults["ApiRequestsPerSecond"]
 
 
+def test_messages_of_the_socket_are_throttled() -> None:
+    stage = _resources()["PushStage"]["Properties"]
+
+    for limit in ("ThrottlingRateLimit", "ThrottlingBurstLimit"):
+        assert stage["DefaultRouteSettings"][limit] == {"Ref": "PushMessagesPerSecond"}
+
+
 def test_routes_with_a_throttle_of_their_own_are_there() -> None:
     """API Gateway refuses a stage with settings for a route that it does not have."""
     resources = _resources()
@@ -370,6 +379,69 @@ def test_secrets_are_drawn_as_they_always_were() -> None:
         "PushKeySecret": {"PasswordLength": 64, "ExcludePunctuation": True},
         "WebhookSecret": {"PasswordLength": 44, "ExcludePunctuation": True},
         "ModelKeysSecret": {"SecretStringTemplate": "{}", "GenerateStringKey": "default"},
+    }
+
+
+# ── Whose token, whose call ───────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("parameters", ["own pool", "given issuer"])
+def test_tokens_are_those_of_the_pool_or_of_the_issuer_that_is_given(parameters: str) -> None:
+    """The pool's access tokens have no `aud`: API Gateway takes their `client_id` for it."""
+    api = _resources(parameters=parameters)["Api"]["Properties"]["Body"]
+    authorizer = api["components"]["securitySchemes"]["Jwt"]["x-amazon-apigateway-authorizer"]
+    pool = "https://cognito-idp.${AWS::Region}.${AWS::URLSuffix}/${UserPool}"
+
+    assert authorizer["jwtConfiguration"] == {
+        "issuer": {"Fn::If": ["HasOwnUserPool", {"Fn::Sub": pool}, {"Ref": "JwtIssuer"}]},
+        "audience": {
+            "Fn::If": ["HasOwnUserPool", [{"Ref": "UserPoolClient"}], {"Ref": "JwtAudience"}]
+        },
+    }
+    assert authorizer["identitySource"] == "$request.header.Authorization"
+
+
+def test_apps_sign_in_without_a_secret_and_stay_signed_in() -> None:
+    client = _resources()["UserPoolClient"]["Properties"]
+
+    assert client["GenerateSecret"] is False
+    # The second is the smoke test's and `simmer-admin users token`'s.
+    assert client["ExplicitAuthFlows"] == [
+        *("ALLOW_USER_SRP_AUTH", "ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH")
+    ]
+    assert client["PreventUserExistenceErrors"] == "ENABLED"  # a wrong name is a wrong password
+    assert _resources()["UserPool"]["Properties"]["UserPoolTier"] == "LITE"
+
+
+def test_nobody_but_the_stacks_own_rules_calls_and_writes() -> None:
+    """Without the source any rule of any account that knows the name may."""
+    resources = _resources(parameters="a team's")
+    rules = {name for name, each in resources.items() if each["Type"] == "AWS::Events::Rule"}
+    allowed = {"WebhookQueuePolicy": {"WebhookRule"}, "EventsDeadLetterQueuePolicy": rules}
+
+    assert rules == {"WebhookRule", "NotifyRule"}
+    assert resources["NotifyPermission"]["Properties"]["SourceArn"] == {
+        "Fn::GetAtt": ["NotifyRule", "Arn"]
+    }
+    for policy, sources in allowed.items():
+        [statement] = resources[policy]["Properties"]["PolicyDocument"]["Statement"]
+        assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+        said = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+        found = re.findall(r"'Fn::GetAtt': \['(\w+)', 'Arn'\]", str(said))
+        assert (set(found), "*" in str(said)) == (sources, False)
+
+
+def test_ends_go_to_the_bus_ten_at_a_time_and_are_put_aside_when_they_do_not() -> None:
+    mapping = _resources()["EventsFunctionEnds"]["Properties"]
+    [ends] = mapping["FilterCriteria"]["Filters"]
+
+    assert mapping["BatchSize"] <= 10  # what PutEvents takes
+    assert mapping["DestinationConfig"]["OnFailure"]["Destination"] == {
+        "Fn::GetAtt": ["EventsDeadLetterQueue", "Arn"]
+    }
+    assert json.loads(ends["Pattern"])["dynamodb"] == {
+        "OldImage": {"status": {"S": [each for each in JobStatus if not each.is_terminal]}},
+        "NewImage": {"status": {"S": [each for each in JobStatus if each.is_terminal]}},
     }
 
 

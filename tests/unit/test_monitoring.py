@@ -425,6 +425,20 @@ def test_file_says_what_the_alarms_cost() -> None:
     assert float(said[1]) == pytest.approx(metrics * 0.10)
 
 
+def test_readme_says_how_many_alarms_there_are_and_what_they_cost() -> None:
+    said = re.search(
+        r"(\d+) alarms come with it \(\$(\d\.\d\d) a month; (\w+) more with `WebhookUrl`\)",
+        (RUNBOOK.parents[1] / "README.md").read_text(),
+    )
+    always = [name for name in ALARMS if "Condition" not in NESTED["Resources"][name]]
+    metrics = sum(len(list(_metrics(ALARMS[name]))) for name in always)
+
+    assert said
+    assert int(said[1]) == len(always)
+    assert float(said[2]) == pytest.approx(metrics * 0.10)
+    assert said[3] == {3: "three"}[len(ALARMS) - len(always)]
+
+
 # ── What AWS counts ───────────────────────────────────────────────────────────────────────────────
 
 # The metrics of AWS that alarms and dashboard look at, with their dimensions: from its documents. A

@@ -20,11 +20,12 @@ _MOST_COMPOSED = 4
 # is left open counts: the page around it closes it. And what a view that takes Markdown turns into
 # a link, an image or the target of one, as CommonMark has them; "[sauce](1/2 cup)" is none.
 _MARKUP = (
-    r"<[a-z/!?@#]|&(?:#\d|#x[0-9a-f]|[a-z][a-z0-9]+;|lt|gt|amp|quot)|!\[[^\[\]\n]*\]\("
+    r"<[a-z/!?@#]|&(?:#\d|#x[0-9a-f]|[a-z][a-z0-9]+;|lt|gt|amp|quot)"
     r"|\]\(\s*(?:<|[\w.+-]+:|/|\#|www\.|[\w.-]+\.[a-z]{2,}[/)\s]"
-    r"|[^\s)\"'][^\s)]{0,400}+(?:\s+(?:\"[^\"\n]{0,400}\"|'[^'\n]{0,400}'))?\s*\))"
+    r"|[^ \t\r\n)]{1,400}+(?:\n\n"  # what a text without its addresses has in place of one
+    r"|(?:[ \t\r\n]+(?:\"[^\"\n]{0,400}\"|'[^'\n]{0,400}'))?[ \t\r\n]*\)))"
     r"|\]:\s*(?:<|[a-z][a-z0-9.+-]*://|//|www\.|mailto:)"
-    r"|\]:(?:[ \t]*\n)?[ \t]*\S{1,400}+[ \t]*+(?:[\"'(].*)?$"
+    r"|\]:(?:[ \t]*\n)?[ \t]*[^ \t\r\n]{1,400}+[ \t]*+(?:[\"'(].*)?$"
     r"|(?<![a-z])(?:(?:javascript|vbscript)\s*:|data:(?:[a-z]+/[a-z]|[;,]))"
 )
 # What a view may turn into a link by itself, whatever stands before it; and a tag, for a text whose
@@ -38,14 +39,14 @@ _ADDRESS = (
     r"|[\w-]{1,63}[.。](?:com|net|org|info|biz|edu|gov|io|co|ai|app|dev|xyz|site|online|shop|ru|cn|kr"
     r"|uk|jp|eu|fr|nl|tk|рф)(?![a-z0-9-])(?:[/?#:]\S*)?|[\w-]{1,63}\.[a-z]{2}/\w\S*"
     r"|(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}[:/]\w\S*"
-    r"|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.(?!example\b)[a-z]{2,}"
+    r"|(?<![^\s@<>])[^\s@<>]+@[\w-]+(?:\.[\w-]+)*\.(?!example\b)[a-z]{2,}"
 )
 # One whose host is what it seems to be: of plain letters, no name of a user before it, and no more
 # of it behind what looks like its end, as in "https://good.example,.evil.example". Nor is it a tag.
 _HTTPS = (
     r"(?<![a-z0-9+.<-])https://(?![^\s/?#]*[@\\])(?>(?:[a-z0-9-]{1,63}\.)+[a-z][a-z0-9-]{1,62})"
-    r"(?![^\s/?#]*[.。]\w)"
-    r"(?::\d{1,5})?(?:[/?#][^\s<>()\[\]\"'`\\]*|(?=[\s)\].,;:!?\"']|$))"
+    r"(?![^\s/?#]*(?:[.。]\w|https?:))"
+    r"(?::\d{1,5})?(?:[/?#][^\s<>()\[\]\"'`\\]*|(?=:?(?:[\s)\].,;!?\"']|$)))"
 )
 _FILLING = "\u115f\u1160\u3164\uffa0"
 _BRAILLE_BLANK = "\u2800"
@@ -95,7 +96,7 @@ def flaws(text: str) -> Iterator[str]:
 
 
 def has_markup(text: str) -> bool:
-    return bool(re.search(_MARKUP, text, re.IGNORECASE | re.MULTILINE))
+    return "](" in text.partition("![")[2] or bool(re.search(_MARKUP, text, re.I | re.MULTILINE))
 
 
 def addresses(text: str) -> list[str]:

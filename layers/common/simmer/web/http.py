@@ -84,8 +84,7 @@ def begins(event: Any, context: Any, *parts: str) -> bool:
     """Whether a call has one of the parts that our triggers send. Schedules that keep functions
     warm make calls without, each in its own form. Lambda's id of the call is in all its lines."""
     logger.append_keys(lambdaRequestId=getattr(context, "aws_request_id", None))
-    sent = event if isinstance(event, Mapping) else {}
-    return any(isinstance(sent.get(part), Mapping | list) for part in parts)
+    return any(isinstance(part(event, name), Mapping | list) for name in parts)
 
 
 def to_come_again(identifiers: Iterable[Any]) -> Response:
