@@ -67,11 +67,12 @@ class EventSourceMapping:
         room = self.batch or random.randint(1, 10)
         while room:  # SQS gives ten at most, and Lambda asks again while its batch has room
             asked = min(room, 10)
-            received = schedule.sqs.receive_message(
+            answer = schedule.sqs.receive_message(
                 QueueUrl=schedule.queue_url, MaxNumberOfMessages=asked
             )
-            messages += received.get("Messages") or []
-            room = room - asked if len(received.get("Messages") or []) == asked else 0
+            received = answer.get("Messages") or []
+            messages += received
+            room = room - asked if len(received) == asked else 0
         if not messages:
             return
         if random.random() < self._duplicates:

@@ -228,21 +228,28 @@ def test_to_fill_in_does_not_begin_the_time_anew(
     assert int(server.ask("PTTL", f"{TABLE} {job_id}")[1:]) > cache.OPEN_MS
 
 
+def overtaken(api: Api, cloud: Cloud, job_id: str, write: Callable[[str], Any]) -> Any:
+    """A poll that reads the table, and is then stopped until this write is done."""
+    real = cloud.dynamodb._client
+    before = real.get_item(TableName=TABLE, Key={"pk": {"S": f"job#{job_id}"}})
+
+    def late(**_: Any) -> Any:
+        write(job_id)
+        return before
+
+    cloud.dynamodb._client = Overlaid(real, get_item=late)
+    answer = api.status(job_id)
+    cloud.dynamodb._client = real
+    return answer
+
+
 def test_a_reader_that_was_overtaken_by_a_writer_fills_in_nothing(
     api: Api, cloud: Cloud, worker: WorkerSide, server: ValkeyServer
 ) -> None:
     job_id = submitted(api)
-    before = cloud.dynamodb._client.get_item(TableName=TABLE, Key={"pk": {"S": f"job#{job_id}"}})
-    writer = through(worker, cloud, server.url)
+    answer = overtaken(api, cloud, job_id, through(worker, cloud, server.url).claim)
 
-    def late(**_: Any) -> Any:
-        writer.claim(job_id)
-        return before
-
-    real = cloud.dynamodb._client
-    cloud.dynamodb._client = Overlaid(real, get_item=late)
-    assert document(api.status(job_id))["status"] == "pending"  # as it was when it was read
-    cloud.dynamodb._client = real
+    assert document(answer)["status"] == "pending"  # as it was when it was read
     assert document(api.status(job_id))["status"] == "processing"
 
 
@@ -250,17 +257,8 @@ def test_a_reader_that_was_overtaken_by_the_end_does_not_write_over_it(
     api: Api, cloud: Cloud, worker: WorkerSide, server: ValkeyServer
 ) -> None:
     job_id = submitted(api)
-    before = cloud.dynamodb._client.get_item(TableName=TABLE, Key={"pk": {"S": f"job#{job_id}"}})
-    writer = through(worker, cloud, server.url)
+    overtaken(api, cloud, job_id, through(worker, cloud, server.url).complete)
 
-    def late(**_: Any) -> Any:
-        writer.complete(job_id)
-        return before
-
-    real = cloud.dynamodb._client
-    cloud.dynamodb._client = Overlaid(real, get_item=late)
-    api.status(job_id)
-    cloud.dynamodb._client = real
     assert document(api.status(job_id))["status"] == "completed"
 
 
