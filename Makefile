@@ -169,8 +169,8 @@ load: setup  ## Polls of up to 10,000 open jobs under the runtime client, beside
 bench-cache: setup  ## Polls without a cache and with one, and the reads of a job that many phones wait for
 	@UV='$(UV)' PYTHONPATH=.:layers/common:functions/worker $(PYTHON) -m bench.cache
 
-bench-slots: setup  ## The wait of jobs, by jobs a day, workers and batching window
-	@$(PYTHON) -m bench.slots
+bench-slots: setup  ## The wait of jobs, by jobs a day, workers and what these receive
+	@PYTHONPATH=layers/common:functions/worker $(PYTHON) -m bench.slots
 
 bench-cost: setup  ## What AWS charges for 1,000 jobs, by recorded runs of the code: some minutes
 	@PYTHONPATH=layers/common:functions/worker:functions/push $(PYTHON) -m bench.cost

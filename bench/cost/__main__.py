@@ -1,7 +1,5 @@
 """`make bench-cost`: dollars per 1,000 jobs at the template's defaults, and what was weighed."""
 
-from dataclasses import replace
-
 from rich import box
 from rich.table import Table
 
@@ -11,13 +9,15 @@ from bench.cost.cases import RATES, Case, enough, run_all
 from bench.cost.deployed import Deployed, shipped
 from bench.cost.recording import INPUT_TOKENS, MEAN_SECONDS, OUTPUT_TOKENS, Recording
 from bench.terminal import console
+from intake import RECEIVES_FOR_SECONDS
+from simmer.jobs.queue import MAX_MESSAGES
 
 WEIGHED_RATES = (10, 100, 1000)
-# Workers, jobs of one, window in seconds, and how many pollers gather while it is open.
+# Workers, jobs of one, and for how many seconds it receives more.
 WEIGHED = (
-    *((workers, 10, 0, 1) for workers in (5, 10, 20, 50, 100)),
-    *((workers, 30, 1, 1) for workers in (5, 8, 50)),
-    *((workers, 10, 5, gatherers) for workers in (20, 100) for gatherers in (1, 5)),
+    *((workers, MAX_MESSAGES, slots.NOT_AT_ALL) for workers in (5, 10, 20, 50, 100)),
+    *((workers, slots.ROOM, RECEIVES_FOR_SECONDS) for workers in (2, 3, 5, 10, 50)),
+    *((workers, MAX_MESSAGES, RECEIVES_FOR_SECONDS) for workers in (5, 10, 100)),
 )
 # The goal, in dollars per 1,000 jobs at 100 a minute.
 GOALS = {"polls": 0.05, "push": 0.04}
@@ -25,12 +25,7 @@ GOALS = {"polls": 0.05, "push": 0.04}
 
 def main() -> None:
     defaults = shipped()
-    # Few workers, each with many jobs, in place of a tenth of the jobs a minute.
-    gathered = replace(defaults, workers=5, batch=30, window_seconds=1.0)
-    cases = [
-        *(Case(name, rate, enough(defaults, rate), name) for rate in RATES for name in GOALS),
-        *(Case(f"{name}, gathered", 100, gathered, name) for name in GOALS),
-    ]
+    cases = [Case(name, rate, enough(defaults, rate), name) for rate in RATES for name in GOALS]
     recorded = run_all(cases)
     by_case = {(case.name, case.jobs_a_minute): recording for case, recording in recorded}
     out = console()
@@ -42,13 +37,6 @@ def main() -> None:
     for name, goal in GOALS.items():
         usd = sum(bill.per_1000_jobs(by_case[name, 100], defaults).values())
         out.print(f"100 a minute with {name}: ${usd:.3f}; the goal is ${goal:.2f}.")
-        few = by_case[f"{name}, gathered", 100]
-        usd = sum(bill.per_1000_jobs(few, gathered).values())
-        out.print(
-            f"With {gathered.workers} workers of up to {gathered.batch} jobs, and a window of "
-            f"{gathered.window_seconds:g} s: ${usd:.3f}, {few.jobs_a_batch:.0f} jobs an "
-            f"invocation, wait {few.wait(0.5):.0f} / {few.wait(0.9):.0f} s."
-        )
     article = bill.article_per_1000_jobs(MEAN_SECONDS, defaults)
     model, usd = bill.model_per_1000_jobs(INPUT_TOKENS, OUTPUT_TOKENS)
     rest = bill.at_rest_usd()
@@ -60,9 +48,9 @@ def main() -> None:
 
 def _lines(follow: str, recorded: dict[tuple[str, int], Recording], deployed: Deployed) -> Table:
     table = Table(
-        title=f"USD per 1,000 jobs of 30 to 60 s with {follow}, at the defaults (window "
-        f"{deployed.window_seconds:g} s, {deployed.worker_mb} MB; at least {deployed.workers} "
-        "workers, and a tenth of the jobs a minute), by jobs a minute",
+        title=f"USD per 1,000 jobs of 30 to 60 s with {follow}, at the defaults ("
+        f"{deployed.worker_jobs} jobs a worker of {deployed.worker_mb} MB; at least "
+        f"{deployed.workers} workers, and a twentieth of the jobs a minute), by jobs a minute",
         box=box.SIMPLE_HEAD,
     )
     table.add_column("")
@@ -101,16 +89,14 @@ def _weighed(defaults: Deployed) -> Table:
         "seconds, by jobs a minute",
         box=box.SIMPLE_HEAD,
     )
-    table.add_column("workers, jobs of one, window, pollers that gather")
+    table.add_column("workers, jobs of one, receives for")
     for rate in WEIGHED_RATES:
         table.add_column(f"{rate:,}", justify="right")
-    for workers, at_most, window, gatherers in WEIGHED:
+    for workers, room, seconds in WEIGHED:
         cells = []
         for rate in WEIGHED_RATES:
-            # Each poller has its share of the messages, and of the workers.
-            jobs_a_day = rate * 24 * 60 / gatherers
             found = slots.simulate(
-                jobs_a_day, workers // gatherers, window, at_most=at_most, jobs=6000
+                rate * 24 * 60, workers, room=room, receives_seconds=seconds, jobs=6000
             )
             usd = 1000 * found.gb_seconds * bill.gb_second_usd(defaults)
             usd *= defaults.worker_mb / 1024 / slots.MEMORY_GB
@@ -120,7 +106,7 @@ def _weighed(defaults: Deployed) -> Table:
                 if waits[1] > slots.DIVERGES_SECONDS
                 else f"{usd:.3f}; {waits[0]:.0f} / {waits[1]:.0f}"
             )
-        table.add_row(f"{workers}, {at_most}, {window} s, {gatherers}", *cells)
+        table.add_row(f"{workers}, {room}, {slots.said(seconds)}", *cells)
     return table
 
 

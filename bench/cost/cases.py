@@ -33,6 +33,7 @@ def run_all(cases: Iterable[Case]) -> list[tuple[Case, Recording]]:
 
 
 def enough(deployed: Deployed, jobs_a_minute: int) -> Deployed:
-    """With workers for the rate: 100 jobs of 45 s a minute are 75 at once, which fill 8 workers if
-    all are always full. They are not, so the rule is a tenth of the jobs a minute."""
-    return replace(deployed, workers=max(deployed.workers, jobs_a_minute // 10))
+    """With workers for the rate: 100 jobs of 45 s a minute are 75 at once, for whom three workers
+    with room for 30 would do. They receive for a part of their time only, so the rule is a
+    twentieth of the jobs a minute."""
+    return replace(deployed, workers=max(deployed.workers, jobs_a_minute // 20))

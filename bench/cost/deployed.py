@@ -11,18 +11,16 @@ from local.toolchain import REPOSITORY, TEMPLATE
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """`gatherers` of AWS's pollers take part in what comes in while a batching window is open:
-    Lambda starts with five, and does not say how it shares messages out among them."""
+    """`batch` is what Lambda hands a worker at once, `worker_jobs` what the worker has room for."""
 
     workers: int
-    window_seconds: float
+    batch: int
+    worker_jobs: int
     worker_mb: int
     api_mb: int
     architecture: str
     system_log_level: str
     metrics: str  # "true" or "false"
-    batch: int = 10
-    gatherers: int = 1
 
 
 def shipped() -> Deployed:
@@ -30,10 +28,11 @@ def shipped() -> Deployed:
     template: dict[str, Any] = yaml_parse(TEMPLATE.read_text("utf-8"))
     default = {name: each.get("Default") for name, each in template["Parameters"].items()}
     shared = template["Globals"]["Function"]
+    worker = template["Resources"]["WorkerFunction"]["Properties"]
     return Deployed(
         workers=int(default["WorkerMaximumConcurrency"]),
-        window_seconds=float(default["WorkerBatchingWindowSeconds"]),
-        batch=int(default["WorkerBatchSize"]),
+        batch=int(worker["Events"]["Jobs"]["Properties"]["BatchSize"]),
+        worker_jobs=int(default["WorkerJobs"]),
         worker_mb=int(default["WorkerMemoryMb"]),
         api_mb=int(shared["MemorySize"]),
         architecture=str(default["Architecture"]),

@@ -1,7 +1,7 @@
 """Lambda's event source mapping, as its developer guide describes it.
 
-With a window, a poller that has a message goes on receiving until the window is over or it has a
-full batch; without one it invokes at once. No poller receives while so many workers run.
+Without a batching window a poller that has a message invokes at once. No poller receives while as
+many workers run as may. Here Lambda is always quicker than a worker that receives, too.
 """
 
 import asyncio
@@ -35,29 +35,13 @@ class EventSource:
 
     async def run(self) -> None:
         """Poll for ever."""
-        pollers = self._deployed.gatherers if self._deployed.window_seconds else 1
-        await asyncio.gather(*(self._poll() for _ in range(pollers)))
-
-    async def _poll(self) -> None:
         while True:
             await self._slots.acquire()
-            messages = await self._gathered()
+            while not (messages := self._receive(self._deployed.batch)):
+                await self._wait()
             task = asyncio.create_task(self._invoke(messages))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-
-    async def _gathered(self) -> list[Any]:
-        """A batch: the first message, and what comes until the window is over or it is full."""
-        messages: list[Any] = []
-        ends_at = 0.0
-        while True:
-            if received := self._receive(min(self._deployed.batch - len(messages), 10)):
-                ends_at = ends_at or self._loop.time() + self._deployed.window_seconds
-                messages += received
-            is_over = messages and self._loop.time() >= ends_at
-            if is_over or len(messages) >= self._deployed.batch:
-                return messages
-            await self._wait_until(ends_at if messages else None)
 
     def _receive(self, at_most: int) -> list[Any]:
         next_at = self._schedule.sqs.next_visible_at(self._schedule.queue_url)
@@ -71,20 +55,17 @@ class EventSource:
         messages: list[Any] = received.get("Messages", [])
         return messages
 
-    async def _wait_until(self, ends_at: float | None) -> None:
-        """Wait for a message that comes or comes back, or for the window's end."""
+    async def _wait(self) -> None:
+        """Wait for a message that comes or comes back."""
         self._changed.clear()
+        timer = None
         next_at = self._schedule.sqs.next_visible_at(self._schedule.queue_url)
         if next_at is not None:
             comes_in = next_at - self._schedule.world.clock()
-            back_at = self._loop.time() + max(comes_in, 0.001)
-            ends_at = back_at if ends_at is None else min(ends_at, back_at)
-        timer = self._loop.call_at(ends_at, self._changed.set) if ends_at is not None else None
+            timer = self._loop.call_later(max(comes_in, 0.001), self._changed.set)
         await self._changed.wait()
         if timer:
             timer.cancel()
-        if self._deployed.gatherers > 1:  # whoever is quickest this time
-            await asyncio.sleep(self._schedule.world.random.random() / 100)
 
     async def _invoke(self, messages: list[Any]) -> None:
         now = self._loop.time()

@@ -91,6 +91,7 @@ class MeteredSqs:
 
     def __init__(self, sqs: Any, tally: Counter[str]) -> None:
         self.exceptions = sqs.exceptions
+        self.next_visible_at = sqs.next_visible_at  # what a long poll waits for
         self._sqs = sqs
         self._tally = tally
 

@@ -133,6 +133,7 @@ class _Run:
         schedule.queue._sqs = queue
         model: Any = SlowModel(Random(1))
         schedule.model, schedule.reads_ledger, schedule.budget_usd = model, True, 0.0
+        schedule.room = self._deployed.worker_jobs
         schedule.past_durations = History(schedule.ledger, ["small", "large"])
         sockets: Any = Sockets(tally)
         tokens = PushTokens(sockets, "push key")

@@ -5,10 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger
-
 from attempt import Tools
 from books import Books
+from intake import run_all
 from ladder import Ladder
 from prices import require_prices
 from provider import Provider
@@ -17,15 +16,13 @@ from simmer.jobs.cache import items_by
 from simmer.jobs.leases import LeaseStore
 from simmer.jobs.queue import JobQueue
 from simmer.settings import WorkerSettings
-from simmer.web.http import PONG, Event, begins, part, to_come_again, whereabouts
+from simmer.web.http import PONG, Event, begins, part, to_come_again
 from worker import Worker
 
 # For each of thirty jobs a heartbeat, and five calls, whose keys are fetched and whose answers are
 # validated here. As many as Python gives a small machine would let calls that hang stop the hearts
 # of the others. No thread is there before it has something to do.
 THREADS = 180
-
-logger = Logger(service="simmer", child=True)
 
 
 @cache
@@ -78,16 +75,11 @@ def handler(event: Event, context: Any) -> dict[str, Any]:
 
 
 async def process(event: Event, context: Any, worker: Worker) -> dict[str, Any]:
-    """Run the batch; the messages named in the answer stay on the queue, the others are done."""
-    loop = asyncio.get_running_loop()
-    function_ends_at = loop.time() + context.get_remaining_time_in_millis() / 1000
+    """Run the batch, and what comes meanwhile. The messages of the batch that are named in the
+    answer stay on the queue, its others are done."""
+    now = asyncio.get_running_loop().time()
+    function_ends_at = now + context.get_remaining_time_in_millis() / 1000
     records = event["Records"]
-    is_done = await asyncio.gather(
-        *(worker.run_message(record, function_ends_at) for record in records),
-        return_exceptions=True,  # one message's bug is not the batch's
-    )
-    for result in is_done:
-        if isinstance(result, BaseException):
-            logger.error("message failed", extra=whereabouts(result))
+    is_done = await run_all(worker, records, function_ends_at)
     pairs = zip(records, is_done, strict=True)
-    return to_come_again(part(record, "messageId") for record, done in pairs if done is not True)
+    return to_come_again(part(record, "messageId") for record, done in pairs if not done)

@@ -82,6 +82,7 @@ class Message:
     message_id: str
     receipt_handle: str
     queue: JobQueue
+    is_hidden: bool = False  # for a lease only, and not for the queue's own timeout
 
     async def hide(self, seconds: int) -> None:
         """Show the message to no worker for so long. If it shows too early, that costs a look at

@@ -31,12 +31,16 @@ class Worker:
 
     tools: Tools
 
-    async def run_message(self, record: Mapping[str, Any], function_ends_at: float) -> bool:
-        """Handle one SQS record; whether it is done. `function_ends_at` is in loop time."""
+    async def run_message(
+        self, record: Mapping[str, Any], function_ends_at: float, *, is_hidden: bool = False
+    ) -> bool:
+        """Handle one SQS record; whether it is done. `function_ends_at` is in loop time, and
+        `is_hidden` says that the message is hidden for no longer than a lease."""
         message = Message(
             message_id=record["messageId"],
             receipt_handle=record["receiptHandle"],
             queue=self.tools.queue,
+            is_hidden=is_hidden,
         )
         receive_count = int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
         is_done = await self._handle(record["body"], receive_count, message, function_ends_at)
@@ -56,8 +60,9 @@ class Worker:
             return STAYS
         # Each message is a task of its own, and what this appends stays in it and its threads.
         logger.thread_safe_append_keys(jobId=wakeup.job_id, runId=wakeup.run_id)
-        # Hidden for no longer than a lease: if this worker dies, another has the job soon.
-        await message.hide(self.tools.visibility_seconds)
+        if not message.is_hidden:
+            # For no longer than a lease: if this worker dies, another has the job soon.
+            await message.hide(self.tools.visibility_seconds)
         try:
             job = await self._claim(wakeup, message, receive_count)
         except JobRefused as refused:

@@ -15,7 +15,7 @@ from local.emulator.stack import REGION
 from local.sam_local.functions import WORKER
 from local.sam_local.guarded_sam import KEY_HEADER
 
-WORKER_SECONDS = 200  # its time-out
+WORKER_SECONDS = 230  # its time-out
 
 
 def take_from_the_emulator(deployment: Deployment) -> None:

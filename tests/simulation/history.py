@@ -158,6 +158,7 @@ class History:
     usual_seconds: float = math.inf
     answers: Counter[str] = field(default_factory=Counter)  # those that reached a worker
     asked_again: list[str] = field(default_factory=list)  # parts that stood already
+    rooms: dict[str, int] = field(default_factory=dict)  # the most jobs at once, by worker
     late_ms: float = 0.0  # by how much a status may be late: with a cache, else not at all
 
     def violated(self, promise: str, what: str) -> None:
@@ -260,6 +261,15 @@ class History:
             self._claimed(run, before if was == "processing" else None, now_ms)
             run.claims += 1
             run.holder = writer
+            self._check_room(writer)
+
+    def _check_room(self, worker: Process | None) -> None:
+        """Of a worker that met no fault: a lost answer leaves a lease that nobody knows of."""
+        if worker is None or not worker.is_unharmed:
+            return
+        held = [str(run) for run in self.runs.values() if run.holder is worker]
+        if len(held) > self.rooms.get(worker.name, len(held)):
+            self.violated("no more jobs than there is room for", f"{worker.name} has {held}")
 
     def _check_cancelled(self, run: Run) -> None:
         run.is_cancelled = True

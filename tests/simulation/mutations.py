@@ -39,6 +39,8 @@ STORE = "layers/common/simmer/jobs/store.py"
 ADMISSION = "layers/common/simmer/jobs/admission.py"
 ATTEMPT = "functions/worker/attempt.py"
 WORKER = "functions/worker/worker.py"
+INTAKE = "functions/worker/intake.py"
+QUEUE = "layers/common/simmer/jobs/queue.py"
 LEASES = "layers/common/simmer/jobs/leases.py"
 CLIMB = "functions/worker/climb.py"
 ANSWER = "functions/worker/answer.py"
@@ -205,7 +207,38 @@ MUTATIONS = (
         "do not shorten the visibility",
         WORKER,
         "message.hide(self.tools.visibility_seconds)\n        try:",
-        "message.hide(200)\n        try:",
+        "message.hide(230)\n        try:",
+    ),
+    Mutation(
+        "receive with the queue's own timeout",
+        QUEUE,
+        "                VisibilityTimeout=hidden_seconds,\n",
+        "",
+    ),
+    Mutation(
+        "delete what is received at once",
+        QUEUE,
+        'for message in answer.get("Messages", [])',
+        'for message in answer.get("Messages", [])\n'
+        '            if self.delete(message["ReceiptHandle"]) is None',
+    ),
+    Mutation(
+        "end the invocation while a received job runs",
+        INTAKE,
+        "await asyncio.gather(*running)",
+        "await asyncio.gather(*brought)",
+    ),
+    Mutation(
+        "receive more than there is room for",
+        INTAKE,
+        "room = tools.settings.worker_jobs - len(running)",
+        "room = tools.settings.worker_jobs",
+    ),
+    Mutation(
+        "end the invocation when a receive fails",
+        INTAKE,
+        '            logger.warning("nothing received")\n            return',
+        "            raise",
     ),
     Mutation(
         "give the job up at the first beat that fails",

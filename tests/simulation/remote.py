@@ -22,6 +22,7 @@ from tests.simulation.world import GRID_SECONDS, World
 _SLOW_SECONDS = (0.5, 1.0, 2.0, 4.0)  # shorter than a time-out: else it is a lost answer
 _STALL_SECONDS = (1.0, 10.0, 30.0, 60.0, 120.0)
 _LATE_SECONDS = (0.125, 0.5, 2.0, 8.0)
+_LOOK_SECONDS = 0.25  # how often a long poll looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,15 @@ class CallErrors:
 
 
 def remote[T](
-    world: World, name: str, effect: Callable[[], T], errors: CallErrors, timeout_seconds: float
+    world: World,
+    name: str,
+    effect: Callable[[], T],
+    errors: CallErrors,
+    timeout_seconds: float,
+    **waiting: Any,
 ) -> T:
     """Make a blocking call, in a plain function; `name` is its name in plans and traces."""
-    steps = _Call(world, name, effect, errors, timeout_seconds).steps()
+    steps = _Call(world, name, effect, errors, timeout_seconds, **waiting).steps()
     while True:
         try:
             seconds = next(steps)
@@ -80,6 +86,8 @@ class _Call[T]:
     errors: CallErrors
     timeout_seconds: float
     work_seconds: float = 0.0
+    is_ready: Callable[[], bool] | None = None  # what a long poll waits for, and for how long
+    poll_seconds: float = 0.0
 
     def steps(self) -> Generator[float | None, None, T]:
         """Yield the seconds to wait at each step (None: for ever), and return the answer."""
@@ -91,6 +99,9 @@ class _Call[T]:
         # Slow or stalled between the decision to call and the call, or before the answer.
         is_first = world.random.random() < 0.5
         yield from self._sending(fault, is_first, made_at)
+        ends_at = world.loop.time() + self.poll_seconds
+        while self.is_ready and world.loop.time() < ends_at and not self.is_ready():
+            yield _LOOK_SECONDS
         answer, error = self._arrive(fault, made_at)
         if fault is Fault.RETRIED:
             yield self.timeout_seconds + self._travel()
@@ -188,13 +199,25 @@ class FaultyClient:
                 throttled=lambda: _throttled(world, self._service, operation, request),
             )
             name = call + _kind_of(request)
+            waiting = self._long_poll(request) if "WaitTimeSeconds" in request else {}
             try:
-                return remote(world, name, lambda: method(**request), errors, self._timeout_seconds)
+                return remote(
+                    world, name, lambda: method(**request), errors, self._timeout_seconds, **waiting
+                )
             except BOTO3_ERRORS as error:
                 raise as_ours(error) from None
 
         setattr(self, operation, invoke)  # the next call finds it without coming here
         return invoke
+
+    def _long_poll(self, request: dict[str, Any]) -> dict[str, Any]:
+        """A receive that waits for a message: the stand-in itself never waits."""
+
+        def is_ready() -> bool:
+            next_at = self._client.next_visible_at(request["QueueUrl"])
+            return next_at is not None and next_at <= self._world.clock()
+
+        return {"is_ready": is_ready, "poll_seconds": request["WaitTimeSeconds"]}
 
 
 def _kind_of(request: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from uuid import UUID
 
 import pytest
 
+import intake
 import provider
 import worker
 from functions.cancel import app as cancel_app
@@ -47,7 +48,7 @@ from tests.simulation.workers import EventSourceMapping
 from tests.simulation.world import World
 
 # As in template.yaml.
-VISIBILITY_SECONDS = 200
+VISIBILITY_SECONDS = 230
 MAX_RECEIVES = 8
 
 LADDER = '[{"model": "small"}, {"model": "large"}]'
@@ -99,6 +100,7 @@ def schedule_of(
             (clock, "sleep", world.pause),
             (table, "random", world.random),
             (provider, "random", world.random),
+            (intake, "random", world.random),
             (admission, "uuid", uuids),
             (worker, "uuid", uuids),
             (submit_app, "_wiring", schedule.wiring),
@@ -199,6 +201,8 @@ class Schedule:
             max_workers=20 if is_mild else random.choice((1, 2, 4)),
             duplicates=random.choice((0.0, 0.1, 0.5)),
         )
+        # Jobs of one worker at once; by a chance of its own, as below.
+        self.room = 30 if is_mild else Random(f"room {world.seed}").choice((1, 2, 5, 30))
         self.ladder = LADDER
         # A deployment that must not work: nobody knows what these models cost. Drawn by a chance
         # of its own, so that what happens otherwise is the same with it and without.

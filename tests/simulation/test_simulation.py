@@ -19,6 +19,7 @@ WORKER_CALLS = (
     "dynamodb.update_item",
     "dynamodb.get_item",
     "sqs.change_message_visibility",
+    "sqs.receive_message",
     "sqs.send_message",
     "model",
 )

@@ -61,6 +61,7 @@ _CALLS = {
     "dynamodb.get_item": 2,
     "sqs.change_message_visibility": 6,
     "sqs.delete_message": 2,
+    "sqs.receive_message": 3,
     "model": 3,
 }
 SINGLES = (

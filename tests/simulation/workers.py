@@ -20,7 +20,7 @@ from worker import Worker
 if TYPE_CHECKING:
     from tests.simulation.scenario import Schedule
 
-FUNCTION_TIMEOUT_SECONDS = 200
+FUNCTION_TIMEOUT_SECONDS = 230
 
 
 class EventSourceMapping:
@@ -109,6 +109,7 @@ class WorkerProcess:
             jobs_queue_url="",
             model_ladder=schedule.ladder,
             model_keys_secret="",
+            worker_jobs=schedule.room,
             daily_budget_usd=schedule.budget_usd,
             retention_seconds=3600,
         )
@@ -134,6 +135,7 @@ class WorkerProcess:
         if self._worker is None:
             return False
         schedule, world = self._schedule, self._schedule.world
+        schedule.history.rooms[self._process.name] = max(schedule.room, len(messages))
         ends_at = world.loop.time() + FUNCTION_TIMEOUT_SECONDS
         context = SimpleNamespace(
             get_remaining_time_in_millis=lambda: int((ends_at - world.loop.time()) * 1000)
@@ -155,6 +157,11 @@ class WorkerProcess:
             world.kill(self._process)
             self._was_killed(messages)
             return False
+        if any(not task.done() for task in self._process.tasks):
+            schedule.history.violated(
+                "an invocation ends with its jobs",
+                f"{self._process.name} would be frozen in the middle of one",
+            )
         failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
         for message in messages:
             if message["MessageId"] in failed:

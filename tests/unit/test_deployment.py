@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
+from intake import RECEIVES_FOR_SECONDS
 from simmer.jobs.job import JobStatus
 from tests import lint_template
 from tests.lint_template import MONITORING, PARAMETER_SETS, TEMPLATE, translated
@@ -472,9 +473,19 @@ def test_workers_number_memory_and_patience_are_the_operators() -> None:
     mapping = _resources()["WorkerFunctionJobs"]["Properties"]
 
     assert mapping["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "WorkerMaximumConcurrency"}}
-    assert mapping["BatchSize"] == {"Ref": "WorkerBatchSize"}
-    assert mapping["MaximumBatchingWindowInSeconds"] == {"Ref": "WorkerBatchingWindowSeconds"}
-    assert _resources()["WorkerFunction"]["Properties"]["MemorySize"] == {"Ref": "WorkerMemoryMb"}
+    worker = _resources()["WorkerFunction"]["Properties"]
+    assert worker["MemorySize"] == {"Ref": "WorkerMemoryMb"}
+    assert worker["Environment"]["Variables"]["WORKER_JOBS"] == {"Ref": "WorkerJobs"}
+    # A worker has room for what Lambda brings at once.
+    assert mapping["BatchSize"] <= min(
+        translated(TEXT)["Parameters"]["WorkerJobs"]["AllowedValues"]
+    )
+
+
+def test_job_that_is_received_last_has_time() -> None:
+    worker = _resources()["WorkerFunction"]["Properties"]
+
+    assert worker["Timeout"] - RECEIVES_FOR_SECONDS[1] >= 170
 
 
 def test_scale_names_each_throttle_that_a_million_jobs_a_day_meet() -> None:

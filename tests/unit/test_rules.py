@@ -15,17 +15,12 @@ REFUSED: dict[str, dict[str, str]] = {
         "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:t",
     },
     "CertificateGoesWithDomain": {"DomainName": "api.example.com"},
-    "LargeBatchIsGathered": {"WorkerBatchSize": "20"},
     "NetworkGoesWithStatusCache": {
         "StatusCacheUrl": "rediss://jobs.example:6379",
         "StatusCacheSubnetIds": "subnet-01234567",
     },
 }
-TAKEN: dict[str, dict[str, str]] = {
-    **PARAMETER_SETS,
-    "large batches": {"WorkerBatchSize": "30", "WorkerBatchingWindowSeconds": "1"},
-    "a window alone": {"WorkerBatchingWindowSeconds": "5"},
-}
+TAKEN: dict[str, dict[str, str]] = PARAMETER_SETS
 
 
 def _rules() -> dict[str, Any]:

@@ -145,16 +145,9 @@ def test_no_queue_shows_a_message_again_while_its_function_may_still_have_it(
 def test_batch_that_lambda_takes_without_a_window_is_of_ten_at_most(
     resources: dict[str, Any],
 ) -> None:
-    parameters = _template()["Parameters"]
-
-    def default(value: Any) -> int:
-        return int(parameters[value["Ref"]]["Default"] if isinstance(value, dict) else value)
-
     for source, queue, _ in _sources(resources, "Arn"):
-        window = source.get("MaximumBatchingWindowInSeconds", 0)
-        assert default(source["BatchSize"]) <= 10 or default(window) >= 1, queue
-    # What else may be given, the template's rule looks at.
-    assert "LargeBatchIsGathered" in _template()["Rules"]
+        assert "MaximumBatchingWindowInSeconds" not in source, queue
+        assert source["BatchSize"] <= 10, queue
 
 
 def test_dead_letters_stay_longer_than_their_messages_did(resources: dict[str, Any]) -> None:

@@ -163,6 +163,7 @@ class WorkerSettings(TableSettings):
     jobs_queue_url: str
     model_ladder: str
     model_keys_secret: str
+    worker_jobs: int = _number(int, at_least=1, default=30)  # at once, of one worker
     lease_seconds: int = _number(int, at_least=2, default=23)
     heartbeat_seconds: float = _number(float, at_least=1.0, default=5.0)
     retention_seconds: int = _number(int, at_least=60, default=24 * 3600)

@@ -16,7 +16,7 @@ JOBS = 4
 
 @pytest.fixture(scope="module", params=["polls", "push"])
 def recorded(request: pytest.FixtureRequest) -> tuple[str, Recording]:
-    alone = replace(shipped(), workers=JOBS, window_seconds=0.0)
+    alone = replace(shipped(), workers=JOBS)
     return request.param, record(1, alone, jobs=JOBS, follow=request.param)
 
 
@@ -81,8 +81,8 @@ def test_bill_is_prices_times_counts(recorded: tuple[str, Recording]) -> None:
     assert bill.at_rest_usd()["alarms"] == pytest.approx(alarms() * 0.10)
 
 
-def test_full_batch_costs_a_tenth_of_ten_alone() -> None:
-    deployed: Deployed = replace(shipped(), workers=1, window_seconds=10.0)
+def test_full_worker_costs_a_tenth_of_ten_alone() -> None:
+    deployed: Deployed = replace(shipped(), workers=1)
     together = record(600, deployed, jobs=10)
 
     assert together.counts["worker invocations"] == 1

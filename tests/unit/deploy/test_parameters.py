@@ -73,7 +73,6 @@ def test_wrong_parameter_is_named_before_anything_is_built(
         ({"JwtIssuer": "https://issuer.example"}, "JwtIssuer needs the JwtAudience"),
         ({"JwtIssuer": "https://issuer.example", "JwtAudience": ""}, "needs the JwtAudience"),
         ({"DomainName": "api.example.com"}, "DomainName needs the CertificateArn"),
-        ({"WorkerBatchSize": "20"}, "needs a WorkerBatchingWindowSeconds"),
         (
             {"AlarmEmail": "a@b.example", "AlarmTopicArn": "arn:aws:sns:r:123456789012:t"},
             "AlarmTopicArn",

@@ -97,7 +97,7 @@ class Scene:
     def stored(self, number: int = 0) -> dict[str, Any]:
         return self.cloud.job(f"{number:032}")
 
-    def worker(self, provider: Provider, rungs: int = 1) -> Worker:
+    def worker(self, provider: Provider, rungs: int = 1, **settings_given: Any) -> Worker:
         models = [f"rung-{i}" for i in range(rungs)]
         return Worker(
             Tools(
@@ -106,10 +106,13 @@ class Scene:
                 ladder=Ladder.parse(json.dumps([{"model": model} for model in models])),
                 provider=provider,
                 settings=WorkerSettings(
-                    **WORKER_SETTINGS,
-                    lease_seconds=LEASE_SECONDS,
-                    heartbeat_seconds=HEARTBEAT_SECONDS,
-                    retention_seconds=3600,
+                    **{
+                        **WORKER_SETTINGS,
+                        "lease_seconds": LEASE_SECONDS,
+                        "heartbeat_seconds": HEARTBEAT_SECONDS,
+                        "retention_seconds": 3600,
+                        **settings_given,
+                    }
                 ),
                 books=Books(Ledger(table_of(self.cloud.dynamodb)), models),
             )

@@ -68,6 +68,7 @@ def test_the_handler_is_wired_by_its_environment(
         "JOBS_QUEUE_URL": scene.cloud.queue_url,
         "MODEL_LADDER": '[{"model": "rung-0"}]',
         "MODEL_KEYS_SECRET": "keys",
+        "WORKER_JOBS": "1",
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

@@ -32,8 +32,9 @@ LADDER = [
 ]
 SMALL_MICROUSD, LARGE_MICROUSD = 60 + 4 + 50, 600 + 40 + 500
 
-# What has no default.
+# What has no default; and no room beside what a test brings, or a worker would wait for more.
 WORKER_SETTINGS: dict[str, Any] = {
+    "worker_jobs": 1,
     "jobs_table": "",
     "jobs_queue_url": "",
     "model_ladder": "",

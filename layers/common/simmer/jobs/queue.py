@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from simmer import aws
 from simmer.aws import AwsError
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 MAX_DELAY_SECONDS = 900  # SQS allows no more
+MAX_MESSAGES = 10  # of one receive; SQS gives no more
+# Within the patience of the client for one answer.
+LONG_POLL_SECONDS = 2
 
 
 class UnreadableMessage(ValueError):
@@ -72,6 +75,27 @@ class JobQueue:
             )
         except AwsError as error:
             raise DependencyUnavailable("The queue did not take the job.") from error
+
+    def receive(self, at_most: int, hidden_seconds: int) -> list[dict[str, Any]]:
+        """Up to so many messages, as Lambda's records have them; none if none comes in a moment.
+
+        No other worker sees them for `hidden_seconds`.
+        """
+        try:
+            answer = self._sqs.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=min(at_most, MAX_MESSAGES),
+                VisibilityTimeout=hidden_seconds,
+                WaitTimeSeconds=LONG_POLL_SECONDS,
+                MessageSystemAttributeNames=["ApproximateReceiveCount"],
+            )
+        except AwsError as error:
+            raise DependencyUnavailable("The queue gave no messages.") from error
+        # A record has SQS's own names, but for their first letters.
+        return [
+            {name[0].lower() + name[1:]: value for name, value in message.items()}
+            for message in answer.get("Messages", [])
+        ]
 
     def hide(self, receipt_handle: str, seconds: int) -> None:
         """Show the received message to no other worker for that long from now."""
