@@ -18,13 +18,11 @@ _THREADS = 10
 
 @dataclass(frozen=True, slots=True)
 class _News:
-    """What a record tells of a run, and to which connections."""
+    """What a record tells of a job to its subscribers."""
 
     number: str
-    run: str
     job: Job
     frame: str
-    places: list[str]  # of `Job.subscribers`
 
 
 def announce(
@@ -39,9 +37,10 @@ def announce(
     never will be one: it is logged and left out.
     """
 
-    def tell(place: str, frame: str, job: Job) -> bool:
+    def tell(place: str, what: _News) -> bool:
+        job = what.job
         try:
-            is_there = connections.send(connection_of(place), frame)
+            is_there = connections.send(connection_of(place), what.frame)
             if not (is_there or job.status.is_terminal):
                 store.unsubscribe(job, place)
         except Exception as error:
@@ -52,10 +51,10 @@ def announce(
         return True
 
     failed = []
-    news = {each.run: each for record in records if (each := _read(record, now_ms))}
+    news = {each.job.run_id: each for record in records if (each := _read(record, now_ms))}
     with ThreadPoolExecutor(_THREADS) as threads:
         telling = [
-            (each.number, [threads.submit(tell, to, each.frame, each.job) for to in each.places])
+            (each.number, [threads.submit(tell, to, each) for to in sorted(each.job.subscribers)])
             for each in news.values()
             if not each.job.is_overdue(now_ms)
         ]
@@ -69,9 +68,7 @@ def _read(record: Mapping[str, Any], now_ms: int) -> _News | None:
     try:
         change = record["dynamodb"]
         job = job_of(change["NewImage"])
-        run = f"{job.job_id} {job.run_id}"
-        frame = job_frame(job, now_ms)
-        return _News(change["SequenceNumber"], run, job, frame, sorted(job.subscribers))
+        return _News(change["SequenceNumber"], job, job_frame(job, now_ms))
     except Exception as error:
         logger.error("unexpected error", extra=whereabouts(error))
         return None

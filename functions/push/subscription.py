@@ -26,13 +26,8 @@ class Subscription(BaseModel):
 
 def admitted(event: Event, tokens: PushTokens, now_ms: int) -> int:
     """The HTTP status that a client is let in with, or refused: its address needs a ticket."""
-    ticket = part(event, "queryStringParameters", TICKET) or ""
-
-    def check() -> str:
-        tokens.check_ticket(str(ticket), now_ms)
-        return ""
-
-    return _logged(event, check)[1]
+    ticket = str(part(event, "queryStringParameters", TICKET) or "")
+    return _logged(event, lambda: tokens.check_ticket(ticket, now_ms))[1]
 
 
 def answer(event: Event, store: JobStore, tokens: PushTokens, now_ms: int) -> str:
@@ -40,13 +35,14 @@ def answer(event: Event, store: JobStore, tokens: PushTokens, now_ms: int) -> st
     return _logged(event, lambda: _subscribe(event, store, tokens, now_ms))[0]
 
 
-def _logged(event: Event, act: Callable[[], str]) -> tuple[str, int]:
+def _logged[T](event: Event, act: Callable[[], T]) -> tuple[T | str, int]:
     """What `act` returns, or the problem document of what it raises, and the HTTP status.
 
     Logs one line: the route, the status, the code. Tokens, tickets and jobs stay out.
     """
     status, code = 200, None
     logger.thread_safe_clear_keys()  # those of the message before
+    frame: T | str
     try:
         frame = act()
     except SimmerError as error:

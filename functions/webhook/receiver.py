@@ -43,6 +43,7 @@ class Receiver:
 
     def __init__(self, settings: WebhookSettings, secrets: parameters.SecretsProvider) -> None:
         self._url = urlsplit(settings.webhook_url)
+        self._target = (self._url.path or "/") + (f"?{self._url.query}" if self._url.query else "")
         self._secret_id = settings.webhook_secret
         self._secrets = secrets
         self._may_be_loopback = settings.webhook_loopback
@@ -69,7 +70,7 @@ class Receiver:
         """The answer's status, and its Retry-After."""
         connection = _Pinned(self._url, self._address())
         try:
-            connection.request("POST", self._target(), body, headers)
+            connection.request("POST", self._target, body, headers)
             answer = connection.getresponse()
             return answer.status, answer.getheader("retry-after", "")
         except TimeoutError:
@@ -78,10 +79,6 @@ class Receiver:
             raise NotDelivered(f"no answer: {type(error).__name__}") from None
         finally:
             connection.close()
-
-    def _target(self) -> str:
-        query = f"?{self._url.query}" if self._url.query else ""
-        return (self._url.path or "/") + query
 
     def _address(self) -> str:
         """An address of the receiver, if all of them are on the internet."""

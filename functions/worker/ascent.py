@@ -183,15 +183,13 @@ class Ascent:
         raise Useless(ErrorCode.INVALID_OUTPUT)
 
     def _tell_rejected(self, rung: Rung, invalid: InvalidAnswer) -> None:
-        job, about = self.calls.job, self.question.about
-        told: dict[str, Any] = {"kinds": kinds(job.task, invalid.complaints, invalid.types)}
+        job = self.calls.job
+        told: dict[str, Any] = {
+            "model": rung.model,
+            "complaints": len(invalid.complaints),
+            "kinds": kinds(job.task, invalid.complaints, invalid.types),
+            **self.question.about,
+        }
         if self.calls.logs_complaints:
             told["because"] = list(invalid.complaints)
-        tell(
-            Event.REJECTED,
-            job,
-            model=rung.model,
-            complaints=len(invalid.complaints),
-            **told,
-            **about,
-        )
+        tell(Event.REJECTED, job, **told)

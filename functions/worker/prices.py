@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated
 
 from aws_lambda_powertools import Logger
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.alias_generators import to_camel
 
 from simmer.jobs.job import Usage
@@ -47,16 +47,6 @@ class Price(BaseModel):
     input: Usd
     cached_input: Usd
     output: Usd
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
-
-    as_of: str
-    unit: str
-    note: str
-    sources: list[str]
-    models: dict[str, Price]
 
 
 def priced(usage: Usage, model: str, own: Price | None = None) -> Usage:
@@ -111,9 +101,10 @@ def _plain_name(model: str) -> str:
 
 @cache
 def _prices() -> Mapping[str, Price]:
-    return {_plain_name(model): price for model, price in _table().models.items()}
+    return {_plain_name(model): price for model, price in listed_prices().items()}
 
 
-@cache
-def _table() -> _Table:
-    return _Table.model_validate(strict_json.loads(_TABLE.read_text()))
+def listed_prices() -> Mapping[str, Price]:
+    """The prices of the table, by the names that stand there."""
+    table = strict_json.loads(_TABLE.read_text())
+    return TypeAdapter(dict[str, Price]).validate_python(table["models"])

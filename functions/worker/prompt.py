@@ -29,7 +29,8 @@ _MARK = re.compile(r"<(?![\s\d=])")
 
 def first_ask(task: AnyTask, rung: Rung, request: str, outline: str = "") -> list[Message]:
     """The messages for a request, given as JSON text, and for an `outline` to it."""
-    instructions, model = task.instructions, _model_of(task)
+    instructions = task.instructions
+    model: type[BaseModel] = task.result_model
     if rung.structured != "json_schema":
         instructions += f"\nThe answer's JSON schema:\n{_shown_schema(model)}\n"
     shown: list[Message] = []
@@ -95,7 +96,8 @@ def response_format(task: AnyTask, rung: Rung) -> Mapping[str, Any] | None:
     """The shape of the answer as the endpoint takes it, or `None` if it takes none."""
     match rung.structured:
         case "json_schema":
-            schema = _strict(_model_of(task), rung.bounds)
+            model: type[BaseModel] = task.result_model
+            schema = _strict(model, rung.bounds)
             return {
                 "type": "json_schema",
                 "json_schema": {"name": task.name, "strict": True, "schema": schema},
@@ -104,11 +106,6 @@ def response_format(task: AnyTask, rung: Rung) -> Mapping[str, Any] | None:
             return {"type": "json_object"}
         case "prompt":
             return None
-
-
-def _model_of(task: AnyTask) -> type[BaseModel]:
-    model: type[BaseModel] = task.result_model
-    return model
 
 
 @cache

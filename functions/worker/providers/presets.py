@@ -6,14 +6,14 @@ docs/providers.md says why and from where. A rung's own fields come before a pre
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 from pydantic.alias_generators import to_camel
 
 from simmer.text import strict_json
 
-_FILE = Path(__file__).with_name("presets.json")
+PRESETS = Path(__file__).with_name("presets.json")
 # Fields that are merged name by name: one name more does not lose the preset's.
 _MERGED = ("extraBody", "headers", "query")
 
@@ -29,27 +29,19 @@ class Preset(BaseModel):
     thinking: dict[str, dict[str, Any]] = {}
 
 
-class Presets(BaseModel):
-    """The file."""
-
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
-
-    as_of: str
-    note: str
-    presets: dict[str, Preset]
-
-    @classmethod
-    @cache
-    def read(cls) -> Self:
-        return cls.model_validate(strict_json.loads(_FILE.read_text()))
+@cache
+def presets() -> Mapping[str, Preset]:
+    """All that there are, by name."""
+    document = strict_json.loads(PRESETS.read_text())
+    return TypeAdapter(dict[str, Preset]).validate_python(document["presets"])
 
 
 def preset(name: Any) -> Preset:
     """The preset of that name; a `ValueError` names those there are."""
-    presets = Presets.read().presets
-    if name not in presets:
-        raise ValueError(f"provider: there is no {str(name)[:40]!r}, but {', '.join(presets)}")
-    return presets[name]
+    known = presets()
+    if name not in known:
+        raise ValueError(f"provider: there is no {str(name)[:40]!r}, but {', '.join(known)}")
+    return known[name]
 
 
 def with_preset(rung: Mapping[str, Any]) -> dict[str, Any]:

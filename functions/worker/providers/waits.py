@@ -35,10 +35,8 @@ def wait_seconds(headers: Mapping[str, str], body: Any = None, text: str = "") -
     """The seconds to wait from now, or `None` where nothing says so."""
     named = {name.lower(): value for name, value in headers.items()}
     now = _epoch(named.get("date", "")) or time.time()
-    for name, unit in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001)):
-        if (seconds := _number(named.get(name), unit)) is not None:
-            return seconds
-    for seconds in (_moment(named.get("retry-after"), now), _of_body(body), _of_words(text)):
+    ms = (_number(named.get(name), 0.001) for name in ("retry-after-ms", "x-ms-retry-after-ms"))
+    for seconds in (*ms, _moment(named.get("retry-after"), now), _of_body(body), _of_words(text)):
         if seconds is not None:
             return seconds
     hints = [seconds for seconds in _used_up(named, now) if seconds is not None]

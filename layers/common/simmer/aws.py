@@ -55,25 +55,22 @@ _TARGETS = {
     "secretsmanager": ("secretsmanager", "1.1"),
     "events": ("AWSEvents", "1.1"),
 }
+# What a service is called in `AWS_ENDPOINT_URL_…`, where that is another name.
+_VARIABLES = {"secretsmanager": "SECRETS_MANAGER", "events": "EVENTBRIDGE"}
 
 # As in botocore's standard mode (botocore/retries/standard.py), throttles first.
-_THROTTLES = frozenset(
-    [
-        *("Throttling", "ThrottlingException", "ThrottledException", "RequestThrottledException"),
-        *("RequestThrottled", "TooManyRequestsException", "ProvisionedThroughputExceededException"),
-        *("RequestLimitExceeded", "TransactionInProgressException", "BandwidthLimitExceeded"),
-        *("LimitExceededException", "SlowDown", "PriorRequestNotComplete"),
-        "EC2ThrottledException",
-    ]
-)
-_PASSING = frozenset(["RequestTimeout", "RequestTimeoutException"])
-_PASSING_STATUSES = frozenset([500, 502, 503, 504])
-_WRONG_CLOCK = frozenset(
-    [
-        *("RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"),
-        *("InvalidSignatureException", "SignatureDoesNotMatch", "AuthFailure"),
-    ]
-)
+_THROTTLES = {
+    *("Throttling", "ThrottlingException", "ThrottledException", "RequestThrottledException"),
+    *("RequestThrottled", "TooManyRequestsException", "ProvisionedThroughputExceededException"),
+    *("RequestLimitExceeded", "TransactionInProgressException", "BandwidthLimitExceeded"),
+    *("LimitExceededException", "SlowDown", "PriorRequestNotComplete", "EC2ThrottledException"),
+}
+_PASSING = {"RequestTimeout", "RequestTimeoutException"}
+_PASSING_STATUSES = {500, 502, 503, 504}
+_WRONG_CLOCK = {
+    *("RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"),
+    *("InvalidSignatureException", "SignatureDoesNotMatch", "AuthFailure"),
+}
 # The regions of the partition `aws`, after botocore/data/partitions.json.
 _REGION_OF_AWS = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx)-\w+-\d+")
 _SKEW_SECONDS = 4 * 60  # AWS allows five minutes
@@ -206,7 +203,6 @@ class Client:
         if keys.token:
             signed["x-amz-security-token"] = keys.token
         signed["authorization"] = authorization(
-            "POST",
             path,
             signed,
             body,
@@ -249,9 +245,7 @@ def _refusal(answer: Answer, document: Mapping[str, Any] | None) -> dict[str, An
 
 def _endpoint(service: str, region: str, environment: Mapping[str, str]) -> str:
     """The address of a service, by the same variables as boto3's."""
-    own = {"secretsmanager": "SECRETS_MANAGER", "events": "EVENTBRIDGE"}.get(
-        service, service.upper()
-    )
+    own = _VARIABLES.get(service, service.upper())
     is_ignored = environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true"
     for name in (f"AWS_ENDPOINT_URL_{own}", "AWS_ENDPOINT_URL"):
         if environment.get(name) and not is_ignored:

@@ -9,7 +9,7 @@ import dataclasses
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -58,7 +58,21 @@ class _Settings:
     @classmethod
     def from_env(cls) -> Self:
         """Read the environment, or raise `SettingsError`."""
-        return cls(**_values(dataclasses.fields(cls), os.environ))
+        values: dict[str, Any] = {}
+        wrong = []
+        for field in dataclasses.fields(cls):
+            variable = field.metadata.get("variable", field.name.upper())
+            if variable not in os.environ:
+                if field.default is dataclasses.MISSING:
+                    wrong.append(variable)
+                continue
+            try:
+                values[field.name] = field.metadata.get("convert", str)(os.environ[variable])
+            except (LookupError, ValueError, TypeError):
+                wrong.append(variable)
+        if wrong:
+            raise SettingsError(f"missing or unusable: {', '.join(sorted(wrong))}")
+        return cls(**values)
 
 
 def aws_environment() -> dict[str, str]:
@@ -77,26 +91,6 @@ def trace_header() -> dict[str, str]:
     """What joins a call to the trace of the invocation, if Lambda draws one."""
     trace = os.environ.get("_X_AMZN_TRACE_ID")
     return {"x-amzn-trace-id": trace} if trace else {}
-
-
-def _values(
-    fields: tuple[dataclasses.Field[Any], ...], environment: Mapping[str, str]
-) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    wrong = []
-    for field in fields:
-        variable = field.metadata.get("variable", field.name.upper())
-        if variable not in environment:
-            if field.default is dataclasses.MISSING:
-                wrong.append(variable)
-            continue
-        try:
-            values[field.name] = field.metadata.get("convert", str)(environment[variable])
-        except (LookupError, ValueError, TypeError):
-            wrong.append(variable)
-    if wrong:
-        raise SettingsError(f"missing or unusable: {', '.join(sorted(wrong))}")
-    return values
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The signature of a request to AWS: Signature Version 4, with the body in it.
 
-After "Create a signed AWS API request" in AWS's IAM user guide, as far as requests without a query
-need it. tests/unit/simmer/test_signature.py holds it against botocore's.
+After "Create a signed AWS API request" in AWS's IAM user guide, as far as a POST without a query
+needs it. tests/unit/simmer/test_signature.py holds it against botocore's.
 """
 
 import hmac
@@ -14,7 +14,6 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 
 
 def authorization(
-    method: str,
     path: str,
     headers: Mapping[str, str],
     body: bytes,
@@ -23,14 +22,14 @@ def authorization(
     secret_key: str,
     scope: tuple[str, str],
 ) -> str:
-    """The `authorization` header of a request whose `headers` have lower-case names, `host` and
+    """The `authorization` header of a POST whose `headers` have lower-case names, `host` and
     `x-amz-date` (such as 20261126T093000Z) among them. `scope` is the region and the service;
     `path` is encoded as it is sent."""
     at = headers["x-amz-date"]
     names = ";".join(sorted(headers))
     lines = [f"{name}:{' '.join(headers[name].split())}" for name in sorted(headers)]
     # The path is encoded once more, except for S3.
-    request = [method, quote(path, "/~"), "", *lines, "", names, sha256(body).hexdigest()]
+    request = ["POST", quote(path, "/~"), "", *lines, "", names, sha256(body).hexdigest()]
     credential_scope = f"{at[:8]}/{scope[0]}/{scope[1]}/aws4_request"
     digest = sha256("\n".join(request).encode()).hexdigest()
     text = f"{_ALGORITHM}\n{at}\n{credential_scope}\n{digest}".encode()

@@ -72,7 +72,6 @@ def test_signature_is_botocores(
 
     assert signed["X-Amz-Date"] == ours["x-amz-date"]
     assert signed["Authorization"] == authorization(
-        "POST",
         path,
         ours,
         body,

@@ -14,7 +14,7 @@ import prices
 from bench.ladder import template_ladder
 from climb import Climb
 from ladder import Ladder
-from prices import Price, known_price, priced
+from prices import Price, known_price, listed_prices, priced
 from prompt import first_ask
 from provider import Provider
 from providers.outcomes import UNREPORTED, Down, Misconfigured, Throttled
@@ -176,11 +176,12 @@ def test_what_may_cost_otherwise_has_no_price_of_the_tables(name: str) -> None:
 
 
 def test_the_table_says_its_date_its_unit_and_where_it_comes_from() -> None:
-    table = prices._table()
-    assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", table.as_of)
-    assert table.unit == "USD per million tokens"
-    assert "check" in table.note
-    assert all(source.startswith("https://") for source in table.sources)
+    table = json.loads(prices._TABLE.read_text())
+    assert table.keys() == {"asOf", "unit", "note", "sources", "models"}
+    assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", table["asOf"])
+    assert table["unit"] == "USD per million tokens"
+    assert "check" in table["note"]
+    assert all(source.startswith("https://") for source in table["sources"])
 
 
 def test_the_table_knows_the_models_of_the_templates_ladder() -> None:
@@ -189,13 +190,13 @@ def test_the_table_knows_the_models_of_the_templates_ladder() -> None:
 
 
 def test_every_name_of_the_table_is_one_of_its_own() -> None:
-    models = prices._table().models
+    models = listed_prices()
     assert {model for model in models if known_price(model) != models[model]} == set()
     assert len(prices._prices()) == len(models)
 
 
 def test_no_price_of_the_table_is_a_slip() -> None:
-    for model, each in prices._table().models.items():
+    for model, each in listed_prices().items():
         assert Decimal(0) < each.cached_input < each.input < each.output < Decimal(1000), model
 
 

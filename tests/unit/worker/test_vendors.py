@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ladder import Ladder, Rung
-from providers.presets import Presets
+from providers.presets import PRESETS, presets
 from tests.unit.clock import Clock
 from tests.unit.cloud import Cloud
 from tests.unit.worker.fakes import VALID
@@ -53,7 +53,7 @@ def play(
 
 
 def test_there_is_an_endpoint_for_every_preset() -> None:
-    assert set(VENDORS) == set(Presets.read().presets)
+    assert set(VENDORS) == set(presets())
     assert KEY == KEY_OF_THE_SECRET
 
 
@@ -168,7 +168,7 @@ def test_a_field_of_the_rung_comes_before_the_presets(name: str) -> None:
     assert (rung.base_url, rung.structured) == ("http://127.0.0.1:1/x", "prompt")
     assert (rung.cap_field, rung.max_output_tokens, rung.key) == ("cap", 300, "mine")
     assert rung.own_fields["mine"] == 1
-    kept = Presets.read().presets[name].rung.get("extraBody", {})
+    kept = presets()[name].rung.get("extraBody", {})
     assert {**rung.own_fields, **kept} == rung.own_fields, "one field more loses none"
 
 
@@ -177,7 +177,7 @@ def test_a_field_of_the_rung_comes_before_the_presets(name: str) -> None:
 def test_the_switch_for_thinking_is_said_in_the_vendors_way_or_refused_in_words(
     play: Play, name: str, thinking: bool
 ) -> None:
-    preset = Presets.read().presets[name]
+    preset = presets()[name]
     fields = preset.thinking.get("on" if thinking else "off")
     text = json.dumps(
         [{"provider": name, "model": "m", "baseUrl": "http://127.0.0.1:1", "thinking": thinking}]
@@ -192,15 +192,16 @@ def test_the_switch_for_thinking_is_said_in_the_vendors_way_or_refused_in_words(
 
 
 def test_the_documents_table_has_every_preset_and_says_what_is_set() -> None:
-    presets = Presets.read()
+    document = json.loads(PRESETS.read_text())
+    assert document.keys() == {"asOf", "note", "presets"}
     page = PROVIDERS.read_text()
-    assert presets.as_of in page
+    assert document["asOf"] in page
     rows = {
         line.split("|")[1].strip().strip("`"): line
         for line in page.splitlines()
         if line.startswith("| `")
     }
-    for name, preset in presets.presets.items():
+    for name, preset in presets().items():
         for field, value in preset.rung.items():
             if field != "baseUrl":
                 assert f"`{field}`" in rows[name], (name, field)

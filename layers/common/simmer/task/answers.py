@@ -16,7 +16,7 @@ import jsonschema_rs
 from pydantic import BaseModel, ValidationError
 
 from simmer.task.reading import complaints, named, unreadable
-from simmer.task.schema import wire_schema
+from simmer.task.schema import Json, wire_schema
 from simmer.task.strict_schema import NotEncoded, decoded
 from simmer.text import strict_json
 
@@ -122,14 +122,10 @@ def _validator(model: type[BaseModel]) -> jsonschema_rs.Draft202012Validator:
     )
 
 
-def _with_whole(node: Any) -> Any:
-    if isinstance(node, list):
-        return [_with_whole(child) for child in node]
-    if not isinstance(node, dict):
-        return node
+def _with_whole(node: Json) -> Json:
     values = node.get("enum", [node.get("const")])
     is_whole = isinstance(values, list) and any(type(value) is int for value in values)
-    held = {key: _with_whole(child) for key, child in node.items()}
+    held = {key: strict_json.rebuilt(child, _with_whole) for key, child in node.items()}
     return {**held, "x-whole": True} if is_whole else held
 
 

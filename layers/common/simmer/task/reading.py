@@ -59,9 +59,7 @@ def as_stored(request: BaseModel) -> str:
     return request.model_dump_json(by_alias=True, exclude_none=True, round_trip=True)
 
 
-@cache
-def _schema_of(model: type[BaseModel]) -> Json:
-    return wire_schema(model)
+_schema_of = cache(wire_schema)
 
 
 def _unlike(value: Any, schema: Json, known: Json, place: Place) -> Iterator[tuple[str, str]]:
@@ -128,15 +126,11 @@ def _encodes(text: str) -> bool:
 
 def complaints(error: ValidationError, document: Any) -> Iterator[tuple[str, str]]:
     """Pairs of a place and a message, about a document as it was sent."""
-    for complaint in _all(error):
+    for complaint in error.errors(include_url=False, include_input=False, include_context=False):
         if complaint["type"] == "missing" and _is_null(document, complaint["loc"]):
             yield named(complaint["loc"]), "must not be null"
         else:
             yield named(complaint["loc"]), complaint["msg"].removeprefix("Value error, ")
-
-
-def _all(error: ValidationError) -> Iterator[Mapping[str, Any]]:
-    yield from error.errors(include_url=False, include_input=False, include_context=False)
 
 
 def named(place: Place) -> str:

@@ -41,7 +41,8 @@ def find_task(name: str) -> AnyTask:
     try:
         module = importlib.import_module(f"simmer.tasks.{name}")
     except (Exception, SystemExit) as error:
-        raise TaskError(f"{file}: {_where(error, name)}: {_in_a_line(error)}") from error
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:MAX_SAID_CHARACTERS]}"
+        raise TaskError(f"{file}: {_where(error, name)}: {said}") from error
     task = getattr(module, "TASK", None)
     if not isinstance(task, Task):
         raise TaskError(
@@ -57,11 +58,6 @@ def _where(error: BaseException, name: str) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename.endswith(f"/{name}.py")]
     return f"line {lines[-1]}" if lines else "cannot be loaded"
-
-
-def _in_a_line(error: BaseException) -> str:
-    said = " ".join(str(error).split())
-    return f"{type(error).__name__}: {said[:MAX_SAID_CHARACTERS]}"
 
 
 def flaws(task: AnyTask, name: str) -> Iterator[str]:

@@ -4,7 +4,6 @@ Null is absence, so the schema has no null: what may be null may be absent. Obje
 every value has one type where pydantic would take two.
 """
 
-import copy
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -14,6 +13,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.errors import PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+
+from simmer.text.strict_json import rebuilt
 
 type Json = dict[str, Any]
 
@@ -148,16 +149,11 @@ def _raw(model: type[BaseModel]) -> Json:
 
 def wire_schema(model: type[BaseModel]) -> Json:
     """The JSON schema (2020-12) of a request or a result: that of what is sent and delivered."""
-    cleaned: Json = _clean(copy.deepcopy(_raw(model)))
-    return cleaned
+    return _clean(_raw(model))
 
 
-def _clean(node: Any) -> Any:
+def _clean(node: Json) -> Json:
     """Closed, and without our marks but `x-not-asked`."""
-    if isinstance(node, list):
-        return [_clean(child) for child in node]
-    if not isinstance(node, dict):
-        return node
     kept: Json = {}
     for key, child in node.items():
         match key:
@@ -166,7 +162,7 @@ def _clean(node: Any) -> Any:
             case "default" | "enum" | "const":
                 kept[key] = child
             case _ if key not in _OURS:
-                kept[key] = _clean(child)
+                kept[key] = rebuilt(child, _clean)
     if "properties" in kept:
         kept["additionalProperties"] = False
     return kept

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from simmer.task.schema import ITEM, MAPPING, NOT_ASKED_MARK, ROOT, Json, target
+from simmer.text.strict_json import rebuilt
 
 _BOUNDS = (
     *("minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum"),
@@ -67,11 +68,7 @@ def natural(schema: Json) -> Json:
     return {**root, "$defs": shown} if shown else root
 
 
-def _shown(node: Any) -> Any:
-    if isinstance(node, list):
-        return [_shown(child) for child in node]
-    if not isinstance(node, dict):
-        return node
+def _shown(node: Json) -> Json:
     kept: Json = {}
     for key, child in node.items():
         if key == "properties":
@@ -81,7 +78,7 @@ def _shown(node: Any) -> Any:
         elif key not in ("title", "default", "discriminator") and not (
             key == "description" and "properties" in node  # for those who read the code
         ):
-            kept[key] = _shown(child)
+            kept[key] = rebuilt(child, _shown)
     return kept
 
 
@@ -106,10 +103,9 @@ def strict(schema: Json, *, bounds: bool) -> Json:
     return root
 
 
-def _object(properties: Json, description: str | None = None) -> Json:
+def _object(properties: Json) -> Json:
     return {
         "type": "object",
-        **({"description": description} if description else {}),
         "properties": properties,
         "required": list(properties),
         "additionalProperties": False,
@@ -117,7 +113,7 @@ def _object(properties: Json, description: str | None = None) -> Json:
 
 
 def _strict(node: Json, bounds: bool) -> Json:
-    description = node.get("description")
+    about = {"description": node["description"]} if node.get("description") else {}
     match node:
         case {"$ref": str(target)}:
             return {"$ref": target}
@@ -135,24 +131,21 @@ def _strict(node: Json, bounds: bool) -> Json:
                     "value": _strict(values, bounds),
                 }
             )
-            return _object({MAPPING: {"type": "array", "items": entry}}, description)
+            return {**about, **_object({MAPPING: {"type": "array", "items": entry}})}
         case {"prefixItems": list(items)}:
             least = node.get("minItems", len(items))
             places = [_strict(item, bounds) for item in items]
-            return _object(
-                {
-                    f"{ITEM}{i}": place if i <= least else _or_null(place)
-                    for i, place in enumerate(places, 1)
-                },
-                description,
-            )
+            told = {
+                f"{ITEM}{i}": place if i <= least else _or_null(place)
+                for i, place in enumerate(places, 1)
+            }
+            return {**about, **_object(told)}
         case {"anyOf": list(alternatives)} | {"oneOf": list(alternatives)}:
-            union = {"anyOf": [_strict(each, bounds) for each in alternatives]}
-            return {"description": description, **union} if description else union
+            return {**about, "anyOf": [_strict(each, bounds) for each in alternatives]}
         case {"enum": list(values)}:
-            return _enum(values, description)
+            return {**about, **_enum(values)}
         case {"const": value}:
-            return _enum([value], description)
+            return {**about, **_enum([value])}
     return _leaf(node, bounds)
 
 
@@ -166,13 +159,12 @@ def _or_null(told: Json) -> Json:
 _NAMES = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
 
-def _enum(values: list[Any], description: str | None) -> Json:
+def _enum(values: list[Any]) -> Json:
     by_type: dict[str, list[Any]] = {}
     for value in values:
         by_type.setdefault(_NAMES[type(value)], []).append(value)
     kinds = [{"type": name, "enum": each} for name, each in by_type.items()]
-    told: Json = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
-    return {"description": description, **told} if description else told
+    return kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
 
 
 def _leaf(node: Json, bounds: bool) -> Json:
@@ -239,20 +231,16 @@ def first_key(schema: Json, name: str) -> str:
 def decoded(document: Any) -> Any:
     """An answer in its natural form. Raises `NotEncoded`."""
     if isinstance(document, dict) and document.keys() == {ROOT}:
-        return _decoded(document[ROOT])
-    return _decoded(document)
+        document = document[ROOT]
+    return rebuilt(document, _decoded)
 
 
-def _decoded(node: Any) -> Any:
-    if isinstance(node, list):
-        return [_decoded(child) for child in node]
-    if not isinstance(node, dict):
-        return node
+def _decoded(node: Json) -> Any:
     if node.keys() == {MAPPING} and isinstance(node[MAPPING], list):
         return _mapping(node[MAPPING])
     if node and node.keys() == {f"{ITEM}{i}" for i in range(1, len(node) + 1)}:
         return _tuple(node)
-    return {key: _decoded(child) for key, child in node.items()}
+    return {key: rebuilt(child, _decoded) for key, child in node.items()}
 
 
 def _mapping(entries: list[Any]) -> Json:
@@ -262,14 +250,15 @@ def _mapping(entries: list[Any]) -> Json:
             case {"key": key, "value": value} if len(entry) == 2 and type(key) is str:
                 if key in mapping:
                     raise NotEncoded(f"{MAPPING}: a key is there twice: {key}")
-                mapping[key] = _decoded(value)
+                mapping[key] = rebuilt(value, _decoded)
             case _:
                 raise NotEncoded(f"{MAPPING}: each entry must be an object of key and value")
     return mapping
 
 
 def _tuple(node: Json) -> list[Any]:
-    items = [_decoded(node[f"{ITEM}{i}"]) for i in range(1, len(node) + 1)]
+    written = [node[f"{ITEM}{i}"] for i in range(1, len(node) + 1)]
+    items: list[Any] = rebuilt(written, _decoded)
     while items and items[-1] is None:  # what may be absent at a tuple's end
         items.pop()
     return items

@@ -61,6 +61,14 @@ def without_nulls(document: Any) -> Any:
     return document
 
 
+def rebuilt(document: Any, change: Callable[[dict[str, Any]], Any]) -> Any:
+    """The same with what `change` makes of each object in its place. `change` is given the outer
+    ones, and sees to what is in them."""
+    if isinstance(document, list):
+        return [rebuilt(child, change) for child in document]
+    return change(document) if isinstance(document, dict) else document
+
+
 def _parsed(text: str, whole: Callable[[str], Any], fraction: Callable[[str], Any]) -> Any:
     try:
         return json.loads(
