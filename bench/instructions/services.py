@@ -71,8 +71,18 @@ class Services:
             return {"SecretString": json.dumps({"default": "key"})}
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", operation).lower()
         client: Any = self.sqs if service == "AmazonSQS" else self.dynamodb
+        self._wait(body.get("QueueUrl", ""), body.get("WaitTimeSeconds", 0))
         with self.lock:
             return getattr(client, name)(**body)
+
+    def _wait(self, queue_url: str, seconds: float) -> None:
+        """A long poll's wait for a message."""
+        ends_at = time.time() + seconds
+        while time.time() < ends_at:
+            next_at = self.sqs.next_visible_at(queue_url)
+            if next_at is not None and next_at <= time.time():
+                return
+            time.sleep(0.05)
 
     def complete(self) -> Any:
         """A model's answer in OpenAI's form."""

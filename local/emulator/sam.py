@@ -40,7 +40,7 @@ _NESTED_PROPERTY = {
 }
 _SECRET = "AWS::SecretsManager::Secret"
 _NUMBERS = {
-    *("MaximumBatchingWindowInSeconds", "MaximumConcurrency", "MemorySize"),
+    *("MaximumConcurrency", "MemorySize"),
     *("ThrottlingBurstLimit", "ThrottlingRateLimit"),
 }
 _API_ADDRESS = re.compile(
