@@ -38,7 +38,7 @@ from local.toolchain import BUILD, REPOSITORY, TEMPLATE, ToolError
 from local.trace import Trace
 from local.webhook import WebhookReceiver
 
-# At once, thirty jobs each. A job is better off waiting for one that is warm than for the emulator to
+# At once, thirty jobs each. A job rather waits for one that is warm than for the emulator to
 # start another one (seconds), unless a call of the model takes longer than that.
 _WORKERS = 2
 _WORKERS_OF_A_SLOW_MODEL = 6
