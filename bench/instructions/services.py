@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -22,6 +24,7 @@ from simmer.jobs.item import item_of
 from simmer.jobs.job import Job
 from tests.simulation.services.dynamodb import DynamoDb
 from tests.simulation.services.sqs import Sqs
+from tests.unit.simmer.certificates import Authority
 from tests.unit.worker.fakes import VALID
 
 USAGE = {"prompt_tokens": 400, "completion_tokens": 300, "total_tokens": 700}
@@ -34,6 +37,7 @@ class Services:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.tls_url, self.authority = "", Path()  # the same over TLS, and who signs for it
         self.dynamodb = DynamoDb({"jobs": {"pk": "S"}}, now=time.time)
         self.sqs = Sqs(now=time.time)
         self.queue_url = self.sqs.create_queue("jobs", visibility_seconds=3600)
@@ -133,11 +137,20 @@ def serving() -> Iterator[Services]:
         daemon_threads = True
         request_queue_size = 128  # a batch connects all at once
 
-    server = Server(("127.0.0.1", 0), Handler)
-    services = Services(f"http://127.0.0.1:{server.server_port}")
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield services
-    finally:
-        server.shutdown()
-        server.server_close()
+    plain, secured = (Server(("127.0.0.1", 0), Handler) for _ in range(2))
+    services = Services(f"http://127.0.0.1:{plain.server_port}")
+    with TemporaryDirectory() as folder:
+        authority = Authority(Path(folder))
+        secured.socket = authority.context("localhost").wrap_socket(
+            secured.socket, server_side=True
+        )
+        services.tls_url = f"https://localhost:{secured.server_port}"
+        services.authority = authority.file
+        for server in (plain, secured):
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield services
+        finally:
+            for server in (plain, secured):
+                server.shutdown()
+                server.server_close()

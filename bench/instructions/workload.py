@@ -3,18 +3,24 @@
 import json
 import logging
 import os
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from bench.instructions.services import Services
 from simmer import clock
+from simmer.connection import AMAZON_ROOTS
 from simmer.jobs.job import Job, JobStatus, Usage, mark_of
 from simmer.waiting.durations import Durations
 from simmer.waiting.polling import as_kept
 from tests.unit.worker.fakes import RECIPE, REQUEST
 
 M, K = 10**6, 10**3
+
+MACHINE_ROOTS = Path(ssl.get_default_verify_paths().cafile or AMAZON_ROOTS)
 
 # The environment of a function on Lambda, with a session's token.
 ENVIRONMENT = {
@@ -164,6 +170,16 @@ def batches(services: Services, count: int) -> list[tuple[Event, Expected]]:
     return [({"Records": [message]}, []) for message in services.messages()]
 
 
+def new_connections(
+    services: Services, count: int, *, roots: Path = Path(AMAZON_ROOTS), is_read_anew: bool = False
+) -> list[tuple[Event, Expected]]:
+    """Calls over TLS, each on a connection of its own."""
+    bundle = services.authority.with_name("bundle.pem")
+    bundle.write_bytes(roots.read_bytes() + services.authority.read_bytes())
+    event = {"url": services.tls_url, "roots": str(bundle), "is_read_anew": is_read_anew}
+    return [(event, 200)] * count
+
+
 HOT = Case("a poll", "StatusFunction", polls, 600 * M, 2000 * K)
 NEW_HISTOGRAM = Case("a poll, durations new to the process", "StatusFunction", new_histograms)
 CASES = [
@@ -174,6 +190,17 @@ CASES = [
     Case("submit, joined", "SubmitFunction", joins),
     Case("cancel", "CancelFunction", cancels),
     Case("worker, a job", "WorkerFunction", batches, 2600 * M, 25 * M),
+    Case("TLS: a new connection", "new_connection", new_connections),
+    Case(
+        "TLS: a new connection, Amazon's roots read anew",
+        "new_connection",
+        partial(new_connections, is_read_anew=True),
+    ),
+    Case(
+        "TLS: a new connection, the machine's roots read anew",
+        "new_connection",
+        partial(new_connections, roots=MACHINE_ROOTS, is_read_anew=True),
+    ),
     Case("plain boto3: a poll", "plain_boto3", polls),
     Case("Powertools: a poll", "powertools", polls),
 ]
