@@ -85,9 +85,12 @@ class Sockets:
 
     def __init__(self, tally: Counter[str]) -> None:
         self._tally = tally
+        self.frames: dict[str, str] = {}  # the last one, by connection
 
-    def send(self, *_: str) -> None:
+    def send(self, connection_id: str, frame: str) -> bool:
         self._tally["websocket_messages"] += 1
+        self.frames[connection_id] = frame
+        return True
 
     def get_secret_value(self, **_: Any) -> Any:
         self._tally["secret_reads"] += 1
@@ -120,6 +123,7 @@ class _Run:
         self._bodies = [{**body, "count": 1} for body in raw_requests(jobs, seed=1)]
         self._api = schedule.world.process("api")
         self._tally: Counter[str] = Counter()
+        self._sockets = Sockets(self._tally)
         self.recording = Recording(jobs, 0.0, self._tally, 0.0)
 
     @contextmanager
@@ -135,7 +139,7 @@ class _Run:
         schedule.model, schedule.reads_ledger, schedule.budget_usd = model, True, 0.0
         schedule.room = self._deployed.worker_jobs
         schedule.past_durations = History(schedule.ledger, ["small", "large"])
-        sockets: Any = Sockets(tally)
+        sockets: Any = self._sockets
         tokens = PushTokens(sockets, "push key")
         schedule._settings = replace(
             schedule._settings,
@@ -204,18 +208,19 @@ class _Run:
             pause_ms = document.get("pollAfterMs", 0)
 
     async def _by_push(self, user: str, accepted: dict[str, Any]) -> None:
-        """As the clients do: subscribe at once and every so often, until the end is told."""
+        """As the clients do: subscribe at once and when a frame says, until the end is told."""
         key = f"job#{accepted['jobId']}"
         self._tally["websocket_messages"] += 1
         await self._on_socket("$connect", user, event_type="CONNECT", url=accepted["push"]["url"])
         say = {"action": "subscribe", "jobId": accepted["jobId"]}
-        pause = TIMING.resubscribe_queued
+        if_queued = TIMING.resubscribe_queued
         while True:
             self._tally["websocket_messages"] += 1
             await self._on_socket("subscribe", user, {**say, "token": accepted["push"]["token"]})
-            is_queued = self._schedule.dynamodb.item(key)["status"]["S"] == "pending"
-            pause = min(pause * 2, TIMING.resubscribe) if is_queued else TIMING.resubscribe
-            asks_again_at = self._schedule.world.loop.time() + pause
+            frame = json.loads(self._sockets.frames[user])
+            pause_ms = frame.get("askAfterMs", min(if_queued, TIMING.resubscribe) * 1000)
+            if_queued *= 2
+            asks_again_at = self._schedule.world.loop.time() + pause_ms / 1000
             while self._schedule.world.loop.time() < asks_again_at:
                 await asyncio.sleep(0.25)
                 item = self._schedule.dynamodb.item(key)

@@ -69,11 +69,17 @@ ANSWERS: dict[str, Answer | Lost] = {
     "cancelled": answer(200, status("cancelled", 95)),
 }
 
+AHEAD: list[Any] = [
+    {"afterMs": 5000, "progress": 30, "stage": "generating", "message": "Writing."},
+    {"afterMs": 10_000, "progress": 50, "estimatedSecondsRemaining": 9},
+]
+
 # What a socket may bring; None is silence.
 FRAMES: dict[str, str | bytes | Lost | None] = {
     "queued": json.dumps(status("pending", 3, stage="queued")),
     "10": json.dumps(status("processing", 10)),
     "40": json.dumps(status("processing", 40)),
+    "ahead": json.dumps(status("processing", 20, askAfterMs=30_000, ahead=AHEAD)),
     "silence": None,
     "closed": Lost("closed"),
     "bytes": b"\x00",

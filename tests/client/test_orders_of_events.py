@@ -4,12 +4,12 @@ from itertools import pairwise, product
 
 import pytest
 
-from simmer_client import ApiProblem, ProtocolError
+from simmer_client import ApiProblem, ProtocolError, Update
 from simmer_client.effects import Connect, Disconnect, Lost, Receive, Send, Sleep
 from simmer_client.rules import Policy
 from tests.client.driving import ANSWERS, FRAMES, OFFER, RESULT, Trace, World, submitted
 
-TRUSTED = ("queued", "10", "40", "silence")
+TRUSTED = ("queued", "10", "40", "ahead", "silence")
 ENDS = {"done": "completed", "failed": "failed", "cancelled": "cancelled"}
 
 
@@ -82,11 +82,12 @@ def test_any_order_of_frames_and_then_answers_ends_once() -> None:
 
 
 @pytest.mark.parametrize("at", range(12))
-@pytest.mark.parametrize("push", [None, OFFER])
-def test_a_cancel_at_any_moment_ends_it_once(at: int, push: object) -> None:
+@pytest.mark.parametrize(("push", "frame"), [(None, ""), (OFFER, "10"), (OFFER, "ahead")])
+def test_a_cancel_at_any_moment_ends_it_once(at: int, push: object, frame: str) -> None:
     """The server keeps the job open, for others wait for it; a cancel comes before effect `at`."""
     open_answers = [ANSWERS["10"]] * 10
-    world = World(submitted(push=push), *open_answers, frames=[FRAMES["10"], None] * 4)
+    frames = [FRAMES[frame], None, None, None] if frame else []
+    world = World(submitted(push=push), *open_answers, frames=frames * 4)
     following = world.following(Policy())
     steps = following.follow()
     trace, came_of_it = Trace(), None
@@ -102,3 +103,5 @@ def test_a_cancel_at_any_moment_ends_it_once(at: int, push: object) -> None:
 
     assert [update.state for update in trace.updates if update.state.is_terminal] == ["cancelled"]
     assert trace.updates[-1].state == "cancelled"
+    # Nothing is shown after it that was ahead.
+    assert [type(each) for each in trace.effects[at:]].count(Update) <= 1

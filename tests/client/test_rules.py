@@ -11,9 +11,10 @@ from simmer_client import (
     SetupError,
     State,
     Unreachable,
+    Update,
     WaitTimeout,
 )
-from simmer_client.effects import Connect, Lost, Receive, Send, Unset
+from simmer_client.effects import Connect, Effect, Lost, Receive, Send, Unset
 from simmer_client.rules import Policy, Timing
 from simmer_client.wire import Answer, retry_after_seconds
 from tests.client.driving import (
@@ -314,6 +315,90 @@ def test_while_a_job_is_queued_push_is_asked_sooner_and_then_less_and_less() -> 
     pauses = [each.timeout_seconds for each in trace.effects if isinstance(each, Receive)][1::2]
     assert pauses == [1, 2, 4, 8, 10, 10, 10]
     assert trace.status_requests == []
+
+
+def test_between_two_frames_the_bar_goes_on_and_nobody_asks() -> None:
+    world = World(submitted(push=OFFER), frames=[FRAMES["ahead"], None, None, None])
+
+    trace = world.run(world.following().follow())
+
+    assert trace.seconds == 30
+    shown = [
+        (update.progress, update.stage, update.message, update.estimated_seconds_remaining)
+        for update in trace.updates[2:-1]
+    ]
+    assert shown == [
+        (20, "", "", None),
+        (30, "generating", "Writing.", None),
+        (50, "generating", "Writing.", 9),
+    ]
+    assert trace.status_requests == []
+
+
+def test_what_an_entry_does_not_have_stays_as_it_was_shown() -> None:
+    ahead = [
+        {"afterMs": 1000, "progress": 20, "estimatedSecondsRemaining": 8, "message": "Soon."},
+        {"afterMs": 2000, "progress": 30},
+        {"afterMs": 3000, "progress": 40, "estimatedSecondsRemaining": "7", "message": 7},
+    ]
+    frame = json.dumps(status("processing", 10, estimatedSecondsRemaining=9, ahead=ahead))
+    world = World(submitted(push=OFFER), frames=[frame, None, None, None, None])
+
+    trace = world.run(world.following().follow())
+
+    shown = [
+        (update.progress, update.estimated_seconds_remaining, update.message)
+        for update in trace.updates[2:-1]
+    ]
+    assert shown == [(10, 9, ""), (20, 8, "Soon."), (30, 8, "Soon."), (40, 8, "Soon.")]
+
+
+@pytest.mark.parametrize("odd", ["1e999", "-1e999", "9" * 400])
+@pytest.mark.parametrize("name", ["askAfterMs", "afterMs", "progress"])
+def test_a_number_past_all_bounds_is_none(name: str, odd: str) -> None:
+    """Vectors cannot say it: not every reader of JSON has infinity."""
+    entry: dict[str, object] = {"afterMs": 5000, "progress": 50}
+    said = status("processing", 10, askAfterMs=20_000, ahead=[entry])
+    (said if name == "askAfterMs" else entry)[name] = "odd"
+    frame = json.dumps(said).replace('"odd"', odd)
+    world = World(submitted(push=OFFER), frames=[frame, None, *[None] * (name == "askAfterMs")])
+
+    trace = world.run(world.following().follow())
+
+    assert trace.seconds == (10 if name == "askAfterMs" else 20)
+    assert [update.progress for update in trace.updates[2:-1]] == (
+        [10, 50] if name == "askAfterMs" else [10]
+    )
+
+
+@pytest.mark.parametrize(("asked_ms", "seconds"), [(1999, 7), (2000, 2), (8000, 8), (8001, 7)])
+def test_timing_says_how_soon_and_how_late_a_server_may_have_itself_asked(
+    asked_ms: int, seconds: float
+) -> None:
+    timing = Timing(resubscribe=7, shortest_resubscribe=2, longest_resubscribe=8)
+    frame = json.dumps(status("processing", 10, askAfterMs=asked_ms))
+    world = World(submitted(push=OFFER), frames=[frame, None])
+
+    trace = world.run(world.following(Policy(timing=timing)).follow())
+
+    assert trace.seconds == seconds
+
+
+def test_a_caller_that_takes_its_time_gets_what_is_due_and_no_more() -> None:
+    world = World(submitted(push=OFFER), frames=[FRAMES["ahead"], None])
+    shown: list[tuple[int, float]] = []
+    perform = world.perform
+
+    def take_long(effect: Effect) -> object:
+        if isinstance(effect, Update):
+            shown.append((effect.progress, world.clock.seconds - 1000))
+            world.clock.seconds += 40 if effect.progress == 30 else 0
+        return perform(effect)
+
+    world.perform = take_long  # type: ignore[method-assign]
+    world.run(world.following().follow())
+
+    assert shown == [(0, 0), (0, 0), (20, 0), (30, 5), (50, 45), (100, 45)]
 
 
 def test_a_socket_that_does_not_answer_in_time_is_dead() -> None:

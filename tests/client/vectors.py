@@ -64,6 +64,7 @@ class World:
     steps: list[tuple[str, float]] = field(default_factory=list)
     requests: list[httpx2.Request] = field(default_factory=list)
     updates: list[Update] = field(default_factory=list)
+    moments: list[list[object]] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
     phone_offset: float = 0.0
     began_at: float = 0.0
@@ -76,6 +77,7 @@ class World:
         self.last_at = self.began_at
         self._answers = iter(self.vector["answers"])
         self._answer: Mapping[str, Any] = {}
+        self._shown: list[object] = []
         self.socket = self.vector.get("socket", {"connect": "fails", "subscriptions": []})
         self._subscriptions = iter(self.socket["subscriptions"])
 
@@ -101,6 +103,13 @@ class World:
         self.step("subscribe")
         assert json.loads(text) == {"action": "subscribe", "jobId": "7", "token": "push-token"}
         return list(next(self._subscriptions, []))
+
+    def show(self, update: Update) -> None:
+        self.updates.append(update)
+        shown: list[object] = [update.progress, update.stage, update.message]
+        if update.stage and not update.state.is_terminal and shown != self._shown:
+            self._shown = shown
+            self.moments.append([self.now() - self.began_at, *shown])
 
     def phone_time(self) -> float:
         return SERVER_START.timestamp() + self.now() - self.began_at + self.phone_offset
@@ -251,7 +260,7 @@ def run_blocking(vector: Vector, monkeypatch: pytest.MonkeyPatch) -> tuple[World
     clock.cancel = job.cancel
 
     def show(update: Update) -> None:
-        world.updates.append(update)
+        world.show(update)
         if is_moment(vector, update):
             job.cancel()
 
@@ -378,7 +387,7 @@ async def follow_asynchronously(world: World, loop: VirtualLoop) -> object:
         loop.call_later(after, lambda: cancelling.append(loop.create_task(job.cancel())))
     try:
         async for update in job.updates():
-            world.updates.append(update)
+            world.show(update)
             world.parts += job._following.new_parts()
             if is_moment(world.vector, update):
                 await job.cancel()
@@ -407,6 +416,11 @@ def check(world: World, end: object) -> None:
     assert named(end, expect["end"]) == expect["end"]
     if "estimates" in expect:
         assert estimates(world.updates) == expect["estimates"]
+    if "moments" in expect:
+        assert [what for _, *what in world.moments] == [what for _, *what in expect["moments"]]
+        assert [at for at, *_ in world.moments] == pytest.approx(
+            [at for at, *_ in expect["moments"]], abs=0.001
+        )
     if "endsAfter" in expect:
         assert world.now() - world.last_at == pytest.approx(expect["endsAfter"])
     check_headers(world.requests, expect)

@@ -63,6 +63,8 @@ def test_each_job_is_run_once_and_its_calls_are_counted(recorded: tuple[str, Rec
     by_polls = recording.a_job("status invocations")
     assert (by_polls > 5) == (follow == "polls")
     assert (recording.a_job("websocket_messages") > 5) == (follow == "push")
+    # To connect, two an ask (at once, while it is queued, every 30 s), and the end.
+    assert recording.a_job("websocket_messages") <= 1 + 2 * 4 + 1
     assert recording.a_job("log_bytes") > 1000
     assert 8 <= recording.counts["metrics"] <= 40
 

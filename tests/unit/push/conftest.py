@@ -98,6 +98,14 @@ class Push:
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 
+def status_in(frame: str) -> str:
+    """The status document in a frame of a running job, to the byte: what is ahead stands behind."""
+    document, comma, besides = frame.partition(',"askAfterMs":')
+    assert comma
+    assert set(json.loads('{"askAfterMs":' + besides)) == {"askAfterMs", "ahead"}
+    return document + "}"
+
+
 @pytest.fixture
 def push(cloud: Cloud, api: Api) -> Push:
     return Push(cloud)

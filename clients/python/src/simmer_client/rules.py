@@ -43,6 +43,7 @@ from simmer_client.errors import (
 from simmer_client.parts import Part, Parts, complete
 from simmer_client.update import State, Update
 from simmer_client.wire import (
+    Ahead,
     Answer,
     Deadline,
     Document,
@@ -66,7 +67,9 @@ class Timing:
     default_poll: float = 2.0  # where the server does not say
     shortest_poll: float = 0.25
     longest_poll: float = 30.0
-    resubscribe: float = 10.0  # moves the bar, and notices a deadline that nobody wrote down
+    resubscribe: float = 10.0  # where the server does not say
+    shortest_resubscribe: float = 1.0
+    longest_resubscribe: float = 60.0
     resubscribe_queued: float = 1.0  # doubles up to that: nobody tells when a job's turn comes
     answer_within: float = 5.0  # a socket that is silent for longer is dead
     first_backoff: float = 1.0  # doubles
@@ -334,17 +337,22 @@ class Following:
             if_queued *= 2
 
     def _hear(self, if_queued: float, wait: Wait) -> Steps[bool]:
-        """Take what comes until it is time to subscribe again. False if it has to be polled."""
-        timing, asked_at, patience = self._timing, self._clock(), self._timing.answer_within
-        answered = False
+        """Take what comes until it is time to subscribe again, and show what is ahead meanwhile.
+        False if it has to be polled."""
+        ask_at, answered = self._clock() + self._timing.answer_within, False
+        ahead: list[tuple[float, Ahead]] = []  # when to show it; the next one last
         while True:
-            left = self._left(wait)
+            now, left = self._clock(), self._left(wait)
             if left <= 0:
                 return False  # the last look is a poll
-            seconds = asked_at + patience - self._clock()
-            if seconds <= 0:
+            if ahead and ahead[-1][0] <= now:
+                self._take(replace(self.update, **ahead.pop()[1].fields))
+                yield from self._show()
+                self._must_be_open()
+                continue
+            if ask_at <= now:
                 return answered
-            frame = yield Receive(min(seconds, left))
+            frame = yield Receive(min(ahead[-1][0] if ahead else ask_at, now + left) - now)
             self._must_be_open()
             if frame is None:
                 continue
@@ -359,12 +367,20 @@ class Following:
             answered = True
             self._heed_document(document)
             self._must_be_open()
-            patience = timing.resubscribe
-            if self.update.stage == "queued":
-                patience = min(if_queued, patience)
+            now = self._clock()
+            ask_at = now + self._ask_after(document, if_queued)
+            moments = [(now + entry.after_seconds, entry) for entry in document.ahead]
+            ahead = [moment for moment in reversed(moments) if moment[0] < ask_at]
             yield from self._show()
             if self._parts.lacks_some:
                 yield from self._fetch_parts(wait)
+
+    def _ask_after(self, document: Document, if_queued: float) -> float:
+        timing, seconds = self._timing, document.ask_after_seconds
+        if seconds and timing.shortest_resubscribe <= seconds <= timing.longest_resubscribe:
+            return seconds
+        is_queued = document.update.stage == "queued"
+        return min(if_queued, timing.resubscribe) if is_queued else timing.resubscribe
 
     def _lacks_parts_at_end(self, document: Document) -> bool:
         has_failed = document.update.state is State.FAILED

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -55,6 +55,14 @@ class Deadline:
 
 
 @dataclass(frozen=True, slots=True)
+class Ahead:
+    """What a job's update will have so long after a frame if nothing new comes of the job."""
+
+    after_seconds: float  # more than none
+    fields: Mapping[str, Any]  # of `Update`: progress, and others that are new
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A status document: the update it means, and when the server wants to be asked again."""
 
@@ -62,6 +70,8 @@ class Document:
     poll_after_seconds: float | None = None
     deadline: Deadline = field(default_factory=Deadline)
     parts: Parts = field(default_factory=Parts)
+    ask_after_seconds: float | None = None  # of a frame, as the next one
+    ahead: Sequence[Ahead] = ()  # in the order of their times
 
     @property
     def lacks_result(self) -> bool:
@@ -121,7 +131,7 @@ def read_status(
         task=task,
         job_id=job_id,
         state=state,
-        progress=int(min(100.0, max(0.0, progress))),
+        progress=_bar(progress),
         stage=_text(fields, "stage"),
         message=_message(fields),
         estimated_seconds_remaining=None if remaining is None else int(remaining),
@@ -131,14 +141,36 @@ def read_status(
         error_code=(_text(fields, "errorCode") or None) if state is State.FAILED else None,
         retryable=state is State.FAILED and fields.get("retryable") is True,
     )
-    poll_after_ms = _number(fields, "pollAfterMs")
     created_at = _moment(fields.get("createdAt"))
     return Document(
         update,
-        None if poll_after_ms is None else poll_after_ms / 1000,
+        _seconds(fields, "pollAfterMs"),
         _deadline(fields, headers or {}),
         read_parts(fields, None if created_at is None else created_at.timestamp()),
+        _seconds(fields, "askAfterMs"),
+        sorted(_ahead(fields.get("ahead")), key=lambda entry: entry.after_seconds),
     )
+
+
+def _ahead(entries: object) -> Iterator[Ahead]:
+    """The entries that can be understood, with what can be understood of them."""
+    for entry in entries if isinstance(entries, list) else []:
+        if not isinstance(entry, dict):
+            continue
+        after_seconds, progress = _seconds(entry, "afterMs"), _number(entry, "progress")
+        if after_seconds is None or after_seconds <= 0 or progress is None:
+            continue
+        fields: dict[str, Any] = {"progress": _bar(progress)}
+        fields |= {
+            name: entry[name] for name in ("stage", "message") if isinstance(entry.get(name), str)
+        }
+        if (remaining := _number(entry, "estimatedSecondsRemaining")) is not None:
+            fields["estimated_seconds_remaining"] = int(remaining)
+        yield Ahead(after_seconds, fields)
+
+
+def _bar(progress: float) -> int:
+    return int(min(100.0, max(0.0, progress)))
 
 
 def _deadline(fields: Mapping[str, Any], headers: Mapping[str, str]) -> Deadline:
@@ -247,6 +279,12 @@ def _number(fields: Mapping[str, Any], name: str) -> float | None:
     except OverflowError:
         pass
     return None
+
+
+def _seconds(fields: Mapping[str, Any], name: str) -> float | None:
+    """Of a field in milliseconds."""
+    ms = _number(fields, name)
+    return None if ms is None else ms / 1000
 
 
 def _message(fields: Mapping[str, Any]) -> str:

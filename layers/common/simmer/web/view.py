@@ -20,20 +20,16 @@ from simmer.web.messages import message
 def job_view(job: Job, now_ms: int, *, is_short: bool = False) -> str:
     """The status document of a job as the store gives it at `now_ms`; a short one is without the
     texts of the answer."""
-    done = progress(job, now_ms)
-    stage = _stage(job, done)
     document: dict[str, Any] = {
         "jobId": job.job_id,
         "status": job.status,
-        "progress": done,
-        "stage": stage,
-        "message": _message(job, stage, now_ms),
+        **moving(job, now_ms),
         "createdAt": _timestamp(job.created_at_ms),
         "deadlineAt": _timestamp(job.deadline_at_ms),
     }
     if job.completed_at_ms is not None:
         document["completedAt"] = _timestamp(job.completed_at_ms)
-    document["estimatedSecondsRemaining"] = estimated_seconds_remaining(job, now_ms)
+    document["estimatedSecondsRemaining"] = document.pop("estimatedSecondsRemaining")
     if not job.status.is_terminal:
         document["estimateIsMeasured"] = estimate_is_measured(job)
         document["pollAfterMs"] = poll_after_ms(job, now_ms)
@@ -53,6 +49,18 @@ def job_view(job: Job, now_ms: int, *, is_short: bool = False) -> str:
     return _with_text(document, "partialResult", partial)
 
 
+def moving(job: Job, now_ms: int) -> dict[str, Any]:
+    """What of the document changes while nothing comes of the job."""
+    done = progress(job, now_ms)
+    stage = _stage(job, done)
+    return {
+        "progress": done,
+        "stage": stage,
+        "message": _message(job, stage, now_ms),
+        "estimatedSecondsRemaining": estimated_seconds_remaining(job, now_ms),
+    }
+
+
 def submitted_view(job: Job, push: Mapping[str, str] | None = None) -> str:
     """The answer to a submit that is accepted or joined; `push` is as `push_offer` gives it."""
     document: dict[str, Any] = {
@@ -64,7 +72,7 @@ def submitted_view(job: Job, push: Mapping[str, str] | None = None) -> str:
     }
     if push is not None:
         document["push"] = push
-    return _dump(document)
+    return dump(document)
 
 
 def cached_view(job: Job) -> str:
@@ -92,7 +100,7 @@ def _with_result(document: dict[str, Any], job: Job, *, is_short: bool = False) 
 
 def _with_text(document: dict[str, Any], name: str, stored: str | None) -> str:
     """The stored text goes in as it is: the bytes that were validated are the bytes delivered."""
-    text = _dump(document)
+    text = dump(document)
     return text if stored is None else f'{text[:-1]},"{name}":{stored}}}'
 
 
@@ -125,5 +133,5 @@ def _timestamp(at_ms: int) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _dump(document: dict[str, Any]) -> str:
+def dump(document: dict[str, Any]) -> str:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
