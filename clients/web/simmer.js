@@ -293,6 +293,52 @@ class Tokens {
   }
 }
 
+// --- What is ahead: how the bar goes on between two frames -------------------------------------
+
+const SHORTEST_ASK_MS = 1000;
+const LONGEST_ASK_MS = 60_000;
+
+/** How long after its frame the next ask is wanted; undefined where that makes no sense. */
+const askAfterMs = ({ askAfterMs: ms }) =>
+  Number.isFinite(ms) && ms >= SHORTEST_ASK_MS && ms <= LONGEST_ASK_MS ? ms : undefined;
+
+/**
+ * Call `show(fields)` with what each entry of a frame's `ahead` says, at its time from now on, and
+ * before `untilMs`. In the background nothing is shown; on return, at once what holds by then.
+ * Returns how to stop it.
+ */
+function showAhead(ahead, untilMs, { now, later, isHidden, onReturn }, show) {
+  const cameAt = now();
+  let entries = (Array.isArray(ahead) ? ahead : [])
+    .filter((each) => Number.isFinite(each?.progress) && Number.isFinite(each.afterMs))
+    .filter(({ afterMs }) => afterMs > 0 && afterMs < untilMs)
+    .sort((one, other) => one.afterMs - other.afterMs);
+  let stopTimer = () => {};
+  const goOn = () => {
+    stopTimer();
+    if (isHidden()) return;
+    const due = entries.filter(({ afterMs }) => afterMs <= now() - cameAt);
+    entries = entries.slice(due.length);
+    // Who is shown something may stop us.
+    if (entries.length) stopTimer = later(cameAt + entries[0].afterMs - now(), goOn);
+    if (due.length) show(Object.assign({}, ...due.map(said)));
+  };
+  const stopListening = onReturn(goOn);
+  goOn();
+  return () => {
+    stopTimer();
+    stopListening();
+  };
+}
+
+/** Nothing else is taken from an entry. */
+const said = ({ progress, estimatedSecondsRemaining, stage, message }) => ({
+  progress,
+  ...(Number.isFinite(estimatedSecondsRemaining) && { estimatedSecondsRemaining }),
+  ...(typeof stage === "string" && { stage }),
+  ...(typeof message === "string" && { message }),
+});
+
 // --- Until when ------------------------------------------------------------------------------
 
 const DEADLINE_MS = 330_000; // where the server does not say
@@ -460,7 +506,7 @@ function listOf(result, count) {
 
 // --- Push ------------------------------------------------------------------------------------
 
-const PUSH_EVERY_MS = 10_000; // subscribed again this often: moves the bar, finds a dead socket
+const PUSH_EVERY_MS = 10_000; // subscribed again this often, where the frame does not say
 const PUSH_QUEUED_MS = 1000; // doubles up to that: nobody tells when a job's turn comes
 const PUSH_TIMEOUT_ON_RETURN_MS = 1500; // while asleep, most sockets do die
 
@@ -513,9 +559,10 @@ function listen({ url, token }, jobId, { WebSocket, pushTimeoutMs }, watch) {
       // A problem, garbage, or a result too large for a frame: polling deals with all of them.
       if (!document || watch.lacksParts(document)) return close();
       stopTimer();
-      watch.take(document);
+      const unsaidMs = document.stage === "queued" ? Math.min(queuedMs, PUSH_EVERY_MS) : PUSH_EVERY_MS;
+      const againMs = askAfterMs(document) ?? unsaidMs;
+      watch.take(document, againMs);
       if (watch.isOver()) return;
-      const againMs = document.stage === "queued" ? Math.min(queuedMs, PUSH_EVERY_MS) : PUSH_EVERY_MS;
       stopTimer = watch.later(Math.min(againMs, watch.leftMs()), () => {
         if (!watch.isHidden()) subscribe(pushTimeoutMs);
       });
@@ -568,6 +615,7 @@ class Job {
   #submitted; // a promise: there is an id now, or it is over
   #setSubmitted;
   #wake = () => {}; // ends a pause
+  #stopAhead = () => {}; // what the last frame said of the time until the next one
   #promise;
   #resolve;
   #reject;
@@ -737,6 +785,7 @@ class Job {
 
   async #cancel() {
     const { cancelling } = this.#platform;
+    this.#stopAhead();
     let finish;
     const entry = { of: this.#asked, done: new Promise((resolve) => (finish = resolve)) };
     if (this.#asked !== undefined) cancelling.add(entry);
@@ -787,6 +836,7 @@ class Job {
   // --- Asking --------------------------------------------------------------------------------
 
   async #poll() {
+    this.#stopAhead(); // the socket is given up, or it is over
     while (!this.#isOver) {
       if (this.#isHidden) {
         await this.#pause(Infinity);
@@ -861,6 +911,7 @@ class Job {
   get #watch() {
     return {
       isOver: () => this.#isOver,
+      now: () => this.#platform.clock.now(),
       isHidden: () => this.#isHidden,
       leftMs: () => this.#patience.leftMs,
       later: (ms, callback) => this.#later(ms, callback),
@@ -869,11 +920,15 @@ class Job {
         this.#ending.add(callback);
         return () => this.#ending.delete(callback);
       },
-      take: (document) => {
+      take: ({ ahead, askAfterMs, ...document }, againMs) => {
+        this.#stopAhead();
         this.transport = "push";
         this.#patience.heed(document, NaN);
         this.#apply(document);
-        if (!this.#isOver && this.#parts.lacksSome) this.#fetchParts();
+        if (this.#isOver) return;
+        const show = (fields) => this.#apply({ ...this.#document, ...fields });
+        this.#stopAhead = showAhead(ahead, againMs, this.#watch, show);
+        if (this.#parts.lacksSome) this.#fetchParts();
       },
       /** A failed job's parts may be too large for a frame, as a result may. */
       lacksParts: (document) => {

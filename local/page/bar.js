@@ -1,39 +1,60 @@
-// The bar of a job under way: it goes on between two answers, as the server estimates.
+// The bar of a job under way: it goes on between two answers, as the server says or estimates.
 
 import { byId } from "./dom.js";
 import { texts } from "./texts.js";
 
-let way = { from: 0 }; // percent {from, to}, and {since, until} in ms of performance.now()
+const AHEAD_EVERY_MS = 5000; // over push this often an update comes, or was ahead of the last frame
+const LATE_MS = 1000;
+
+let way; // percent {from, to}, and {since, until} in ms of performance.now()
+let endsAt; // by the server's estimate, in ms of performance.now()
 let startedAt; // of the job, in ms of Date.now(), where it is known
 let isMeasured = false; // whether the server's estimate is more than a guess
 
 export function startBar({ at }) {
-  way = { from: 0 };
+  way = standing(0);
+  endsAt = undefined;
   startedAt = at;
   isMeasured = false;
 }
 
-/** Let the bar go on from what the server said: its next word may be ten seconds off. */
-export function heed({ progress, estimatedSecondsRemaining: seconds, estimateIsMeasured }) {
+const standing = (percent) => ({ from: percent, to: percent, since: -Infinity, until: -Infinity });
+
+/** Let the bar go on from what the server said. */
+export function heed({ progress, estimatedSecondsRemaining: seconds, estimateIsMeasured, transport }) {
   isMeasured = estimateIsMeasured;
   const since = performance.now();
-  const from = Math.max(progress, drawn());
-  // The estimate is a median, and the bar up to 95 a share of jobs: when it has passed, half of those
-  // now open are done, and the server's bar is half-way to 95. Under 10 the job waits for its turn.
-  const to = progress < 10 ? from : Math.max(from, (progress + 95) / 2);
-  way = { from, to, since, until: seconds > 0 ? since + seconds * 1000 : undefined };
+  endsAt = seconds > 0 ? since + seconds * 1000 : undefined;
+  way = transport === "push" ? glide(progress, since) : guess(progress, since);
 }
 
-/** In percent. It never goes back, and stands where the estimate ends. */
+/** Over push the bar takes the time until the next update. Who was away sees at once where it stands. */
+function glide(progress, since) {
+  const to = Math.max(progress, drawn());
+  const isLate = since - way.since > AHEAD_EVERY_MS + LATE_MS;
+  return { from: isLate ? to : drawn(), to, since, until: since + AHEAD_EVERY_MS };
+}
+
+/** Where it is polled, the server's next word may be ten seconds off. */
+function guess(progress, since) {
+  const from = Math.max(progress, drawn());
+  if (progress < 10 || !endsAt) return standing(from); // it waits for its turn, or nobody knows
+  // The estimate is a median, and the bar up to 95 a share of jobs: when it has passed, half of those
+  // now open are done, and the server's bar is half-way to 95.
+  return { from, to: Math.max(from, (progress + 95) / 2), since, until: endsAt };
+}
+
+/** In percent. It never goes back, and stands where its way ends. */
 function drawn() {
   const { from, to, since, until } = way;
-  if (!until) return from;
-  return from + (to - from) * Math.min(1, (performance.now() - since) / (until - since));
+  const now = performance.now();
+  return now < until ? from + ((to - from) * (now - since)) / (until - since) : to;
 }
 
 /** The job is done. */
 export function fillBar() {
-  way = { from: 100 };
+  way = standing(100);
+  endsAt = undefined;
   startedAt = undefined;
   showBar();
 }
@@ -49,8 +70,8 @@ export function showBar() {
 }
 
 function left() {
-  if (!way.until || !isMeasured) return undefined;
-  return texts().remaining(Math.max(1, Math.round((way.until - performance.now()) / 1000)));
+  if (!endsAt || !isMeasured) return undefined;
+  return texts().remaining(Math.max(1, Math.round((endsAt - performance.now()) / 1000)));
 }
 
 /** Where nothing is known of what is to come, what has been is. */

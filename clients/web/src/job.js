@@ -1,3 +1,4 @@
+import { showAhead } from "./ahead.js";
 import { OPEN, TERMINAL, isPush, isText, judged, notAnswered, positive, readStatus, readSubmitted } from "./answers.js";
 import { DeadlineExceeded, JobFailed, SimmerError, cancelled } from "./errors.js";
 import { exchange } from "./http.js";
@@ -51,6 +52,7 @@ export class Job {
   #submitted; // a promise: there is an id now, or it is over
   #setSubmitted;
   #wake = () => {}; // ends a pause
+  #stopAhead = () => {}; // what the last frame said of the time until the next one
   #promise;
   #resolve;
   #reject;
@@ -220,6 +222,7 @@ export class Job {
 
   async #cancel() {
     const { cancelling } = this.#platform;
+    this.#stopAhead();
     let finish;
     const entry = { of: this.#asked, done: new Promise((resolve) => (finish = resolve)) };
     if (this.#asked !== undefined) cancelling.add(entry);
@@ -270,6 +273,7 @@ export class Job {
   // --- Asking --------------------------------------------------------------------------------
 
   async #poll() {
+    this.#stopAhead(); // the socket is given up, or it is over
     while (!this.#isOver) {
       if (this.#isHidden) {
         await this.#pause(Infinity);
@@ -344,6 +348,7 @@ export class Job {
   get #watch() {
     return {
       isOver: () => this.#isOver,
+      now: () => this.#platform.clock.now(),
       isHidden: () => this.#isHidden,
       leftMs: () => this.#patience.leftMs,
       later: (ms, callback) => this.#later(ms, callback),
@@ -352,11 +357,15 @@ export class Job {
         this.#ending.add(callback);
         return () => this.#ending.delete(callback);
       },
-      take: (document) => {
+      take: ({ ahead, askAfterMs, ...document }, againMs) => {
+        this.#stopAhead();
         this.transport = "push";
         this.#patience.heed(document, NaN);
         this.#apply(document);
-        if (!this.#isOver && this.#parts.lacksSome) this.#fetchParts();
+        if (this.#isOver) return;
+        const show = (fields) => this.#apply({ ...this.#document, ...fields });
+        this.#stopAhead = showAhead(ahead, againMs, this.#watch, show);
+        if (this.#parts.lacksSome) this.#fetchParts();
       },
       /** A failed job's parts may be too large for a frame, as a result may. */
       lacksParts: (document) => {

@@ -1,8 +1,9 @@
+import { askAfterMs } from "./ahead.js";
 import { parsed, readStatus } from "./answers.js";
 
 // --- Push ------------------------------------------------------------------------------------
 
-const PUSH_EVERY_MS = 10_000; // subscribed again this often: moves the bar, finds a dead socket
+const PUSH_EVERY_MS = 10_000; // subscribed again this often, where the frame does not say
 const PUSH_QUEUED_MS = 1000; // doubles up to that: nobody tells when a job's turn comes
 const PUSH_TIMEOUT_ON_RETURN_MS = 1500; // while asleep, most sockets do die
 
@@ -55,9 +56,10 @@ export function listen({ url, token }, jobId, { WebSocket, pushTimeoutMs }, watc
       // A problem, garbage, or a result too large for a frame: polling deals with all of them.
       if (!document || watch.lacksParts(document)) return close();
       stopTimer();
-      watch.take(document);
+      const unsaidMs = document.stage === "queued" ? Math.min(queuedMs, PUSH_EVERY_MS) : PUSH_EVERY_MS;
+      const againMs = askAfterMs(document) ?? unsaidMs;
+      watch.take(document, againMs);
       if (watch.isOver()) return;
-      const againMs = document.stage === "queued" ? Math.min(queuedMs, PUSH_EVERY_MS) : PUSH_EVERY_MS;
       stopTimer = watch.later(Math.min(againMs, watch.leftMs()), () => {
         if (!watch.isHidden()) subscribe(pushTimeoutMs);
       });

@@ -115,7 +115,7 @@ export class Server {
   }
 }
 
-const WATCHDOGS = [15_000, 5000, 10_000, 1500]; // request, push answer, push again, on return
+const WATCHDOGS = [15_000, 5000, 10_000, 30_000, 1500]; // request, push answer, push again (twice), on return
 
 /** Pauses take no time and are noted; the watchdogs and push's heartbeat wait to be fired. */
 export class Clock {

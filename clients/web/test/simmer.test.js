@@ -936,6 +936,130 @@ test("a socket that died in the background is replaced by polling soon after", a
   assert.deepEqual(await result, RESULT);
 });
 
+// --- What is ahead ----------------------------------------------------------------------------
+
+/** A frame, and where the bar is each 5 s after it. */
+const frame = (progress, ...bars) => {
+  const ahead = bars.map((each, n) => ({ afterMs: (n + 1) * 5000, progress: each }));
+  return document({ progress, message: `${progress} %`, askAfterMs: 30_000, ahead });
+};
+
+/** A job that was told `first`; every ask after the first one brings the next of `frames`. */
+async function setUpAhead(t, first, frames = [], options = {}) {
+  const all = await setUp(t, options);
+  const { server, job } = all;
+  server.answers(SUBMIT, accepted({ push: server.push }));
+  const answers = [first, ...frames];
+  server.onFrame = (socket) => answers.length && socket.send(answers.shift());
+  const result = job.submit(REQUEST);
+  result.catch(() => {});
+  await until(() => job.progress === first.progress);
+  return { ...all, result };
+}
+
+const asks = (server) => server.sockets[0].frames.length;
+const bars = (updates) => [...new Set(updates.map(({ progress }) => progress))];
+
+test("between two frames the bar goes on, and nobody is asked", async (t) => {
+  const { server, clock, job, updates, result } = await setUpAhead(t, frame(10, 20, 30), [COMPLETED]);
+
+  await clock.fire(5000);
+  await clock.fire(5000);
+
+  await server.roundTrips();
+  assert.deepEqual([job.progress, job.message, job.transport, asks(server)], [30, "10 %", "push", 1]);
+  await clock.fire(30_000);
+  assert.deepEqual(await result, RESULT);
+  assert.deepEqual(bars(updates), [0, 10, 20, 30, 100]);
+  assert.deepEqual([server.routes, asks(server), clock.heldCount], [[SUBMIT], 2, 0]);
+});
+
+test("in the background nothing that is ahead is shown, on return at once what holds by then", async (t) => {
+  const visibility = new App();
+  const first = frame(10, 20, 30, 40, 50);
+  first.ahead[1].message = "Writing.";
+  const { server, clock, job, updates, result } = await setUpAhead(t, first, [], { visibility });
+  visibility.hide();
+  await clock.fire(5000);
+  clock.advance(11_000);
+  assert.equal(job.progress, 10);
+
+  visibility.show();
+
+  assert.deepEqual([job.progress, job.message], [40, "Writing."]);
+  assert.deepEqual(bars(updates), [0, 10, 40], "in one step");
+  await until(() => asks(server) === 2);
+  assert.deepEqual(clock.pauses, [4000], "and from there it goes on");
+  await until(() => job.progress === 50);
+  server.sockets[0].send(COMPLETED);
+  assert.deepEqual(await result, RESULT);
+  assert.deepEqual([visibility.listenerCount, clock.heldCount], [0, 0]);
+});
+
+test("a frame that comes in the background is shown, and nothing ahead of it before the return", async (t) => {
+  const visibility = new App();
+  const { server, clock, job, result } = await setUpAhead(t, frame(10, 20), [], { visibility });
+  visibility.hide();
+  server.sockets[0].send(frame(60, 70, 80));
+  await until(() => job.progress === 60);
+  clock.advance(7000);
+  assert.equal(job.progress, 60);
+
+  visibility.show();
+
+  assert.equal(job.progress, 70);
+  server.sockets[0].send({ ...frame(60, 70, 80), ...COMPLETED });
+  assert.deepEqual(await result, RESULT);
+  assert.deepEqual([visibility.listenerCount, clock.heldCount], [0, 0], "of an end nothing is ahead");
+});
+
+test("while a cancel is under way nothing is shown that was ahead", async (t) => {
+  const { server, clock, job, updates, result } = await setUpAhead(t, frame(10, 20, 30));
+  server.answers(CANCEL, "hang", { body: CANCELLED });
+  await clock.fire(5000);
+  const cancel = job.cancel();
+  await until(() => server.routes.includes(CANCEL));
+
+  assert.ok(!clock.isHeld(5000));
+  await clock.fire(15_000); // the request is given up, and sent again
+  assert.equal(await cancel, "cancelled");
+  await rejection(result);
+  assert.deepEqual(bars(updates), [0, 10, 20, 95]);
+});
+
+test("who leaves at what was ahead is shown no more", async (t) => {
+  const controller = new AbortController();
+  const server = await Server.start(t);
+  const clock = new Clock();
+  const visibility = new App();
+  const seen = [];
+  const onUpdate = ({ progress }) => {
+    seen.push(progress);
+    if (progress === 20) controller.abort();
+  };
+  const client = new SimmerClient({ baseUrl: server.url, token: "jwt", clock, visibility });
+  const job = client.job({ onUpdate, signal: controller.signal });
+  server.answers(SUBMIT, accepted({ push: server.push }));
+  server.onFrame = (socket) => socket.send(frame(10, 20, 30));
+  const result = job.submit(REQUEST);
+  await until(() => job.progress === 10);
+  await clock.fire(5000);
+
+  assert.equal((await rejection(result)).name, "AbortError");
+  assert.deepEqual([visibility.listenerCount, clock.heldCount], [0, 0]);
+  assert.ok(!seen.includes(30));
+});
+
+test("an error's job has what was shown, and nothing of what was ahead", async (t) => {
+  const { server, clock, job, result } = await setUpAhead(t, frame(10, 20));
+  server.answers(STATUS, problem(404, "job_not_found"));
+  await clock.fire(5000);
+  assert.equal(job.progress, 20);
+  server.sockets[0].close();
+
+  assert.deepEqual((await rejection(result)).job, document({ progress: 20, message: "10 %" }));
+});
+
 test("a deadline that passes while push says nothing new ends it", async (t) => {
   const { server, clock, job } = await setUp(t, { deadlineMs: 20_000 });
   server.answers(SUBMIT, accepted({ push: server.push }));

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 
 import { SimmerClient } from "../simmer.js";
 
@@ -47,6 +48,7 @@ class World {
   updates = [];
   outlines = [];
   estimates = [];
+  moments = [];
   parts = [];
   #time;
   #vector;
@@ -179,9 +181,10 @@ async function run(vector) {
       assert.equal(title, outline[position].title);
       world.parts.push([position, value]);
     },
-    onUpdate({ state, progress, outline, estimatedSecondsRemaining, estimateIsMeasured }) {
+    onUpdate({ state, progress, stage, message, outline, estimatedSecondsRemaining, estimateIsMeasured }) {
       world.updates.push([state, progress]);
       if (OPEN.includes(state)) world.estimates.push([estimatedSecondsRemaining, estimateIsMeasured]);
+      if (OPEN.includes(state) && stage) world.moments.push([world.elapsedMs / 1000, progress, stage, message]);
       if (outline && outline !== world.outline) {
         world.outlines.push(outline.map((entry) => [entry.title, entry.state]));
         world.outline = outline; // a new list only where something is new
@@ -232,6 +235,10 @@ function check({ world, end, job }, expect) {
     const isNew = ([seconds, isMeasured], at) =>
       seconds !== undefined && (estimates[at - 1]?.[0] !== seconds || estimates[at - 1][1] !== isMeasured);
     assert.deepEqual(estimates.filter(isNew), expect.estimates);
+  }
+  if (expect.moments) {
+    const isNew = ([, ...shown], at, all) => !isDeepStrictEqual(shown, all[at - 1]?.slice(1));
+    assert.deepEqual(world.moments.filter(isNew), expect.moments);
   }
   if (expect.endsAfter !== undefined) assert.equal(world.sinceLastMs / 1000, expect.endsAfter);
   for (const [at, headers] of (expect.headers ?? []).entries()) {
