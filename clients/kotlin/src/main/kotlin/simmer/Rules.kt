@@ -255,8 +255,8 @@ internal class Following(
             if (left <= 0) return false // the last look is a poll
             val next = ahead.firstOrNull()
             if (next != null && next.first <= now) {
-                take(ahead.removeFirst().second)
                 mustBeOpen()
+                take(ahead.removeFirst().second)
                 showOpen(show)
                 continue
             }
