@@ -577,7 +577,7 @@ private final class URLSessionSocket: NSObject, SimmerSocket, URLSessionWebSocke
         _ session: URLSession, webSocketTask: URLSessionWebSocketTask,
         didCloseWith code: URLSessionWebSocketTask.CloseCode, reason: Data?
     ) {
-        add(.failure(URLError(.networkConnectionLost)))
+        // `receive` says it, after the frames that came before. Foundation on Linux demands this method.
     }
 
     func urlSession(_ session: URLSession, task: URLSessionTask, didCompleteWithError error: (any Error)?) {
