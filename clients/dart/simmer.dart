@@ -109,6 +109,9 @@ class Update {
     String? jobId,
     JobState? state,
     int? progress,
+    String? stage,
+    String? message,
+    int? estimatedSecondsRemaining,
     List<OutlineEntry>? outline,
     Object? partialResult,
   }) =>
@@ -117,9 +120,9 @@ class Update {
         jobId: jobId ?? this.jobId,
         state: state ?? this.state,
         progress: progress ?? this.progress,
-        stage: stage,
-        message: message,
-        estimatedSecondsRemaining: estimatedSecondsRemaining,
+        stage: stage ?? this.stage,
+        message: message ?? this.message,
+        estimatedSecondsRemaining: estimatedSecondsRemaining ?? this.estimatedSecondsRemaining,
         estimateIsMeasured: estimateIsMeasured,
         outline: outline ?? this.outline,
         partialResult: partialResult ?? this.partialResult,
@@ -635,7 +638,7 @@ const _requestTimeout = 15.0;
 const _defaultPoll = 2.0;
 const _shortestPoll = 0.25;
 const _longestPoll = 30.0;
-const _resubscribe = 10.0;
+const _resubscribe = 10.0; // where the server does not say
 const _answerWithin = 5.0; // a socket that is silent for longer is dead
 const _longestBackoff = 10.0;
 const _tries = 5; // of a single request; a wait tries until its deadline
@@ -868,19 +871,28 @@ class _Following {
     }
   }
 
-  /// Takes what comes until it is time to subscribe again. False if it has to be polled.
+  /// Takes what comes until it is time to subscribe again, and shows meanwhile what is ahead. False if it has
+  /// to be polled.
   Future<bool> _hear(double ifQueued, _Wait wait, _Show show) async {
-    final askedAt = _now();
-    var patience = _answerWithin;
+    var askAt = _now() + _answerWithin;
+    var ahead = <(double, _Ahead)>[]; // when to show it, the next one first
     var answered = false;
     while (true) {
+      final now = _now();
       final left = _left(wait);
       if (left <= 0) return false; // the last look is a poll
-      final seconds = askedAt + patience - _now();
-      if (seconds <= 0) return answered;
+      if (ahead.isNotEmpty && ahead.first.$1 <= now) {
+        _mustGoOn(wait);
+        final (_, entry) = ahead.removeAt(0);
+        _take(entry.after(_update));
+        await _showOpen(show);
+        continue;
+      }
+      if (askAt <= now) return answered;
+      final nextAt = ahead.isEmpty ? askAt : ahead.first.$1;
       final String? text;
       try {
-        text = await _unlessLeft(_socket!.receive(min(seconds, left)), wait, orEnded: true);
+        text = await _unlessLeft(_socket!.receive(min(nextAt - now, left)), wait, orEnded: true);
       } on _Ended {
         rethrow;
       } catch (_) {
@@ -900,7 +912,13 @@ class _Following {
       answered = true;
       _takeDocument(document);
       _mustGoOn(wait);
-      patience = _update.stage == 'queued' ? min(ifQueued, _resubscribe) : _resubscribe;
+      final heardAt = _now();
+      final unlessSaid = _update.stage == 'queued' ? min(ifQueued, _resubscribe) : _resubscribe;
+      askAt = heardAt + (document.askAfterSeconds ?? unlessSaid);
+      ahead = [
+        for (final entry in document.ahead)
+          if (heardAt + entry.afterSeconds < askAt) (heardAt + entry.afterSeconds, entry),
+      ];
       await _showOpen(show);
       if (_parts.lacksSome) await _fetchParts(wait, show);
     }
@@ -1105,14 +1123,41 @@ class _Deadline {
   final double? byCreationSeconds;
 }
 
+/// What an update will have so long after its frame if nothing new comes of the job. Null: what it had before.
+class _Ahead {
+  const _Ahead(this.afterSeconds, this.progress, this.estimatedSecondsRemaining, this.stage, this.message);
+
+  final double afterSeconds;
+  final int progress;
+  final int? estimatedSecondsRemaining;
+  final String? stage;
+  final String? message;
+
+  Update after(Update update) => update._copy(
+        progress: progress,
+        estimatedSecondsRemaining: estimatedSecondsRemaining,
+        stage: stage,
+        message: message,
+      );
+}
+
 /// A status document: the update it means, and when the server wants to be asked again.
 class _Document {
-  const _Document(this.update, this.pollAfterSeconds, this.deadline, this.parts);
+  const _Document(
+    this.update,
+    this.pollAfterSeconds,
+    this.deadline,
+    this.parts, [
+    this.askAfterSeconds,
+    this.ahead = const [],
+  ]);
 
   final Update update;
   final double? pollAfterSeconds;
   final _Deadline deadline;
   final _Parts parts;
+  final double? askAfterSeconds; // of a frame, as the next one
+  final List<_Ahead> ahead; // in the order of their times
 
   bool get lacksResult => update.state == JobState.completed && update.result == null;
 }
@@ -1133,6 +1178,8 @@ class _Malformed implements Exception {
 }
 
 const _longestJobSeconds = 86400.0; // a `deadlineAt` further away is no deadline
+const _shortestAskMs = 1000.0; // an `askAfterMs` that is not from this
+const _longestAskMs = 60000.0; // to this makes no sense
 
 const _states = {
   'pending': JobState.polling,
@@ -1191,7 +1238,7 @@ _Document _readStatus(String body, String task, String jobId, Map<String, String
     task: task,
     jobId: jobId,
     state: state,
-    progress: progress.clamp(0, 100).toInt(),
+    progress: _bar(progress),
     stage: _text(fields['stage']) ?? '',
     message: _text(fields['message']) ?? '',
     estimatedSecondsRemaining: _number(fields['estimatedSecondsRemaining'])?.toInt(),
@@ -1203,8 +1250,40 @@ _Document _readStatus(String body, String task, String jobId, Map<String, String
   );
   final pollAfterMs = _number(fields['pollAfterMs']);
   final pause = pollAfterMs != null && pollAfterMs > 0 ? pollAfterMs / 1000 : null;
-  return _Document(update, pause, _deadlineOf(fields, headers), _partsOf(fields));
+  final askAfterMs = _number(fields['askAfterMs']);
+  final isSensible = askAfterMs != null && askAfterMs >= _shortestAskMs && askAfterMs <= _longestAskMs;
+  return _Document(
+    update,
+    pause,
+    _deadlineOf(fields, headers),
+    _partsOf(fields),
+    isSensible ? askAfterMs / 1000 : null,
+    _aheadOf(fields['ahead']),
+  );
 }
+
+/// The entries that can be understood, with what can be understood of them.
+List<_Ahead> _aheadOf(Object? entries) {
+  final understood = <_Ahead>[];
+  for (final each in entries is List ? entries : const <Object?>[]) {
+    if (each is! Map) continue;
+    final afterMs = _number(each['afterMs']);
+    final progress = _number(each['progress']);
+    if (afterMs == null || afterMs <= 0 || progress == null) continue;
+    final stage = each['stage'];
+    final message = each['message'];
+    understood.add(_Ahead(
+      afterMs / 1000,
+      _bar(progress),
+      _number(each['estimatedSecondsRemaining'])?.toInt(),
+      stage is String ? stage : null,
+      message is String ? message : null,
+    ));
+  }
+  return understood..sort((one, other) => one.afterSeconds.compareTo(other.afterSeconds));
+}
+
+int _bar(double progress) => progress.clamp(0, 100).toInt();
 
 // ── An answer in parts ────────────────────────────────────────────────────────────────────────
 

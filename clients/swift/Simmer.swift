@@ -187,9 +187,14 @@ enum SimmerJSON: Codable, Sendable, Equatable {
         try JSONDecoder().decode(type, from: JSONEncoder().encode(self))
     }
 
+    fileprivate var anyText: String? {
+        guard case .string(let text) = self else { return nil }
+        return text
+    }
+
     /// A text that is not empty.
     fileprivate var text: String? {
-        guard case .string(let text) = self, !text.isEmpty else { return nil }
+        guard let text = anyText, !text.isEmpty else { return nil }
         return text
     }
 
@@ -537,17 +542,18 @@ private final class URLSessionSocket: NSObject, SimmerSocket, URLSessionWebSocke
         return nil
     }
 
+    /// Not by `receive(completionHandler:)`, which Foundation on Linux does not have.
     private func listen(_ task: URLSessionWebSocketTask) {
-        task.receive { [weak self] heard in
-            guard let self else { return }
-            switch heard {
-            case .success(.string(let text)):
-                self.add(.success(text))
-                self.listen(task)
-            case .success:
-                self.add(.failure(URLError(.cannotDecodeContentData)))
-            case .failure(let error):
-                self.add(.failure(error))
+        Task { [weak self] in
+            do {
+                while true {
+                    guard case .string(let text) = try await task.receive() else {
+                        throw URLError(.cannotDecodeContentData)
+                    }
+                    self?.add(.success(text))
+                }
+            } catch {
+                self?.add(.failure(error))
             }
         }
     }
@@ -565,6 +571,13 @@ private final class URLSessionSocket: NSObject, SimmerSocket, URLSessionWebSocke
         _ session: URLSession, webSocketTask: URLSessionWebSocketTask, didOpenWithProtocol name: String?
     ) {
         opened.end(.success(true))
+    }
+
+    func urlSession(
+        _ session: URLSession, webSocketTask: URLSessionWebSocketTask,
+        didCloseWith code: URLSessionWebSocketTask.CloseCode, reason: Data?
+    ) {
+        // `receive` says it, after the frames that came before. Foundation on Linux demands this method.
     }
 
     func urlSession(_ session: URLSession, task: URLSessionTask, didCompleteWithError error: (any Error)?) {
@@ -734,7 +747,7 @@ private let requestTimeout = 15.0
 private let defaultPoll = 2.0
 private let shortestPoll = 0.25
 private let longestPoll = 30.0
-private let resubscribe = 10.0
+private let resubscribe = 10.0 // where the server does not say
 private let answerWithin = 5.0 // a socket that is silent for longer is dead
 private let longestBackoff = 10.0
 private let longestRetryAfter = 30.0 // of a single request: past this it is refused
@@ -870,6 +883,10 @@ private actor Following {
     private func take(_ document: Document) {
         heed(document.deadline)
         take(document.update, document.parts)
+    }
+
+    private func take(_ entry: Ahead) {
+        take(entry.after(update))
     }
 
     private func leave(goesOn: Bool = false) {
@@ -1010,19 +1027,27 @@ private actor Following {
         }
     }
 
-    /// Takes what comes until it is time to subscribe again. False if it has to be polled.
+    /// Takes what comes until it is time to subscribe again, and shows meanwhile what is ahead. False if it has
+    /// to be polled.
     private func hear(_ socket: any SimmerSocket, _ ifQueued: Double, _ wait: Wait, _ show: @escaping Show) async throws -> Bool {
-        let askedAt = now()
-        var patience = answerWithin
+        var askAt = now() + answerWithin
+        var ahead: [(at: Double, entry: Ahead)] = [] // when to show it, the next one first
         var answered = false
         while true {
+            let wokenAt = now()
             let remaining = left(wait)
             if remaining <= 0 { return false } // the last look is a poll
-            let seconds = askedAt + patience - now()
-            if seconds <= 0 { return answered }
+            if let next = ahead.first, next.at <= wokenAt {
+                try mustBeOpen()
+                ahead.removeFirst()
+                take(next.entry)
+                await showOpen(show)
+                continue
+            }
+            if askAt <= wokenAt { return answered }
             let frame: String?
             do {
-                frame = try await socket.receive(within: min(seconds, remaining))
+                frame = try await socket.receive(within: min((ahead.first?.at ?? askAt) - wokenAt, remaining))
             } catch {
                 try mustBeOpen()
                 return false
@@ -1040,7 +1065,10 @@ private actor Following {
             answered = true
             take(document)
             try mustBeOpen()
-            patience = update.stage == "queued" ? min(ifQueued, resubscribe) : resubscribe
+            let heardAt = now()
+            let unlessSaid = update.stage == "queued" ? min(ifQueued, resubscribe) : resubscribe
+            askAt = heardAt + (document.askAfterSeconds ?? unlessSaid)
+            ahead = document.ahead.map { (at: heardAt + $0.afterSeconds, entry: $0) }.filter { $0.at < askAt }
             await showOpen(show)
             if parts.lacksSome { try await fetchParts(wait, show) }
         }
@@ -1204,12 +1232,32 @@ private struct Deadline: Sendable {
     var byCreationSeconds: Double?
 }
 
+/// What an update will have so long after its frame if nothing new comes of the job. Nil: what it had before.
+private struct Ahead: Sendable {
+    let afterSeconds: Double
+    let progress: Int
+    let estimatedSecondsRemaining: Int?
+    let stage: String?
+    let message: String?
+
+    func after(_ update: SimmerUpdate) -> SimmerUpdate {
+        var next = update
+        next.progress = progress
+        next.estimatedSecondsRemaining = estimatedSecondsRemaining ?? update.estimatedSecondsRemaining
+        next.stage = stage ?? update.stage
+        next.message = message ?? update.message
+        return next
+    }
+}
+
 /// A status document: the update it means, and when the server wants to be asked again.
 private struct Document: Sendable {
     let update: SimmerUpdate
     var pollAfterSeconds: Double?
     let deadline: Deadline
     let parts: Parts
+    let askAfterSeconds: Double? // of a frame, as the next one
+    let ahead: [Ahead] // in the order of their times
 
     var lacksResult: Bool { update.state == .completed && update.result == nil }
 }
@@ -1230,6 +1278,7 @@ private struct Malformed: Error {
 }
 
 private let longestJobSeconds = 86_400.0 // a `deadlineAt` further away is no deadline
+private let sensibleAskMs = 1000.0...60_000.0 // another `askAfterMs` makes no sense
 
 private let states: [String: SimmerState] = [
     "pending": .polling, "processing": .polling, "completed": .completed, "failed": .failed, "cancelled": .cancelled,
@@ -1278,10 +1327,10 @@ private func readStatus(_ body: String, of job: SimmerUpdate, headers: [String: 
     default: throw Malformed("its message is no text")
     }
     let isFailed = state == .failed
-    var update = SimmerUpdate(task: job.task, jobId: jobId, state: state, progress: Int(min(max(progress, 0), 100)))
+    var update = SimmerUpdate(task: job.task, jobId: jobId, state: state, progress: barOf(progress))
     update.stage = fields["stage"]?.text ?? ""
     update.message = fields["message"]?.text ?? ""
-    update.estimatedSecondsRemaining = fields["estimatedSecondsRemaining"]?.double.map { Int(min(max($0, 0), 1e9)) }
+    update.estimatedSecondsRemaining = estimateOf(fields)
     update.estimateIsMeasured = fields["estimateIsMeasured"] == .bool(true)
     if state == .completed { update.result = fields["result"]?.value }
     if isFailed {
@@ -1292,8 +1341,29 @@ private func readStatus(_ body: String, of job: SimmerUpdate, headers: [String: 
     let pollAfterMs = fields["pollAfterMs"]?.double ?? 0
     return Document(
         update: update, pollAfterSeconds: pollAfterMs > 0 ? pollAfterMs / 1000 : nil,
-        deadline: deadlineOf(fields, headers), parts: partsOf(fields)
+        deadline: deadlineOf(fields, headers), parts: partsOf(fields),
+        askAfterSeconds: fields["askAfterMs"]?.double.flatMap { sensibleAskMs.contains($0) ? $0 / 1000 : nil },
+        ahead: aheadOf(fields["ahead"])
     )
+}
+
+/// The entries that can be understood, with what can be understood of them.
+private func aheadOf(_ entries: SimmerJSON?) -> [Ahead] {
+    let understood = (entries?.items ?? []).compactMap { each -> Ahead? in
+        guard let fields = each.fields, let afterMs = fields["afterMs"]?.double, afterMs > 0 else { return nil }
+        guard let progress = fields["progress"]?.double else { return nil }
+        return Ahead(
+            afterSeconds: afterMs / 1000, progress: barOf(progress), estimatedSecondsRemaining: estimateOf(fields),
+            stage: fields["stage"]?.anyText, message: fields["message"]?.anyText
+        )
+    }
+    return understood.sorted { $0.afterSeconds < $1.afterSeconds }
+}
+
+private func barOf(_ progress: Double) -> Int { Int(min(max(progress, 0), 100)) }
+
+private func estimateOf(_ fields: [String: SimmerJSON]) -> Int? {
+    fields["estimatedSecondsRemaining"]?.double.map { Int(min(max($0, 0), 1e9)) }
 }
 
 // MARK: - An answer in parts

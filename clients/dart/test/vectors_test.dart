@@ -67,6 +67,7 @@ class Scripted implements HttpTransport, PushTransport, PushSocket {
   final updates = <Object?>[];
   final outlines = <Object?>[];
   final estimates = <Object?>[];
+  final moments = <(double, List<Object?>)>[];
   final parts = <Object?>[];
   final List<Object?> _answers;
   final _frames = <(double, Json)>[];
@@ -201,6 +202,9 @@ Future<Object> follow(Scripted world) async {
       final estimate = [update.estimatedSecondsRemaining, update.estimateIsMeasured];
       final isAnother = world.estimates.isEmpty || !isSame(world.estimates.last, estimate);
       if (estimate[0] != null && isAnother) world.estimates.add(estimate);
+      final moment = [update.progress, update.stage, update.message];
+      final isNext = world.moments.isEmpty || !isSame(world.moments.last.$2, moment);
+      if (update.stage.isNotEmpty && isNext) world.moments.add((world.time.seconds - VirtualTime.start, moment));
       final seen = [update.state.name, update.progress];
       if (world.updates.isEmpty || !isSame(world.updates.last, seen)) world.updates.add(seen);
       if (isCancelled || !isSame(seen, cancelWhen)) return;
@@ -241,7 +245,8 @@ Json named(Object end, Json expected) => switch (end) {
 Iterable<String> complaints(Scripted world, Object end) sync* {
   final expect = world.vector['expect'] as Json;
   const known = {
-    'steps', 'updates', 'outlines', 'parts', 'partialResult', 'estimates', 'end', 'endsAfter', 'headers', 'bearers', //
+    'steps', 'updates', 'outlines', 'parts', 'partialResult', 'estimates', 'moments', 'end', 'endsAfter', //
+    'headers', 'bearers',
   };
   for (final key in expect.keys) {
     if (!known.contains(key)) yield 'this test does not know `$key`';
@@ -263,6 +268,15 @@ Iterable<String> complaints(Scripted world, Object end) sync* {
   if (!isSame(world.partialResult, expect['partialResult'])) yield 'partialResult: ${world.partialResult}';
   final estimates = expect['estimates'];
   if (estimates != null && !isSame(world.estimates, estimates)) yield 'estimates: ${world.estimates}';
+  final moments = (expect['moments'] as List<Object?>?)?.cast<List<Object?>>();
+  if (moments != null) {
+    final shown = [for (final (_, moment) in world.moments) moment];
+    if (!isSame(shown, [for (final moment in moments) moment.sublist(1)])) yield 'moments: $shown';
+    for (var at = 0; at < shown.length && at < moments.length; at++) {
+      final seconds = world.moments[at].$1;
+      if ((seconds - (moments[at][0] as num)).abs() > 0.001) yield 'moment $at: after $seconds s';
+    }
+  }
   final wantedEnd = expect['end'] as Json;
   final thereEnd = named(end, wantedEnd);
   if (!isSame(thereEnd, wantedEnd)) yield 'end: $thereEnd instead of $wantedEnd';

@@ -73,6 +73,7 @@ private final class Scripted: SimmerHTTP, SimmerPush, SimmerSocket, SimmerTime, 
     private(set) var updates: [SimmerJSON] = []
     private(set) var outlines: [SimmerJSON] = []
     private(set) var estimates: [SimmerJSON] = []
+    private(set) var moments: [(at: Double, seen: [SimmerJSON])] = []
     private(set) var parts: [SimmerJSON] = []
     private(set) var partialResult: SimmerJSON? // of the last update
     private(set) var lastAt = start
@@ -263,6 +264,8 @@ private final class Scripted: SimmerHTTP, SimmerPush, SimmerSocket, SimmerTime, 
                 let estimate = SimmerJSON.array([.integer(seconds), .bool(update.estimateIsMeasured)])
                 if estimates.last != estimate { estimates.append(estimate) }
             }
+            let moment: [SimmerJSON] = [.integer(update.progress), .string(update.stage), .string(update.message)]
+            if !update.stage.isEmpty && moments.last?.seen != moment { moments.append((at: clock - start, seen: moment)) }
             let seen = SimmerJSON.array([.string(update.state.rawValue), .integer(update.progress)])
             if updates.last != seen { updates.append(seen) }
             if isCancelled || vector["do"]?["cancelWhen"] != seen { return false }
@@ -322,7 +325,8 @@ private func named(_ error: SimmerError, expected: SimmerJSON) -> SimmerJSON {
 private func complaints(_ world: Scripted, _ end: SimmerJSON) -> [String] {
     let expect = world.vector["expect"] ?? .null
     let known: Set<String> = [
-        "steps", "updates", "outlines", "parts", "partialResult", "estimates", "end", "endsAfter", "headers", "bearers",
+        "steps", "updates", "outlines", "parts", "partialResult", "estimates", "moments", "end", "endsAfter", "headers",
+        "bearers",
     ]
     var wrong = expect.names.keys.filter { !known.contains($0) }.map { "this test does not know `\($0)`" }
     if let complaint = world.complaint() { wrong.append(complaint) }
@@ -343,6 +347,14 @@ private func complaints(_ world: Scripted, _ end: SimmerJSON) -> [String] {
     if world.partialResult != expect["partialResult"] { wrong.append("partialResult: \(world.partialResult?.written ?? "none")") }
     if let estimates = expect["estimates"]?.list, world.estimates != estimates {
         wrong.append("estimates: \(SimmerJSON.array(world.estimates).written)")
+    }
+    if let moments = expect["moments"]?.list {
+        if world.moments.map({ $0.seen }) != moments.map({ Array($0.list.dropFirst()) }) {
+            wrong.append("moments: \(SimmerJSON.array(world.moments.map { .array($0.seen) }).written)")
+        }
+        for (moment, wanted) in zip(world.moments, moments) where abs(moment.at - (wanted.list[0].asSeconds ?? -1)) > 0.001 {
+            wrong.append("a moment at \(moment.at) s instead of \(wanted.list[0].written)")
+        }
     }
     if end != expect["end"] { wrong.append("end: \(end.written) instead of \(expect["end"]?.written ?? "?")") }
     let endedAfter = world.clock - world.lastAt
@@ -424,7 +436,7 @@ private func client(_ server: Server, _ token: @escaping SimmerTokenSource) -> S
     SimmerClient("https://api.test", push: nil, http: server, time: Scripted(.null), token: token)
 }
 
-private func singleRenewal() async throws -> String? {
+@Sendable private func singleRenewal() async throws -> String? {
     let renewals = Counter()
     let server = Server { request, _ in
         if header(request, "Authorization") == "Bearer new" { return status(request.url.lastPathComponent, "completed") }
@@ -445,28 +457,31 @@ private func singleRenewal() async throws -> String? {
     return count == 1 ? nil : "\(count) new tokens were asked for"
 }
 
-private func leave() async throws -> String? {
-    let server = Server { _, count in status("7", count < 3 ? "processing" : "completed") }
-    let one = client(server) { _ in "token" }
-    let job = one.resume("recipe", "7")
-    for try await update in job.updates() {
+@Sendable private func leave() async throws -> String? {
+    let open = Server { _, _ in status("7", "processing") }
+    for try await update in client(open, { _ in "token" }).resume("recipe", "7").updates() {
         if update.progress == 10 { break }
     }
-    let asked = server.asked
-    let following = Task { try await one.resume("recipe", "7").follow() }
-    following.cancel()
+    let left = Server { _, _ in status("7", "processing") }
+    let following = Task {
+        try await client(left, { _ in "token" }).resume("recipe", "7").follow { update in
+            if update.progress == 10 { withUnsafeCurrentTask { $0?.cancel() } } // at a moment that is no race
+        }
+    }
     do {
         _ = try await following.value
         return "a cancelled task went on"
     } catch is CancellationError {
-        // As it should be.
+        if left.asked.count != 1 { return "a cancelled task asked: \(left.asked)" }
     }
-    let other = try await one.resume("recipe", "7").follow()
-    let isAlone = server.asked.allSatisfy { $0 == "GET /recipe/status/7" }
-    return other.state == .completed && isAlone ? nil : "it was not left alone: \(asked), \(server.asked)"
+    let ending = Server { _, _ in status("7", "completed") }
+    let other = try await client(ending, { _ in "token" }).resume("recipe", "7").follow()
+    let asked = open.asked + left.asked + ending.asked
+    let isAlone = asked.allSatisfy { $0 == "GET /recipe/status/7" }
+    return other.state == .completed && isAlone ? nil : "it was not left alone: \(asked)"
 }
 
-private func errorNames() async throws -> String? {
+@Sendable private func errorNames() async throws -> String? {
     let server = Server { _, _ in status("7", "failed", "\"error\": \"No.\", \"errorCode\": \"refused\", \"retryable\": false") }
     do {
         try await client(server) { _ in "secret-token" }.resume("recipe", "7").follow()

@@ -69,9 +69,10 @@ private class Scripted(val vector: Any?) : HttpTransport, PushTransport, PushSoc
     val updates = mutableListOf<List<Any?>>()
     val outlines = mutableListOf<List<List<String>>>()
     val estimates = mutableListOf<List<Any?>>()
+    val moments = mutableListOf<Pair<Double, List<Any?>>>()
     val parts = mutableListOf<Part>()
     var partialResult: Any? = null
-    private val beganAt = time.seconds
+    val beganAt = time.seconds
     var lastAt = beganAt
     private val answers = vector["answers"].items().iterator()
     private var answer: Any? = null
@@ -187,6 +188,9 @@ private fun follow(world: Scripted): Any = runBlocking {
             world.partialResult = update.partialResult
             val estimate = update.estimatedSecondsRemaining?.let { listOf(it.toLong(), update.estimateIsMeasured) }
             if (!update.state.isTerminal && estimate != null && estimate != world.estimates.lastOrNull()) world.estimates += estimate
+            val moment = listOf(update.progress.toLong(), update.stage, update.message)
+            val isAnother = update.stage.isNotEmpty() && moment != world.moments.lastOrNull()?.second
+            if (!update.state.isTerminal && isAnother) world.moments += world.time.seconds - world.beganAt to moment
             val seen = listOf(update.state.name.lowercase(), update.progress.toLong())
             if (!update.state.isTerminal && seen != world.updates.lastOrNull()) world.updates += seen
             if (seen == cancelWhen) job.cancel()
@@ -225,6 +229,12 @@ private fun complaints(world: Scripted, end: Any): List<String> = buildList {
     same("parts", world.parts.map { listOf(it.position.toLong(), it.value) }, expect["parts"].items())
     same("partialResult", world.partialResult, expect["partialResult"])
     expect["estimates"]?.let { same("estimates", world.estimates, it) }
+    expect["moments"]?.items()?.map { it.items() }?.let { wanted ->
+        same("moments", world.moments.map { it.second }, wanted.map { it.drop(1) })
+        world.moments.zip(wanted).forEach { (moment, at) ->
+            if (abs(moment.first - at[0].seconds()) > 0.001) add("a moment at ${moment.first} s instead of ${at[0]}")
+        }
+    }
     same("end", named(end, expect["end"]), expect["end"])
     val endsAfter = world.time.seconds - world.lastAt
     expect["endsAfter"]?.let { if (abs(endsAfter - it.seconds()) > 0.001) add("ends after $endsAfter s") }

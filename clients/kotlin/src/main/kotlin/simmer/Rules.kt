@@ -53,7 +53,7 @@ private const val REQUEST_TIMEOUT = 15.0
 private const val DEFAULT_POLL = 2.0
 private const val SHORTEST_POLL = 0.25
 private const val LONGEST_POLL = 30.0
-private const val RESUBSCRIBE = 10.0
+private const val RESUBSCRIBE = 10.0 // where the server does not say
 private const val ANSWER_WITHIN = 5.0 // a socket that is silent for longer is dead
 private const val LONGEST_BACKOFF = 10.0
 private const val TRIES = 5 // of a single request; a wait tries until its deadline
@@ -140,6 +140,8 @@ internal class Following(
         heed(document.deadline)
         take(document.update, document.parts)
     }
+
+    private fun take(entry: Ahead) = synchronized(this) { take(entry.after(update)) }
 
     private fun leave(goesOn: Boolean = false) = take(
         update.copy(state = State.CANCELLED, stage = "done", message = "", estimatedSecondsRemaining = 0, goesOn = goesOn),
@@ -239,17 +241,27 @@ internal class Following(
         } while (isTrusted)
     }
 
-    /** Take what comes until it is time to subscribe again. False if it has to be polled. */
+    /**
+     * Take what comes until it is time to subscribe again, and show meanwhile what is ahead. False if it has to
+     * be polled.
+     */
     private suspend fun hear(ifQueued: Double, wait: Wait, show: suspend (Update) -> Unit): Boolean {
-        val askedAt = world.nowSeconds()
-        var patience = ANSWER_WITHIN
+        var askAt = world.nowSeconds() + ANSWER_WITHIN
+        val ahead = ArrayDeque<Pair<Double, Ahead>>() // when to show it, the next one first
         var answered = false
         while (true) {
+            val now = world.nowSeconds()
             val left = left(wait)
             if (left <= 0) return false // the last look is a poll
-            val seconds = askedAt + patience - world.nowSeconds()
-            if (seconds <= 0) return answered
-            val frame = world.receive(min(seconds, left))
+            val next = ahead.firstOrNull()
+            if (next != null && next.first <= now) {
+                mustBeOpen()
+                take(ahead.removeFirst().second)
+                showOpen(show)
+                continue
+            }
+            if (askAt <= now) return answered
+            val frame = world.receive(min((next?.first ?: askAt) - now, left))
             mustBeOpen()
             if (frame is Frame.Lost) return false
             if (frame !is Frame.Text) continue
@@ -262,11 +274,17 @@ internal class Following(
             answered = true
             take(document)
             mustBeOpen()
-            patience = if (update.stage == "queued") min(ifQueued, RESUBSCRIBE) else RESUBSCRIBE
+            val heardAt = world.nowSeconds()
+            askAt = heardAt + askAfter(document, ifQueued)
+            ahead.clear()
+            document.ahead.mapTo(ahead) { heardAt + it.afterSeconds to it }.removeAll { it.first >= askAt }
             showOpen(show)
             if (parts.lacksSome) fetchParts(wait, show)
         }
     }
+
+    private fun askAfter(document: Document, ifQueued: Double): Double =
+        document.askAfterSeconds ?: if (update.stage == "queued") min(ifQueued, RESUBSCRIBE) else RESUBSCRIBE
 
     private fun lacksPartsAtEnd(document: Document) =
         document.update.state == State.FAILED && parts.grownBy(document.parts).lacksSome

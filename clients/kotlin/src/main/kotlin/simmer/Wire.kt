@@ -9,8 +9,33 @@ internal class PushOffer(val url: String, val token: String)
 /** How long a job may run on, in two readings of `deadlineAt`; null: this one cannot be had. */
 internal class Deadline(val byDateSeconds: Double? = null, val byCreationSeconds: Double? = null)
 
+/**
+ * What an update will have so long after its frame if nothing new comes of the job. Null: what it had before.
+ */
+internal class Ahead(
+    val afterSeconds: Double,
+    val progress: Int,
+    private val estimatedSecondsRemaining: Int?,
+    private val stage: String?,
+    private val message: String?,
+) {
+    fun after(update: Update) = update.copy(
+        progress = progress,
+        estimatedSecondsRemaining = estimatedSecondsRemaining ?: update.estimatedSecondsRemaining,
+        stage = stage ?: update.stage,
+        message = message ?: update.message,
+    )
+}
+
 /** A status document: the update it means, and when the server wants to be asked again. */
-internal class Document(val update: Update, val pollAfterSeconds: Double?, val deadline: Deadline, val parts: Parts) {
+internal class Document(
+    val update: Update,
+    val pollAfterSeconds: Double?,
+    val deadline: Deadline,
+    val parts: Parts,
+    val askAfterSeconds: Double? = null, // of a frame, as the next one
+    val ahead: List<Ahead> = emptyList(), // in the order of their times
+) {
     val lacksResult get() = update.state == State.COMPLETED && update.result == null
 }
 
@@ -20,6 +45,7 @@ internal class Submitted(val update: Update, val offer: PushOffer?, val deadline
 internal class Malformed(message: String) : Exception(message)
 
 private const val LONGEST_JOB_SECONDS = 86_400.0 // a `deadlineAt` further away is no deadline
+private val ASK_AFTER_MS = 1000.0..60_000.0 // another `askAfterMs` makes no sense
 
 private val STATES = mapOf(
     "pending" to State.POLLING,
@@ -63,7 +89,7 @@ internal fun readStatus(body: String, task: String, jobId: String, headers: Map<
         task = task,
         jobId = jobId,
         state = state,
-        progress = progress.coerceIn(0.0, 100.0).toInt(),
+        progress = barOf(progress),
         stage = text(fields["stage"]).orEmpty(),
         message = text(fields["message"]).orEmpty(),
         estimatedSecondsRemaining = number(fields["estimatedSecondsRemaining"])?.toInt(),
@@ -75,8 +101,27 @@ internal fun readStatus(body: String, task: String, jobId: String, headers: Map<
     )
     val pollAfterMs = number(fields["pollAfterMs"])?.takeIf { it > 0 }
     val parts = partsOf(fields, isoSeconds(fields["createdAt"]))
-    return Document(update, pollAfterMs?.div(1000), deadlineOf(fields, headers), parts)
+    val askAfterMs = number(fields["askAfterMs"])?.takeIf { it in ASK_AFTER_MS }
+    return Document(
+        update, pollAfterMs?.div(1000), deadlineOf(fields, headers), parts, askAfterMs?.div(1000), aheadOf(fields["ahead"]),
+    )
 }
+
+/** The entries that can be understood, with what can be understood of them. */
+private fun aheadOf(entries: Any?): List<Ahead> = (entries as? List<*>).orEmpty().mapNotNull { entry ->
+    val fields = entry as? Map<*, *> ?: return@mapNotNull null
+    val afterMs = number(fields["afterMs"])?.takeIf { it > 0 } ?: return@mapNotNull null
+    val progress = number(fields["progress"]) ?: return@mapNotNull null
+    Ahead(
+        afterMs / 1000,
+        barOf(progress),
+        number(fields["estimatedSecondsRemaining"])?.toInt(),
+        fields["stage"] as? String,
+        fields["message"] as? String,
+    )
+}.sortedBy { it.afterSeconds }
+
+private fun barOf(progress: Double) = progress.coerceIn(0.0, 100.0).toInt()
 
 /** The phone's time of day has no part in it: it may be wrong, and it may jump. */
 private fun deadlineOf(fields: Map<*, *>, headers: Map<String, String>): Deadline {
