@@ -65,7 +65,8 @@ def jobs_in_a_world(
         schedule.model = _Writer(schedule.world, wrong, count if by_item else None, slow)  # type: ignore[assignment]
         schedule.reads_ledger = True
         schedule.budget_usd = 0.0
-        schedule.mapping.batch, schedule.mapping.max_workers = 1, 100
+        # A worker a job, as its instances are many: nothing is measured of how jobs share one.
+        schedule.room, schedule.mapping.batch, schedule.mapping.max_workers = 1, 1, 100
         schedule._settings = replace(
             schedule._settings,
             daily_job_quota=10_000,

@@ -115,6 +115,7 @@ class Attempt:
     climb: Climb = field(init=False)
     written: Job = field(init=False)  # the same as the attempt left it
     is_lost: bool = field(default=False, init=False)
+    is_ending: bool = field(default=False, init=False)  # the end is being written
 
     def __post_init__(self) -> None:
         self.written = self.job
@@ -135,6 +136,7 @@ class Attempt:
         try:
             await asyncio.wait((climbing, beating), return_when=asyncio.FIRST_COMPLETED)
             if climbing.done():
+                self.is_ending = True
                 return await self._conclude(self._outcome(climbing))
             return beating.result()
         finally:
@@ -172,7 +174,8 @@ class Attempt:
                 else:
                     await asyncio.to_thread(self.tools.leases.look, self.job)
             except JobRefused as lost:
-                return self._lost(lost.job)
+                # The end that is being written gives the lease up, and is no loss.
+                return DONE if self.is_ending else self._lost(lost.job)
             except DependencyUnavailable:
                 if clock.now_ms() >= lease_ends_at_ms:
                     return STAYS  # for all we know another worker has the job now

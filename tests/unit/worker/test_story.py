@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import logging
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,14 +17,17 @@ from functions.status import app as status_app
 from functions.submit import app as submit_app
 from providers.outcomes import Throttled
 from simmer.errors import DependencyUnavailable
+from simmer.jobs.job import Job
+from simmer.jobs.leases import LeaseStore
 from simmer.jobs.story import Event
 from simmer.task import find_task
+from tests.patience import HANG_SECONDS
 from tests.unit.api import Api
 from tests.unit.clock import Clock
 from tests.unit.cloud import Cloud, refused
 from tests.unit.events import document, status_event, submit_event
 from tests.unit.worker.fakes import RECIPE, RECIPES, VALID, FakeProvider, truncated
-from tests.unit.worker.workshop import Context, Workshop
+from tests.unit.worker.workshop import BEATING, Context, Workshop
 
 MISFIT = json.dumps({"recipes": [{**RECIPE, "ingredients": ["snail"], "servings": 7}, RECIPES[1]]})
 MISTYPED = json.dumps({"recipes": [{**RECIPE, "servings": "2", "snailCount": 1}]})
@@ -130,6 +134,34 @@ def test_a_cancelled_job_loses_the_lease(
 
     assert events(records, job.job_id)[-2:] == ["model call", "lease lost"]
     assert "job cancelled" in events(records, job.job_id)
+
+
+def test_an_end_that_a_heartbeat_sees_before_its_writer_hears_of_it_loses_no_lease(
+    shop: Workshop, records: list[logging.LogRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = shop.admit()
+    complete, look = LeaseStore.complete, LeaseStore.look
+    is_seen = threading.Event()
+
+    def slowly_answered(*given: Any, **more: Any) -> Job:
+        written = complete(*given, **more)
+        is_seen.clear()
+        assert is_seen.wait(HANG_SECONDS)
+        return written
+
+    def seen(*given: Any) -> None:
+        try:
+            look(*given)
+        finally:
+            is_seen.set()
+
+    monkeypatch.setattr(LeaseStore, "complete", slowly_answered)
+    monkeypatch.setattr(LeaseStore, "look", seen)
+
+    shop.run(FakeProvider([VALID]), **BEATING)
+
+    assert events(records, job.job_id)[-1] == "result stored"
+    assert "lease lost" not in events(records, job.job_id)
 
 
 def test_every_line_of_a_worker_says_of_which_job_and_run_it_is_though_ten_run_side_by_side(
