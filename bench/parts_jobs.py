@@ -64,6 +64,7 @@ def jobs_in_a_world(
         schedule.ladder = _default_ladder()
         schedule.model = _Writer(schedule.world, wrong, count if by_item else None, slow)  # type: ignore[assignment]
         schedule.reads_ledger = True
+        schedule.without_cache()
         schedule.budget_usd = 0.0
         # A worker a job, as its instances are many: nothing is measured of how jobs share one.
         schedule.room, schedule.mapping.batch, schedule.mapping.max_workers = 1, 1, 100

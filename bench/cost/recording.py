@@ -138,6 +138,7 @@ class _Run:
         model: Any = SlowModel(Random(1))
         schedule.model, schedule.reads_ledger, schedule.budget_usd = model, True, 0.0
         schedule.room = self._deployed.worker_jobs
+        schedule.without_cache()
         schedule.past_durations = History(schedule.ledger, ["small", "large"])
         sockets: Any = self._sockets
         tokens = PushTokens(sockets, "push key")

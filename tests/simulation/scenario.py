@@ -100,7 +100,7 @@ def schedule_of(
             (clock, "sleep", world.pause),
             (table, "random", world.random),
             (provider, "random", world.random),
-            (intake, "random", world.random),
+            (intake, "random", Random(f"receives {seed}")),
             (admission, "uuid", uuids),
             (worker, "uuid", uuids),
             (submit_app, "_wiring", schedule.wiring),
@@ -217,6 +217,7 @@ class Schedule:
             self.mapping.stopped_from = random.choice((None, None, None, None, 0.0, 20.0))
         self.deadline_seconds = 300 if is_mild else random.choice((60, 120, 300))
         self.is_shared = random.random() < 0.3
+        self._jobs = jobs
         self._use_cache(jobs)
         self._settings = SubmitSettings(
             jobs_table="jobs",
@@ -241,6 +242,12 @@ class Schedule:
         if chance.random() < 0.5:
             [items, *_] = self.cache.sandboxes(jobs, is_read=False)
             self.leases = LeaseStore(jobs, _always(items))
+
+    def without_cache(self) -> None:
+        """As a deployment is by default."""
+        self.cache, self.history.late_ms = None, 0.0
+        self._stores = {True: [self.store], False: [self.store]}
+        self.leases = LeaseStore(self._jobs)
 
     def job_store(self, *, is_read: bool) -> JobStore:
         """The store of the status and the cancel handler."""
