@@ -40,12 +40,12 @@ know.
 **Push** is an option; polling always works. A `202` may carry `push`: open a WebSocket at exactly
 `push.url` and send one text frame, `{"action": "subscribe", "jobId": "...", "token": "..."}` with
 `push.token`. The answer is the status document, as a poll would give it; one more comes when the
-job has ended. If it is longer than 32 KB it comes without `result`: then poll once. While the job
-is `processing` such a frame has two more fields. `askAfterMs`: subscribe again so long after it, on
-the same connection, to notice a dead one (a queued job: after 1, 2, 4, 8, 10 s). `ahead`: a list of
-what the status document would say until then if nothing new comes, each entry with `afterMs`,
-`progress`, `estimatedSecondsRemaining`, and `stage` and `message` where they are new; show each at
-its time, until the next frame. A frame with a `code` is a problem document (PUSH_CODES): poll
+job has ended, and others when its turn or a part has come. If one is longer than 32 KB it comes
+without `result`: then poll once. While the job is open such a frame has two more fields.
+`askAfterMs`: subscribe again so long after it, on the same connection, to notice a dead one.
+`ahead`: a list of what the status document would say until then if nothing new comes, each entry
+with `afterMs`, `progress`, `estimatedSecondsRemaining`, and `stage` and `message` where they are
+new; show each at its time, until the next frame. A frame with a `code` is a problem document (PUSH_CODES): poll
 instead. The server may close the connection at any time.
 
 **Errors** are `application/problem+json` (RFC 9457) with a stable `code`. What never reached Simmer

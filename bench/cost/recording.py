@@ -214,21 +214,23 @@ class _Run:
         self._tally["websocket_messages"] += 1
         await self._on_socket("$connect", user, event_type="CONNECT", url=accepted["push"]["url"])
         say = {"action": "subscribe", "jobId": accepted["jobId"]}
-        if_queued = TIMING.resubscribe_queued
         while True:
             self._tally["websocket_messages"] += 1
             await self._on_socket("subscribe", user, {**say, "token": accepted["push"]["token"]})
             frame = json.loads(self._sockets.frames[user])
-            pause_ms = frame.get("askAfterMs", min(if_queued, TIMING.resubscribe) * 1000)
-            if_queued *= 2
-            asks_again_at = self._schedule.world.loop.time() + pause_ms / 1000
+            asks_again_at = self._schedule.world.loop.time() + frame["askAfterMs"] / 1000
             while self._schedule.world.loop.time() < asks_again_at:
                 await asyncio.sleep(0.25)
                 item = self._schedule.dynamodb.item(key)
+                if item["status"]["S"] == frame["status"]:
+                    continue
+                # As the stream's filter brings it: the job's turn, and its end.
+                image = {"NewImage": item, "SequenceNumber": accepted["jobId"]}
+                await self._call(push_app, {"Records": [{"dynamodb": image}]})
                 if item["status"]["S"] in ENDED:
-                    image = {"NewImage": item, "SequenceNumber": accepted["jobId"]}
-                    await self._call(push_app, {"Records": [{"dynamodb": image}]})
                     return
+                frame = json.loads(self._sockets.frames[user])
+                asks_again_at = self._schedule.world.loop.time() + frame["askAfterMs"] / 1000
 
     # ── Calls of functions ────────────────────────────────────────────────────────────────────────
 

@@ -507,7 +507,7 @@ function listOf(result, count) {
 // --- Push ------------------------------------------------------------------------------------
 
 const PUSH_EVERY_MS = 10_000; // subscribed again this often, where the frame does not say
-const PUSH_QUEUED_MS = 1000; // doubles up to that: nobody tells when a job's turn comes
+const PUSH_QUEUED_MS = 1000; // doubles up to that: an older server does not tell a job's turn
 const PUSH_TIMEOUT_ON_RETURN_MS = 1500; // while asleep, most sockets do die
 
 /** Follow a job over the socket. Ends when the job has, or when it is to be polled instead. */

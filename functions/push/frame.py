@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from simmer.jobs.job import Job, JobStatus
+from simmer.jobs.job import Job
 from simmer.waiting.progress import AFTER_DEADLINE_MS
 from simmer.web.view import dump, job_view, moving
 
@@ -16,9 +16,9 @@ _WORDS = ("stage", "message")  # in an entry where they are new
 
 
 def job_frame(job: Job, now_ms: int) -> str:
-    """The status document that GET answers, and of a running job what is ahead; without the result
+    """The status document that GET answers, and of an open job what is ahead; without the result
     or its parts if they are too long for a frame: the client then asks for them."""
-    end = f",{dump(_ahead(job, now_ms))[1:]}" if job.status is JobStatus.PROCESSING else "}"
+    end = "}" if job.status.is_terminal else f",{dump(_ahead(job, now_ms))[1:]}"
     frame = job_view(job, now_ms)[:-1] + end
     if len(frame.encode()) > MAX_FRAME_BYTES:
         return job_view(job, now_ms, is_short=True)[:-1] + end

@@ -781,11 +781,11 @@ def test_pool_of_our_own_lets_nobody_sign_up_by_himself(resources: dict[str, Any
 # ── Push ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_stream_brings_the_one_write_that_ends_a_job_with_subscribers_and_its_news(
+def test_stream_brings_the_one_write_that_ends_a_job_with_subscribers_its_news_and_its_turn(
     resources: dict[str, Any],
 ) -> None:
     mapping = resources["PushFunctionEnds"]["Properties"]
-    [pattern, news] = mapping["FilterCriteria"]["Filters"]
+    [pattern, news, *turns] = mapping["FilterCriteria"]["Filters"]
     terminal = [status for status in JobStatus if status.is_terminal]
     open_ = [status for status in JobStatus if not status.is_terminal]
 
@@ -808,6 +808,15 @@ def test_stream_brings_the_one_write_that_ends_a_job_with_subscribers_and_its_ne
             },
         },
     }
+    assert [json.loads(turn["Pattern"]) for turn in turns] == [
+        {
+            "dynamodb": {
+                "OldImage": {"status": {"S": [was]}},
+                "NewImage": {"status": {"S": [becomes]}, "has_subscribers": {"BOOL": [True]}},
+            },
+        }
+        for was, becomes in (open_, reversed(open_))
+    ]
 
 
 def test_news_of_an_end_is_tried_again_a_few_times_and_not_for_long(

@@ -99,7 +99,7 @@ class Push:
 
 
 def status_in(frame: str) -> str:
-    """The status document in a frame of a running job, to the byte: what is ahead stands behind."""
+    """The status document in a frame of an open job, to the byte: what is ahead stands behind."""
     document, comma, besides = frame.partition(',"askAfterMs":')
     assert comma
     assert set(json.loads('{"askAfterMs":' + besides)) == {"askAfterMs", "ahead"}

@@ -163,12 +163,29 @@ def test_an_announcement_has_them_too(
         assert moves(document(api.status(job_id))) == expected
 
 
-def test_queued_job_has_neither_field(
-    push: Push, worker: WorkerSide, clock: Clock, job_id: str, token: str
+@pytest.mark.parametrize("has_run", [False, True])
+def test_a_queued_job_is_foreseen_too(
+    api: Api,
+    push: Push,
+    worker: WorkerSide,
+    clock: Clock,
+    job_id: str,
+    token: str,
+    has_run: bool,
 ) -> None:
-    assert split(push.subscribe(job_id, token))[1] == {}
-    worker.leases.release(worker.claim(job_id), Usage(), first_rung=0, awaits_capacity=True)
-    assert split(push.subscribe(job_id, token))[1] == {}
+    if has_run:  # and was given back, for the provider has no room
+        worker.leases.release(worker.claim(job_id), Usage(), first_rung=0, awaits_capacity=True)
+    clock.advance(3)
+    began_ms = clock.now_ms
+
+    frame = push.subscribe(job_id, token)
+
+    assert split(frame)[0]["stage"] == "queued"
+    said = foreseen(frame)
+    assert len(said) == 5
+    for after_ms, expected in said:
+        clock.now_ms = began_ms + after_ms
+        assert moves(document(api.status(job_id))) == expected
 
 
 def test_job_that_has_ended_has_neither_field(
@@ -226,7 +243,7 @@ histories = st.dictionaries(st.integers(0, BUCKETS - 1), st.integers(1, 300), ma
 
 @st.composite
 def jobs(draw: st.DrawFn) -> tuple[Job, int]:
-    """A job that is being processed, and the time of its frame."""
+    """An open job, and the time of its frame."""
     clock = Clock()
     queued_ms, deadline_ms = draw(st.integers(0, 60_000)), draw(st.integers(60_000, 900_000))
     parts_count = draw(st.none() | st.integers(2, 4))
@@ -235,7 +252,7 @@ def jobs(draw: st.DrawFn) -> tuple[Job, int]:
     parts = draw(st.sets(st.integers(0, (parts_count or 2) - 2))) if has_outline else ()
     job = a_job(
         clock,
-        status=JobStatus.PROCESSING,
+        status=draw(st.sampled_from([JobStatus.PENDING, JobStatus.PROCESSING])),
         started_at_ms=clock.now_ms + queued_ms,
         deadline_at_ms=clock.now_ms + deadline_ms,
         durations=draw(st.just({}) | histories.map(lambda days: {"recipe": str(Durations(days))})),
