@@ -50,7 +50,6 @@ def announce(
             return False
         return True
 
-    failed = []
     news = {each.job.run_id: each for record in records if (each := _read(record, now_ms))}
     with ThreadPoolExecutor(_THREADS) as threads:
         telling = [
@@ -58,10 +57,7 @@ def announce(
             for each in news.values()
             if not each.job.is_overdue(now_ms)
         ]
-        for sequence_number, told in telling:
-            if not all(each.result() for each in told):
-                failed.append(sequence_number)
-    return failed
+        return [number for number, told in telling if not all(each.result() for each in told)]
 
 
 def _read(record: Mapping[str, Any], now_ms: int) -> _News | None:
