@@ -23,6 +23,7 @@ class _News:
     number: str
     job: Job
     frame: str
+    places: list[str]  # of `Job.subscribers`
 
 
 def announce(
@@ -50,25 +51,21 @@ def announce(
             return False
         return True
 
-    failed = []
-    news = {each.job.run_id: each for record in records if (each := _read(record, now_ms))}
+    news = {str(each.job.run_id): each for record in records if (each := _read(record, now_ms))}
     with ThreadPoolExecutor(_THREADS) as threads:
         telling = [
-            (each.number, [threads.submit(tell, to, each) for to in sorted(each.job.subscribers)])
+            (each.number, [threads.submit(tell, to, each) for to in each.places])
             for each in news.values()
             if not each.job.is_overdue(now_ms)
         ]
-        for sequence_number, told in telling:
-            if not all(each.result() for each in told):
-                failed.append(sequence_number)
-    return failed
+        return [number for number, told in telling if not all(each.result() for each in told)]
 
 
 def _read(record: Mapping[str, Any], now_ms: int) -> _News | None:
     try:
         change = record["dynamodb"]
         job = job_of(change["NewImage"])
-        return _News(change["SequenceNumber"], job, job_frame(job, now_ms))
+        return _News(change["SequenceNumber"], job, job_frame(job, now_ms), sorted(job.subscribers))
     except Exception as error:
         logger.error("unexpected error", extra=whereabouts(error))
         return None

@@ -26,8 +26,8 @@ class Subscription(BaseModel):
 
 def admitted(event: Event, tokens: PushTokens, now_ms: int) -> int:
     """The HTTP status that a client is let in with, or refused: its address needs a ticket."""
-    ticket = str(part(event, "queryStringParameters", TICKET) or "")
-    return _logged(event, lambda: tokens.check_ticket(ticket, now_ms))[1]
+    ticket = part(event, "queryStringParameters", TICKET) or ""
+    return _logged(event, lambda: tokens.check_ticket(str(ticket), now_ms))[1]
 
 
 def answer(event: Event, store: JobStore, tokens: PushTokens, now_ms: int) -> str:

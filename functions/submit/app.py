@@ -17,16 +17,6 @@ from simmer.settings import SubmitSettings
 from simmer.tasks import known_task
 from simmer.waiting.progress import poll_after_ms
 from simmer.web import http
-from simmer.web.http import (
-    Response,
-    caller,
-    header,
-    http_endpoint,
-    json_body,
-    json_response,
-    path_parameter,
-    retry_after,
-)
 from simmer.web.push_tokens import PushTokens, push_offer
 from simmer.web.view import cached_view, relative_status_path, submitted_view
 
@@ -58,25 +48,26 @@ def _shared_audience(settings: SubmitSettings, now_ms: int) -> str | None:
     return None
 
 
-@http_endpoint
-def handler(event: http.Event, context: Any) -> Response:
-    task = known_task(path_parameter(event, "task"))  # before the body: a wrong path says so
+@http.http_endpoint
+def handler(event: http.Event, context: Any) -> http.Response:
+    task = known_task(http.path_parameter(event, "task"))  # before the body: a wrong path says so
     now_ms = clock.now_ms()
     store, queue, settings = _wiring()
     submission = Submission(
         task=task,
-        user=caller(event),
-        body=json_body(event),
-        accept_language=header(event, "accept-language"),
-        idempotency_key=header(event, "idempotency-key"),
+        user=http.caller(event),
+        body=http.json_body(event),
+        accept_language=http.header(event, "accept-language"),
+        idempotency_key=http.header(event, "idempotency-key"),
         shared_audience=_shared_audience(settings, now_ms),
     )
     admission = submit(submission, store, queue, settings, now_ms, _history().durations)
     job = admission.job
     if job.status is JobStatus.COMPLETED:
         tell(Event.CACHED, job)
-        return json_response(200, cached_view(job))
+        return http.json_response(200, cached_view(job))
     tell(Event.ADMITTED if admission.is_new else Event.JOINED, job)
-    headers = {"location": relative_status_path(job), **retry_after(poll_after_ms(job, now_ms))}
+    retry_after = http.retry_after(poll_after_ms(job, now_ms))
+    headers = {"location": relative_status_path(job), **retry_after}
     push = push_offer(_push_tokens, settings, job, submission.user, now_ms)
-    return json_response(202, submitted_view(job, push), headers)
+    return http.json_response(202, submitted_view(job, push), headers)

@@ -48,6 +48,7 @@ type Learned = tuple[Mapping[str, str], Mapping[tuple[str, int], Durations]]
 
 class Reading[T]:
     """A reading of today's ledger, renewed when it is too old; `nothing` while it cannot be read.
+    `value` is what was read last.
 
     `is_blind` says that it has not been read for `blind_seconds`, counted from the last reading, or
     from the first try if there was none.
@@ -61,7 +62,7 @@ class Reading[T]:
         blind_seconds: float = math.inf,
     ) -> None:
         self._read = read
-        self._nothing = self._value = nothing
+        self._nothing = self.value = nothing
         self._max_age_ms = max_age_seconds * 1000
         self._blind_ms = blind_seconds * 1000
         self._read_at_ms: int | None = None
@@ -73,29 +74,24 @@ class Reading[T]:
         seen_ms = self._seen_at_ms
         return seen_ms is not None and clock.now_ms() - seen_ms >= self._blind_ms
 
-    @property
-    def last(self) -> T:
-        """What was read last."""
-        return self._value
-
     async def today(self) -> T:
         async with self._lock:
             now_ms = clock.now_ms()
             last_ms = self._read_at_ms
             is_todays = last_ms is not None and day_of(last_ms) == day_of(now_ms)
             if last_ms is None or not is_todays or now_ms - last_ms >= self._max_age_ms:
-                self._value = self._value if is_todays else self._nothing
+                self.value = self.value if is_todays else self._nothing
                 self._read_at_ms = now_ms
                 if self._seen_at_ms is None:
                     self._seen_at_ms = now_ms
                 try:
                     async with asyncio.timeout(LEDGER_SECONDS):
-                        self._value = await asyncio.to_thread(self._read, day_of(now_ms))
+                        self.value = await asyncio.to_thread(self._read, day_of(now_ms))
                     self._seen_at_ms = now_ms
                 except (DependencyUnavailable, TimeoutError):
                     log = logger.error if self.is_blind else logger.warning
                     log("ledger not read")  # as an error it is an alarm
-            return self._value
+            return self.value
 
 
 class Budget:
@@ -182,7 +178,7 @@ class Books:
         """How long a call for so many items of the answer takes if it is not slow, by what
         `durations` has read last; infinite while too few are known."""
         reading = self._learned.get(task)
-        known = reading.last[1].get((model, items)) if reading else None
+        known = reading.value[1].get((model, items)) if reading else None
         if known is None or not known.are_known:
             return math.inf
         return SLOW_RATIO * known.seconds_until(NEARLY_ALL)

@@ -4,10 +4,9 @@ A complaint's own text may quote the answer, and so may its path: a model can in
 the keys of a mapping are content. Only names that the result's schema has are told.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from itertools import zip_longest
-from typing import Any
 
 from simmer.task import find_task
 
@@ -31,16 +30,6 @@ def _kind(task_name: str, complaint: str, type_: str) -> str:
 
 @cache
 def _names(task_name: str) -> frozenset[str]:
-    return frozenset(_properties(find_task(task_name).result_model.model_json_schema()))
-
-
-def _properties(node: Any) -> Iterator[str]:
-    match node:
-        case dict():
-            if isinstance(node.get("properties"), dict):
-                yield from node["properties"]
-            for child in node.values():
-                yield from _properties(child)
-        case list():
-            for child in node:
-                yield from _properties(child)
+    schema = find_task(task_name).result_model.model_json_schema()
+    models = [schema, *schema.get("$defs", {}).values()]
+    return frozenset(name for each in models for name in each.get("properties", ()))

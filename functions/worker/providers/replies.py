@@ -84,10 +84,8 @@ def _ending(choice: Mapping[str, Any], more: Iterable[str], usage: Usage) -> End
     if isinstance(message, Mapping) and message.get("refusal"):
         return "refused"
     reason = choice.get("finish_reason")
-    if reason is None or reason == "":
-        return "stop"
-    word = str(reason).lower()
-    if word in more:
+    word = "" if reason is None else str(reason).lower()
+    if not word or word in more:
         return "stop"
     word = word.partition(":")[0]  # Gemini: "content_filter: PROHIBITED_CONTENT"
     if word not in ENDINGS:  # an upstream that died, or what no one has told us: not a clean end

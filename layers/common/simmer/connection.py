@@ -99,12 +99,11 @@ class Pool:
                 connection.set_tunnel(self._name, self._port, _proxy_authorization(proxy))
             try:
                 connection.connect()
+                return connection
             except ssl.SSLCertVerificationError:
                 connection.close()
                 if roots == (named or None):
                     raise
-            else:
-                return connection
         raise AssertionError
 
 

@@ -40,9 +40,7 @@ def _flag(text: str) -> bool:
 
 
 def _cache_scope(text: str) -> str:
-    if text not in ("user", "shared"):
-        raise ValueError
-    return text
+    return {"user": "user", "shared": "shared"}[text]
 
 
 def _models(ladder: str) -> tuple[str, ...]:

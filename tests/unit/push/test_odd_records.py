@@ -56,6 +56,19 @@ def test_malformed_record_is_left_out_and_the_other_is_told(
         assert word not in json.dumps(line)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("subscribers", {"SS": [None, False]}), ("run_id", {"L": []})]
+)
+def test_odd_value_in_a_record_keeps_nothing_from_the_other(
+    cloud: Cloud, record: Record, good: Record, name: str, value: dict[str, object]
+) -> None:
+    odd = changed(record, ("dynamodb", "NewImage", name), value)
+
+    assert app.handler({"Records": [odd, good]}, None) == {"batchItemFailures": []}
+
+    assert len(cloud.sockets.frames["rice"]) == 2
+
+
 @TRIED
 @given(data=st.data())
 def test_whatever_stands_in_a_record_the_other_is_told(

@@ -126,11 +126,14 @@ def durations_of(
 ) -> Mapping[str, str]:
     """The durations of the task's jobs in those entries, as a job keeps them: of those with so many
     parts, once they are known."""
-    took: Counter[tuple[int, int]] = Counter()
+    took: Counter[int] = Counter()
+    alike: Counter[int] = Counter()
     for _, entry in recent:
-        took.update(entry.took_by_parts)
-    alike = Durations({i: count for (number, i), count in took.items() if number == parts})
-    return as_kept(task, alike if alike.are_known else Durations(_of_all(took)))
+        for (number, i), count in entry.took_by_parts.items():
+            took[i] += count
+            alike[i] += count if number == parts else 0
+    known = Durations(alike)
+    return as_kept(task, known if known.are_known else Durations(took))
 
 
 def calls_of(recent: Sequence[tuple[str, Entry]]) -> Mapping[tuple[str, int], Durations]:
@@ -140,13 +143,6 @@ def calls_of(recent: Sequence[tuple[str, Entry]]) -> Mapping[tuple[str, int], Du
         for (items, i), count in entry.calls_by_items.items():
             counts.setdefault((model, items), Counter())[i] += count
     return {kind: Durations(each) for kind, each in counts.items()}
-
-
-def _of_all(took: Mapping[tuple[int, int], int]) -> Mapping[int, int]:
-    counts: Counter[int] = Counter()
-    for (_, i), count in took.items():
-        counts[i] += count
-    return counts
 
 
 def _took(parts: int) -> str:

@@ -7,7 +7,7 @@ no attribute.
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Self
 
 from simmer.jobs.job import ErrorCode, Job, JobStatus, Lease, Usage
 from simmer.jobs.story import Event, tell
@@ -88,6 +88,17 @@ class JobItems:
 
 
 type ItemsBy = Callable[[Table], JobItems]
+
+
+class Store:
+    """The jobs in a table, as one side sees them: clients, or workers."""
+
+    def __init__(self, table: Table, items: ItemsBy = JobItems) -> None:
+        self._table, self._items = table, items(table)
+
+    @classmethod
+    def connect(cls, table: str, items: ItemsBy = JobItems) -> Self:
+        return cls(Table.connect(table), items)
 
 
 def item_of(job: Job) -> Item:

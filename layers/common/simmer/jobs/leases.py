@@ -14,11 +14,10 @@ names what must still be true at the moment of the write, so that of two workers
 import contextlib
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
-from simmer.jobs.item import LEASE, USAGE, ItemsBy, JobItems, JobRefused
+from simmer.jobs.item import LEASE, USAGE, JobRefused, Store
 from simmer.jobs.job import CLOCK_SKEW_MS, LAST_WRITE_MS, ErrorCode, Job, JobStatus, Lease, Usage
-from simmer.table import Table
 
 
 class End(TypedDict):
@@ -28,7 +27,7 @@ class End(TypedDict):
     retention_seconds: int
 
 
-class LeaseStore:
+class LeaseStore(Store):
     """The jobs in a table, for the workers that run them.
 
     Every method raises `DependencyUnavailable` when DynamoDB fails. The write may have taken effect
@@ -38,13 +37,6 @@ class LeaseStore:
     `news` is what has come of an answer in parts since the last write: attributes of the item. What
     stands is not written over, by a write that comes late either: clients have seen it.
     """
-
-    def __init__(self, table: Table, items: ItemsBy = JobItems) -> None:
-        self._items = items(table)
-
-    @classmethod
-    def connect(cls, table: str, items: ItemsBy = JobItems) -> Self:
-        return cls(Table.connect(table), items)
 
     def claim(
         self,

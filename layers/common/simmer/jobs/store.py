@@ -12,7 +12,6 @@ way. No end of a job is written there: when the ids are many, the jobs are looke
 import contextlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Self
 
 from simmer.errors import (
     DependencyUnavailable,
@@ -22,10 +21,10 @@ from simmer.errors import (
     TooManyJobs,
     TooManySubscribers,
 )
-from simmer.jobs.item import LEASE, UNSETTLED, ItemsBy, JobItems, JobRefused, item_of, job_of
+from simmer.jobs.item import LEASE, UNSETTLED, JobRefused, Store, item_of, job_of
 from simmer.jobs.job import Job, JobStatus, mark_of
 from simmer.jobs.story import Event, tell
-from simmer.table import Table, deserialized, unavailable
+from simmer.table import deserialized, unavailable
 
 # The most users that a shared job remembers as waiting. When more users join, a mark that is no
 # user's stays on the job: no cancel ends it, and who joins then writes nothing (an item takes 1,000
@@ -55,20 +54,12 @@ class Admission:
     is_new: bool
 
 
-class JobStore:
-    """The jobs table called `table`.
+class JobStore(Store):
+    """The jobs in a table, for clients.
 
     Every method raises `DependencyUnavailable` when DynamoDB fails; the write may have taken effect
     even so, and each is safe to send again.
     """
-
-    def __init__(self, table: Table, items: ItemsBy = JobItems) -> None:
-        self._table = table
-        self._items = items(table)
-
-    @classmethod
-    def connect(cls, table: str, items: ItemsBy = JobItems) -> Self:
-        return cls(Table.connect(table), items)
 
     def get(self, job_id: str, *, task: str, user: str, now_ms: int) -> Job:
         """The job, or `JobNotFound`: unknown, expired and other users' jobs look the same.

@@ -139,13 +139,9 @@ def named(place: Place) -> str:
 
 
 def _is_null(document: Any, place: Place) -> bool:
-    node = document
-    for part in place:
-        match node:
-            case dict() if part in node:
-                node = node[part]
-            case list() if isinstance(part, int) and part < len(node):
-                node = node[part]
-            case _:
-                return False
-    return node is None
+    try:
+        for part in place:
+            document = document[part]
+    except (LookupError, TypeError):  # a form of a union stands in the place, too
+        return False
+    return document is None

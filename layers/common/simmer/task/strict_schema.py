@@ -61,8 +61,7 @@ def is_whole(schema: Json) -> bool:
 def natural(schema: Json) -> Json:
     """What a model is shown where the endpoint takes no schema: the wire's own, less what the model
     is not asked for, and an object at the root."""
-    definitions = schema.get("$defs", {})
-    shown = {name: _shown(each) for name, each in definitions.items()}
+    shown = {name: _shown(each) for name, each in schema.get("$defs", {}).items()}
     rest = {key: child for key, child in schema.items() if key != "$defs"}
     root = _shown(rest) if is_whole(schema) else _object({ROOT: _shown(rest)})
     return {**root, "$defs": shown} if shown else root
@@ -89,8 +88,7 @@ def _asked(node: Json) -> Json:
 
 def strict(schema: Json, *, bounds: bool) -> Json:
     """What a strict endpoint is told for a wire schema. `bounds` says whether it takes them."""
-    definitions = schema.get("$defs", {})
-    told = {name: _strict(each, bounds) for name, each in definitions.items()}
+    told = {name: _strict(each, bounds) for name, each in schema.get("$defs", {}).items()}
     rest = {key: child for key, child in schema.items() if key != "$defs"}
     root = _strict(rest, bounds)
     if "$ref" in root:

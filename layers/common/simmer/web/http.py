@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
+from traceback import walk_tb
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -196,11 +197,9 @@ def _problem(error: SimmerError) -> Response:
 
 def whereabouts(error: BaseException) -> dict[str, object]:
     """The parts of an unexpected error for the log. Its text may quote a user's request."""
-    trace = error.__traceback__
-    places = []
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        places.append(f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno} {code.co_name}")
-        trace = trace.tb_next
+    places = [
+        f"{frame.f_code.co_filename.rpartition('/')[2]}:{line} {frame.f_code.co_name}"
+        for frame, line in walk_tb(error.__traceback__)
+    ]
     known = {"settings": str(error)} if isinstance(error, SettingsError) else {}
     return {"type": type(error).__name__, "at": places[-6:], **known}

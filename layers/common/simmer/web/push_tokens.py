@@ -59,14 +59,13 @@ class PushTokens:
     def issue(self, job: Job, user: str, now_ms: int) -> str:
         """A token for this run of the job, or `DependencyUnavailable` without a key."""
         run = f"{job.run_id} {mark_of(user)}"
-        token = self._signer(now_ms).dumps([job.job_id, run, job.deadline_at_ms + GRACE_MS])
-        return token if isinstance(token, str) else token.decode()
+        return self._signer(now_ms).dumps([job.job_id, run, job.deadline_at_ms + GRACE_MS])
 
     def address(self, url: str, job: Job, now_ms: int) -> str:
         """The `url` with a ticket for as long as this run's token is good, or
         `DependencyUnavailable` without a key."""
         ticket = self._signer(now_ms, _TICKET_SALT).dumps(job.deadline_at_ms + GRACE_MS)
-        return f"{url}?{TICKET}={ticket if isinstance(ticket, str) else ticket.decode()}"
+        return f"{url}?{TICKET}={ticket}"
 
     def check_ticket(self, ticket: str, now_ms: int) -> None:
         """Nothing, or `InvalidPushToken`."""
