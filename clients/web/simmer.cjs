@@ -516,6 +516,7 @@ const PUSH_TIMEOUT_ON_RETURN_MS = 1500; // while asleep, most sockets do die
 function listen({ url, token }, jobId, { WebSocket, pushTimeoutMs }, watch) {
   return new Promise((resolve) => {
     let socket;
+    let isOpen = false;
     let stopTimer = () => {};
     let queuedMs = PUSH_QUEUED_MS / 2;
     const close = () => {
@@ -546,7 +547,7 @@ function listen({ url, token }, jobId, { WebSocket, pushTimeoutMs }, watch) {
         close();
       }
     };
-    const stopListening = watch.onReturn(() => subscribe(PUSH_TIMEOUT_ON_RETURN_MS));
+    const stopListening = watch.onReturn(() => isOpen && subscribe(PUSH_TIMEOUT_ON_RETURN_MS));
     const stopWatching = watch.onEnd(close);
     expectAnswer(pushTimeoutMs);
     try {
@@ -554,7 +555,10 @@ function listen({ url, token }, jobId, { WebSocket, pushTimeoutMs }, watch) {
     } catch {
       return close(); // switched off, not to be had here, or not with this URL
     }
-    socket.onopen = () => subscribe(pushTimeoutMs);
+    socket.onopen = () => {
+      isOpen = true;
+      subscribe(pushTimeoutMs);
+    };
     socket.onerror = socket.onclose = close;
     socket.onmessage = ({ data }) => {
       const document = readStatus(jobId)({ body: parsed(data) });

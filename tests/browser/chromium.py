@@ -8,12 +8,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from playwright.sync_api import Browser, sync_playwright
 
 from local import front
 from local.emulator.deployment import Deployment
 from local.tasks.catalogue import Catalogue
+from local.toolchain import REPOSITORY
 from local.trace import Trace
+
+PATIENCE_MS = 60_000  # the machine is shared: nothing here is about speed
+
+# The client takes a socket for dead that does not answer soon, and on this machine many do not. So
+# the page is served with the client's own option for it. Not by a change of the page's timers: one
+# that knew the option by its number lengthened another pause of that length. Nor by Playwright's
+# routes: where there is one, it answers preflights itself.
+_API = (REPOSITORY / "local" / "page" / "api.js").read_text("utf-8")
+_PATIENT_API = _API.replace(
+    "push: push.checked", f"push: push.checked, pushTimeoutMs: {PATIENCE_MS}"
+)
+assert _PATIENT_API != _API
 
 HOW_TO_INSTALL = "no Chromium on PATH; on Debian: apt-get install chromium fonts-noto-cjk"
 
@@ -55,9 +69,17 @@ def served(deployment: Deployment, model: str = "stand-in") -> Iterator[str]:
         yield url
 
 
+@web.middleware
+async def _patient(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if request.path == "/api.js":
+        return web.Response(text=_PATIENT_API, content_type="text/javascript")
+    return await handler(request)
+
+
 @contextmanager
 def hosted(app: web.Application) -> Iterator[str]:
     """The front, in a thread; its URL."""
+    app.middlewares.append(_patient)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
@@ -10,22 +11,12 @@ from local import front
 from local.emulator.stack import Emulator
 from local.model.stand_in import StandIn
 from local.tasks.catalogue import Catalogue
-from local.toolchain import REPOSITORY
 from tests.browser import chromium
+from tests.browser.chromium import PATIENCE_MS
 from tests.browser.screen import Screen
 from tests.integration.conftest import deploy
 
-PATIENCE_MS = 60_000  # the machine is shared: nothing here is about speed
 expect.set_options(timeout=PATIENCE_MS)
-
-# The client takes a socket for dead that does not answer soon, and on this machine many do not. So
-# the page is served with the client's own option for it. No fixture changes the page's timers: one
-# that knew the option by its number lengthened another pause of that length.
-PAGE_API = (REPOSITORY / "local" / "page" / "api.js").read_text("utf-8")
-PATIENT_API = PAGE_API.replace(
-    "push: push.checked", f"push: push.checked, pushTimeoutMs: {PATIENCE_MS}"
-)
-assert PATIENT_API != PAGE_API
 
 
 @pytest.fixture(scope="module")
@@ -68,21 +59,21 @@ def front_alone(browser: Browser) -> Iterator[str]:
         yield url
 
 
-def make_patient(context: BrowserContext) -> None:
-    context.route(
-        "**/api.js",
-        lambda route: route.fulfill(body=PATIENT_API, content_type="text/javascript"),
-    )
+@contextmanager
+def a_phone(browser: Browser, *scripts: str) -> Iterator[BrowserContext]:
+    """An English phone. `scripts` run in each of its pages, before anything else."""
+    context = browser.new_context(viewport={"width": 390, "height": 844}, locale="en-GB")
+    for script in scripts:
+        context.add_init_script(script)
+    context.set_default_timeout(PATIENCE_MS)
+    yield context
+    context.close()
 
 
 @pytest.fixture
 def phone(browser: Browser) -> Iterator[BrowserContext]:
-    """An English phone."""
-    context = browser.new_context(viewport={"width": 390, "height": 844}, locale="en-GB")
-    make_patient(context)
-    context.set_default_timeout(PATIENCE_MS)
-    yield context
-    context.close()
+    with a_phone(browser) as phone:
+        yield phone
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import PATIENCE_MS
+from tests.browser.chromium import PATIENCE_MS
 from tests.browser.parcel import DONE, OPEN, ParcelApi, failed
 from tests.browser.screen import Screen
 from tests.browser.test_waiting import STORY

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
-from tests.browser.conftest import PATIENCE_MS
+from tests.browser.chromium import PATIENCE_MS
 from tests.browser.parcel import HAIKU
 from tests.browser.screen import MARKUP, Screen
 from tests.browser.test_axe import LOOKS, assert_clean

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
-from tests.browser.conftest import PATIENCE_MS, make_patient
+from tests.browser.chromium import PATIENCE_MS
+from tests.browser.conftest import a_phone
 from tests.browser.screen import Screen
 
 type Json = dict[str, Any]
@@ -27,13 +28,17 @@ class Socket:
         page.route("**/recipe/generate", lambda route: route.fulfill(status=202, json=accepted))
 
     def _open(self, socket: WebSocketRoute) -> None:
-        socket.on_message(lambda text: self._answer(socket, text))
+        self._socket = socket
+        socket.on_message(self._answer)
 
-    def _answer(self, socket: WebSocketRoute, text: str | bytes) -> None:
+    def _answer(self, text: str | bytes) -> None:
         self.asks.append(json.loads(text))
         frame = next(self._frames, None)
         if frame is not None:
-            socket.send(json.dumps(frame))
+            self.tell(frame)
+
+    def tell(self, frame: Json) -> None:
+        self._socket.send(json.dumps(frame))
 
 
 @pytest.fixture(scope="module")
@@ -134,14 +139,14 @@ def test_who_comes_back_to_the_page_sees_at_once_where_the_job_is(
 def test_socket_that_is_slow_to_answer_is_waited_for(screen: Screen, page: Page) -> None:
     socket = Socket(page)
     at_rest(page)
-    page.route("**/recipe/status/*", lambda route: route.abort())
     screen.ask_for("egg")
     expect(page.locator("#stage")).to_have_text("Accepted")
-
     page.clock.run_for(PATIENCE_MS - 1000)
+
+    socket.tell({**OPEN, "progress": 10, "message": "Reading"})
+
+    expect(page.locator("#stage")).to_have_text("Reading")
     assert (len(socket.asks), screen.polls) == (1, [])
-    with page.expect_request("**/recipe/status/*"):
-        page.clock.run_for(1000)
 
 
 # How long the page waits, in ms; short pauses pass at once, the patience with a socket does not.
@@ -156,17 +161,14 @@ NOTE_PAUSES = """{
 
 
 def test_no_fixture_changes_how_often_a_queued_job_is_asked_for(browser: Browser, url: str) -> None:
-    context = browser.new_context(locale="en-GB")
-    context.add_init_script(NOTE_PAUSES)
-    make_patient(context)
-    page = context.new_page()
-    Socket(page, *[QUEUED] * 4, {**OPEN, "progress": 10, "message": "Reading"})
-    page.goto(url)
+    with a_phone(browser, NOTE_PAUSES) as phone:
+        page = phone.new_page()
+        Socket(page, *[QUEUED] * 4, {**OPEN, "progress": 10, "message": "Reading"})
+        page.goto(url)
 
-    Screen(page).ask_for("egg")
+        Screen(page).ask_for("egg")
 
-    expect(page.locator("#stage")).to_have_text("Reading")
-    pauses = page.evaluate("window.pauses")
+        expect(page.locator("#stage")).to_have_text("Reading")
+        pauses = page.evaluate("window.pauses")
     between_asks = [ms for ms in pauses if 1000 < ms < 10_000]  # the page's own are 1000
     assert between_asks == [2000, 4000, 8000]
-    context.close()

@@ -221,6 +221,48 @@ def test_with_push_no_status_is_asked_for(screen: Screen) -> None:
     assert screen.polls == []
 
 
+# What happens in the page, in its order: an ask, the progress that a frame says, the bar's own.
+TELL = """{
+    const told = window.told = [];
+    const { send } = WebSocket.prototype;
+    const heard = ({ data }) => told.push(["frame", JSON.parse(data).progress]);
+    WebSocket.prototype.send = function (text) {
+        told.push(["ask"]);
+        this.addEventListener("message", heard); // once, however often it is said
+        return send.call(this, text);
+    };
+    document.addEventListener("DOMContentLoaded", () => {
+        const bar = document.getElementById("bar");
+        const note = () => told.push(["bar", Number(bar.ariaValueNow)]);
+        new MutationObserver(note).observe(bar, { attributes: true });
+    });
+}"""
+# Whether the bar has gone past what the last frame said, and nobody has asked since.
+HAS_GONE_ON = """() => {
+    let said = Infinity;
+    return told.some(([what, progress]) => {
+        if (what === "ask") said = Infinity;
+        if (what === "frame") said = Math.max(progress, 10);
+        return what === "bar" && progress > said;
+    });
+}"""
+
+
+def test_with_push_the_bar_goes_on_while_nobody_asks(
+    screen: Screen, page: Page, model: StandIn
+) -> None:
+    egg = unique("egg")
+    model.script("slow:120", match=egg)
+    page.add_init_script(TELL)
+    page.reload()
+
+    screen.ask_for(egg)
+
+    page.wait_for_function(HAS_GONE_ON)
+    assert screen.polls == []
+    screen.button("Cancel").click()
+
+
 def test_with_push_switched_off_it_polls(screen: Screen) -> None:
     screen.switch_push_off()
 

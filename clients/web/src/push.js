@@ -11,6 +11,7 @@ const PUSH_TIMEOUT_ON_RETURN_MS = 1500; // while asleep, most sockets do die
 export function listen({ url, token }, jobId, { WebSocket, pushTimeoutMs }, watch) {
   return new Promise((resolve) => {
     let socket;
+    let isOpen = false;
     let stopTimer = () => {};
     let queuedMs = PUSH_QUEUED_MS / 2;
     const close = () => {
@@ -41,7 +42,7 @@ export function listen({ url, token }, jobId, { WebSocket, pushTimeoutMs }, watc
         close();
       }
     };
-    const stopListening = watch.onReturn(() => subscribe(PUSH_TIMEOUT_ON_RETURN_MS));
+    const stopListening = watch.onReturn(() => isOpen && subscribe(PUSH_TIMEOUT_ON_RETURN_MS));
     const stopWatching = watch.onEnd(close);
     expectAnswer(pushTimeoutMs);
     try {
@@ -49,7 +50,10 @@ export function listen({ url, token }, jobId, { WebSocket, pushTimeoutMs }, watc
     } catch {
       return close(); // switched off, not to be had here, or not with this URL
     }
-    socket.onopen = () => subscribe(pushTimeoutMs);
+    socket.onopen = () => {
+      isOpen = true;
+      subscribe(pushTimeoutMs);
+    };
     socket.onerror = socket.onclose = close;
     socket.onmessage = ({ data }) => {
       const document = readStatus(jobId)({ body: parsed(data) });

@@ -916,6 +916,40 @@ test("in the background a socket is not asked, on return it is at once", async (
   assert.deepEqual(server.routes, [SUBMIT]);
 });
 
+test("a return while the socket opens is no trouble with it", async (t) => {
+  const visibility = new App();
+  let socket;
+  class Slow {
+    sent = [];
+    #isOpen = false;
+    constructor() {
+      socket = this;
+    }
+    send(text) {
+      if (!this.#isOpen) throw new Error("still connecting"); // as a browser's does
+      this.sent.push(text);
+    }
+    open() {
+      this.#isOpen = true;
+      this.onopen();
+    }
+    close() {}
+  }
+  const { server, job } = await setUp(t, { visibility, WebSocket: Slow });
+  server.answers(SUBMIT, accepted({ push: server.push }));
+  const result = job.submit(REQUEST);
+  await until(() => socket);
+  visibility.hide();
+  visibility.show();
+
+  socket.open();
+
+  assert.equal(socket.sent.length, 1);
+  socket.onmessage({ data: JSON.stringify(COMPLETED) });
+  assert.deepEqual(await result, RESULT);
+  assert.deepEqual(server.routes, [SUBMIT]);
+});
+
 test("a socket that died in the background is replaced by polling soon after", async (t) => {
   const visibility = new App();
   const { server, clock, job } = await setUp(t, { visibility });

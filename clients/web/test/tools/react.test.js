@@ -287,3 +287,53 @@ test("titles and parts are in the snapshots, and stay when it is followed anew",
   assert.equal(page.latest().partialResult, undefined);
   assert.deepEqual(page.latest().result, RESULT);
 });
+
+test("what is ahead of a job that is pushed is in the snapshots, each at its time", async () => {
+  const server = new Server();
+  const { answer } = server;
+  server.answer = (...asked) => {
+    const [status, document] = answer.apply(server, asked);
+    return [status, { ...document, push: { url: "ws://x/push", token: "t" } }];
+  };
+  const ahead = [
+    { afterMs: 2000, progress: 20 },
+    { afterMs: 4000, progress: 30, message: "Writing." },
+  ];
+  const frame = { status: "processing", progress: 10, message: "Reading.", askAfterMs: 30_000, ahead };
+  let socket;
+  class Socket {
+    constructor() {
+      socket = this;
+      setImmediate(() => this.onopen());
+    }
+    send(text) {
+      const { jobId } = JSON.parse(text);
+      setImmediate(() => this.tell({ jobId, ...frame }));
+    }
+    tell = (document) => this.onmessage({ data: JSON.stringify(document) });
+    close() {}
+  }
+  let nowMs = 0;
+  const clock = {
+    now: () => nowMs,
+    setTimeout(callback, ms) {
+      const at = nowMs + ms;
+      if (ms >= 10_000) return undefined; // nothing is given up, nor asked again
+      return setTimeout(() => callback((nowMs = Math.max(nowMs, at))), 0);
+    },
+    clearTimeout,
+  };
+  const options = { baseUrl: "http://x", token: "t", fetch: server.fetch, WebSocket: Socket, pushTimeoutMs: 60_000, clock };
+  const page = screen(new SimmerClient(options), {});
+  await page.do(({ submit }) => submit(REQUEST));
+
+  await page.until(({ progress }) => progress === 30);
+
+  const shown = page.seen.filter(({ progress }) => progress > 0);
+  const each = [...new Set(shown.map(({ progress, message }) => `${progress} ${message}`))];
+  assert.deepEqual(each, ["10 Reading.", "20 Reading.", "30 Writing."]);
+  assert.equal(server.count("GET status"), 0);
+  await page.do(({ id }) => socket.tell({ jobId: id, status: "completed", progress: 100, result: RESULT }));
+  await page.until(isOver);
+  assert.equal(page.text(), "completed 100");
+});
