@@ -45,8 +45,8 @@ without `result`: then poll once. While the job is open such a frame has two mor
 `askAfterMs`: subscribe again so long after it, on the same connection, to notice a dead one.
 `ahead`: a list of what the status document would say until then if nothing new comes, each entry
 with `afterMs`, `progress`, `estimatedSecondsRemaining`, and `stage` and `message` where they are
-new; show each at its time, until the next frame. A frame with a `code` is a problem document (PUSH_CODES): poll
-instead. The server may close the connection at any time.
+new; show each at its time, until the next frame. A frame with a `code` is a problem document
+(PUSH_CODES): poll instead. The server may close the connection at any time.
 
 **Errors** are `application/problem+json` (RFC 9457) with a stable `code`. What never reached Simmer
 is answered by API Gateway in words of its own, `{"message": "..."}`: a request without a valid

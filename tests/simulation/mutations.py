@@ -144,8 +144,8 @@ MUTATIONS = (
     Mutation(
         "acknowledge everything",
         APP,
-        "if done is not True",
-        "if done is None",
+        "for record, done in pairs if not done)",
+        "for record, done in pairs if done is None)",
     ),
     Mutation(
         "drop a message while its own reader has the lease",
