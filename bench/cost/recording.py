@@ -218,6 +218,8 @@ class _Run:
             self._tally["websocket_messages"] += 1
             await self._on_socket("subscribe", user, {**say, "token": accepted["push"]["token"]})
             frame = json.loads(self._sockets.frames[user])
+            if frame["status"] in ENDED:
+                return
             asks_again_at = self._schedule.world.loop.time() + frame["askAfterMs"] / 1000
             while self._schedule.world.loop.time() < asks_again_at:
                 await asyncio.sleep(0.25)

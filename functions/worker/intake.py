@@ -41,7 +41,7 @@ async def run_all(worker: Worker, records: Iterable[Record], function_ends_at: f
     async def run(record: Record, *, is_hidden: bool) -> bool:
         try:
             return await worker.run_message(record, function_ends_at, is_hidden=is_hidden)
-        except (Exception, asyncio.CancelledError) as error:  # one message's bug is its own
+        except Exception as error:  # one message's bug is its own
             logger.error("message failed", extra=whereabouts(error))
             return STAYS
 
@@ -54,8 +54,8 @@ async def run_all(worker: Worker, records: Iterable[Record], function_ends_at: f
     brought = [start(record) for record in records]
     async for record in _received(worker.tools, running):
         start(record, is_hidden=True)
-    await asyncio.gather(*running)
-    return [task.result() for task in brought]
+    await asyncio.gather(*running, return_exceptions=True)
+    return [not task.cancelled() and task.result() for task in brought]
 
 
 async def _received(tools: Tools, running: Collection[asyncio.Task[bool]]) -> AsyncIterator[Record]:

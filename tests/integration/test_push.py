@@ -51,6 +51,13 @@ class Subscriber:
         assert isinstance(frame, str)
         return frame
 
+    def hear_end(self) -> str:
+        """The frame of the end; what is told before is that the job's turn has come."""
+        while True:
+            frame = self.hear()
+            if json.loads(frame)["status"] in TERMINAL:
+                return frame
+
     def hears_nothing(self, for_seconds: float) -> bool:
         try:
             self.socket.recv(timeout=for_seconds)
@@ -88,7 +95,7 @@ def test_subscriber_is_sent_the_document_and_then_the_end_to_the_byte(
 
     with subscriber(accepted) as phone:
         first = json.loads(phone.subscribe())
-        end = phone.hear()
+        end = phone.hear_end()
 
     assert first["jobId"] == accepted["jobId"]
     assert first["status"] in ("pending", "processing")
@@ -131,7 +138,7 @@ def test_one_subscriber_that_has_gone_does_not_keep_the_other_from_the_end(
             phone.subscribe()
         tablet.subscribe()
 
-        assert json.loads(tablet.hear())["status"] == "completed"
+        assert json.loads(tablet.hear_end())["status"] == "completed"
 
 
 def test_subscribing_to_a_finished_job_is_answered_with_its_end(alice: Api) -> None:
@@ -145,6 +152,24 @@ def test_subscribing_to_a_finished_job_is_answered_with_its_end(alice: Api) -> N
         assert late.hears_nothing(1)
 
 
+def test_a_job_that_waits_is_told_its_turn_without_asking(
+    alice: Api, model: StandIn
+) -> None:
+    kale = unique("kale")
+    model.script("429:4", "429:4", "slow:3", match=kale)  # each rung, and then there is room
+    accepted = submit(alice, kale)
+
+    told = []
+    with subscriber(accepted) as phone:
+        frame = json.loads(phone.subscribe())
+        while frame["status"] not in TERMINAL:
+            told.append(frame["status"])
+            frame = json.loads(phone.hear())
+
+    assert frame["status"] == "completed"
+    assert told[-2:] == ["pending", "processing"]
+
+
 def test_asking_again_is_answered_and_the_end_still_comes_once(alice: Api, model: StandIn) -> None:
     onion = unique("onion")
     model.script("slow:4", match=onion)
@@ -152,7 +177,7 @@ def test_asking_again_is_answered_and_the_end_still_comes_once(alice: Api, model
 
     with subscriber(accepted) as phone:
         seen = [json.loads(phone.subscribe())["progress"] for _ in range(3)]
-        end = json.loads(phone.hear())
+        end = json.loads(phone.hear_end())
 
         assert seen == sorted(seen)
         assert end["status"] == "completed"
@@ -171,7 +196,7 @@ def test_cancelled_job_is_told_once_though_its_cost_is_written_later(
             pass
         answer = alice.request("POST", f"/recipe/cancel/{accepted['jobId']}")
 
-        assert phone.hear().encode() == answer.content
+        assert phone.hear_end().encode() == answer.content
         assert phone.hears_nothing(10)  # a heartbeat later the worker knows, and settles
 
 

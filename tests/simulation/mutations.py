@@ -225,8 +225,8 @@ MUTATIONS = (
     Mutation(
         "end the invocation while a received job runs",
         INTAKE,
-        "await asyncio.gather(*running)",
-        "await asyncio.gather(*brought)",
+        "await asyncio.gather(*running, return_exceptions=True)",
+        "await asyncio.gather(*brought, return_exceptions=True)",
     ),
     Mutation(
         "receive more than there is room for",

@@ -90,6 +90,7 @@ def test_no_word_of_request_and_answer_nor_a_key_is_logged_on_the_whole_way(
             "MODEL_LADDER": json.dumps([rung]),
             "MODEL_KEYS_SECRET": "keys",
             "DAILY_BUDGET_USD": "5",
+            "WORKER_JOBS": "1",  # a job that is given back stays so
         }
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
