@@ -1,5 +1,7 @@
 """`make bench-cost`: dollars per 1,000 jobs at the template's defaults, and what was weighed."""
 
+import sys
+
 from rich import box
 from rich.table import Table
 
@@ -23,7 +25,7 @@ WEIGHED = (
 GOALS = {"polls": 0.05, "push": 0.04}
 
 
-def main() -> None:
+def main() -> int:
     defaults = shipped()
     cases = [Case(name, rate, enough(defaults, rate), name) for rate in RATES for name in GOALS]
     recorded = run_all(cases)
@@ -34,8 +36,10 @@ def main() -> None:
         out.print(_lines(name, of_name, defaults))
     out.print(_units(by_case))
     out.print(_weighed(defaults))
+    is_cheap = True
     for name, goal in GOALS.items():
         usd = sum(bill.per_1000_jobs(by_case[name, 100], defaults).values())
+        is_cheap &= usd <= goal
         out.print(f"100 a minute with {name}: ${usd:.3f}; the goal is ${goal:.2f}.")
     article = bill.article_per_1000_jobs(MEAN_SECONDS, defaults)
     model, usd = bill.model_per_1000_jobs(INPUT_TOKENS, OUTPUT_TOKENS)
@@ -44,6 +48,7 @@ def main() -> None:
     out.print(f"The model for scale ({model}, one call a job, no thinking): ${usd:.3f}.")
     parts = ", ".join(f"{name} {usd:.2f}" for name, usd in rest.items())
     out.print(f"A month at rest: ${sum(rest.values()):.2f} ({parts}).")
+    return 0 if is_cheap else 1
 
 
 def _lines(follow: str, recorded: dict[tuple[str, int], Recording], deployed: Deployed) -> Table:
@@ -111,4 +116,4 @@ def _weighed(defaults: Deployed) -> Table:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
