@@ -152,9 +152,7 @@ def test_subscribing_to_a_finished_job_is_answered_with_its_end(alice: Api) -> N
         assert late.hears_nothing(1)
 
 
-def test_a_job_that_waits_is_told_its_turn_without_asking(
-    alice: Api, model: StandIn
-) -> None:
+def test_a_job_that_waits_is_told_its_turn_without_asking(alice: Api, model: StandIn) -> None:
     kale = unique("kale")
     model.script("429:4", "429:4", "slow:3", match=kale)  # each rung, and then there is room
     accepted = submit(alice, kale)
