@@ -18,7 +18,6 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from attempt import STAYS, Tools
-from simmer.errors import DependencyUnavailable
 from simmer.web.http import whereabouts
 from worker import Worker
 
@@ -69,8 +68,8 @@ async def _received(tools: Tools, running: Collection[asyncio.Task[bool]]) -> As
             continue
         try:
             records = await asyncio.to_thread(tools.queue.receive, room, tools.visibility_seconds)
-        except DependencyUnavailable:
-            logger.warning("nothing received")
+        except Exception as error:  # whatever it is, the jobs that run must come to their ends
+            logger.warning("nothing received", extra=whereabouts(error))
             return
         for record in records:
             yield record

@@ -237,7 +237,8 @@ MUTATIONS = (
     Mutation(
         "end the invocation when a receive fails",
         INTAKE,
-        '            logger.warning("nothing received")\n            return',
+        '            logger.warning("nothing received", extra=whereabouts(error))\n'
+        "            return",
         "            raise",
     ),
     Mutation(

@@ -31,7 +31,7 @@ from simmer.web.push_tokens import PushTokens
 from tests.lint_template import MONITORING, TEMPLATE, findings, translated
 from tests.unit.api import Api
 from tests.unit.clock import Clock
-from tests.unit.cloud import Cloud, refused, table_of
+from tests.unit.cloud import LOST_ANSWER, Cloud, refused, table_of
 from tests.unit.worker.cook import TITLES, Cook, admit
 from tests.unit.worker.fakes import VALID, FakeProvider, truncated
 from tests.unit.worker.workshop import BEATING, SMALL_MICROUSD, Context, Workshop, until
@@ -165,6 +165,11 @@ def _a_bug_around_it(cloud: Cloud, clock: Clock) -> None:
     Workshop(cloud, clock).job(FakeProvider([]))
 
 
+def _a_bug_while_it_receives(cloud: Cloud, clock: Clock) -> None:
+    cloud.sqs.fail("receive_message", KeyError("x"), about="WaitTimeSeconds")
+    Workshop(cloud, clock).job(FakeProvider([VALID]), worker_jobs=2)
+
+
 def _a_message_of_somebody_else(cloud: Cloud, clock: Clock) -> None:
     cloud.sqs.send_message(QueueUrl=cloud.queue_url, MessageBody="nonsense")
     Workshop(cloud, clock).run(FakeProvider([]))
@@ -194,6 +199,7 @@ TROUBLES: list[tuple[Callable[[Cloud, Clock], None], str, str]] = [
     (_an_account_without_credit, "model call", "ProvidersOutOfCredit"),
     (_a_bug_in_the_climb, "attempt failed", "Bugs"),
     (_a_bug_around_it, "message failed", "Bugs"),
+    (_a_bug_while_it_receives, "nothing received", "Bugs"),
     (_a_message_of_somebody_else, "unreadable message", "UnreadableMessages"),
     (_a_slow_job, "job slow", "SlowJobs"),
 ]
@@ -229,6 +235,16 @@ def test_a_ledger_that_cannot_be_read_for_a_moment_alarms_nobody(
     shop.job(FakeProvider([VALID]))
 
     assert "ledger not read" in {line["message"] for line in printed()}
+    assert [line for line in printed() if heard_by(line)] == []
+
+
+def test_a_queue_that_gives_nothing_for_a_moment_alarms_nobody(
+    cloud: Cloud, clock: Clock, printed: Printed
+) -> None:
+    cloud.sqs.fail("receive_message", LOST_ANSWER, about="WaitTimeSeconds")
+    Workshop(cloud, clock).job(FakeProvider([VALID]), worker_jobs=2)
+
+    assert "nothing received" in {line["message"] for line in printed()}
     assert [line for line in printed() if heard_by(line)] == []
 
 

@@ -165,3 +165,19 @@ def test_how_often_a_message_came_is_told_of_received_ones_too(
         if "receiveCount" in vars(each)
     }
     assert counts[f"{1:032}"] == 2
+
+
+def test_a_receive_that_breaks_harms_no_job_either(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, records: list[logging.LogRecord]
+) -> None:
+    def broken(*_: Any) -> list[dict[str, Any]]:
+        raise RuntimeError("can't start new thread: 두부")
+
+    monkeypatch.setattr(JobQueue, "receive", broken)
+    scene.admit(0)
+
+    assert run(scene, FakeProvider([VALID]), scene.message()) == []
+
+    assert scene.stored(0)["status"] == "completed"
+    assert "nothing received" in [record.msg for record in records]
+    assert "두부" not in logged(records)

@@ -95,7 +95,7 @@ class Workshop:
     ) -> Worker:
         # A heartbeat comes only where it is asked for: on a busy machine it would come anywhere.
         given = {"heartbeat_seconds": HANG_SECONDS, "retention_seconds": 3600, **settings_given}
-        settings = WorkerSettings(**WORKER_SETTINGS, **given)
+        settings = WorkerSettings(**(WORKER_SETTINGS | given))
         return Worker(
             Tools(
                 leases=self.leases,
