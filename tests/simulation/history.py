@@ -20,6 +20,7 @@ Every promise has a name, which a violation carries:
 | a worker is told to stop        | a call for a job that was cancelled goes on for ten seconds   |
 |                                 | at most, where its worker met no fault                        |
 | a worker ends in time           | one that met no fault does not run into the function's end    |
+| an invocation has an answer     | whatever meets its jobs, and its receiving                    |
 | taken over in time              | another claims a killed worker's job within half a minute     |
 | the model is paid once          | no more calls than claims, those that brought nothing, and    |
 |                                 | one beside each slow one; if no worker was harmed, no more    |

@@ -157,6 +157,11 @@ class WorkerProcess:
             world.kill(self._process)
             self._was_killed(messages)
             return False
+        except Exception as error:
+            schedule.history.violated(
+                "an invocation has an answer", f"{self._process.name} ended with {error!r}"
+            )
+            return False
         if any(not task.done() for task in self._process.tasks):
             schedule.history.violated(
                 "an invocation ends with its jobs",
