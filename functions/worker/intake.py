@@ -21,9 +21,12 @@ from attempt import STAYS, Tools
 from simmer.web.http import whereabouts
 from worker import Worker
 
-# What is received last has the rest of the function's time. By chance, for the workers of a busy
-# minute start together: if all of them stopped together, nobody would receive until they end.
+# By chance, for the workers of a busy minute start together: if all of them stopped together,
+# nobody would receive until they end.
 RECEIVES_FOR_SECONDS = (10.0, 60.0)
+# What is received last has the time that the longest call may take, and this: for a receive, the
+# claim and the writes after it.
+AROUND_A_CALL_SECONDS = 10.0
 
 logger = Logger(service="simmer", child=True)
 
@@ -51,16 +54,22 @@ async def run_all(worker: Worker, records: Iterable[Record], function_ends_at: f
         return task
 
     brought = [start(record) for record in records]
-    async for record in _received(worker.tools, running):
+    async for record in _received(worker.tools, running, function_ends_at):
         start(record, is_hidden=True)
     await asyncio.gather(*running, return_exceptions=True)
     return [not task.cancelled() and task.result() for task in brought]
 
 
-async def _received(tools: Tools, running: Collection[asyncio.Task[bool]]) -> AsyncIterator[Record]:
+async def _received(
+    tools: Tools, running: Collection[asyncio.Task[bool]], function_ends_at: float
+) -> AsyncIterator[Record]:
     """What comes for a while, as long as something is running and there is room beside it."""
     loop = asyncio.get_running_loop()
-    ends_at = loop.time() + random.uniform(*RECEIVES_FOR_SECONDS)
+    call_seconds = max(rung.timeout_seconds for rung in tools.ladder)
+    ends_at = min(
+        loop.time() + random.uniform(*RECEIVES_FOR_SECONDS),
+        function_ends_at - call_seconds - AROUND_A_CALL_SECONDS,
+    )
     while running and loop.time() < ends_at:
         room = tools.settings.worker_jobs - len(running)
         if room <= 0:

@@ -22,11 +22,13 @@ def _no_long_poll(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "LONG_POLL_SECONDS", 0)
 
 
-def run(scene: Scene, provider: FakeProvider, *records: Record, room: int = 30) -> list[str]:
+def run(
+    scene: Scene, provider: FakeProvider, *records: Record, room: int = 30, seconds: float = 300
+) -> list[str]:
     """Have a worker handle these and what comes; the ids of these that stay on the queue."""
     worker = scene.worker(provider, worker_jobs=room)
     event = {"Records": list(records)}
-    answer = asyncio.run(app.process(event, Context(300), worker))
+    answer = asyncio.run(app.process(event, Context(seconds), worker))
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 
@@ -114,6 +116,20 @@ def test_after_a_while_nothing_is_received_any_more(
     run(scene, provider, scene.message())
 
     assert scene.stored(1)["status"] == "pending"
+
+
+@pytest.mark.parametrize(("spare_seconds", "is_received"), [(30, True), (-1, False)])
+def test_nothing_is_received_that_has_no_time_for_the_longest_call(
+    scene: Scene, spare_seconds: float, is_received: bool
+) -> None:
+    longest_seconds = scene.worker(FakeProvider()).tools.ladder[0].timeout_seconds
+    seconds = longest_seconds + intake.AROUND_A_CALL_SECONDS + spare_seconds
+    scene.admit(0)
+    provider = FakeProvider([then(lambda: scene.admit(1)), VALID], waits_for=1 + is_received)
+
+    run(scene, provider, scene.message(), seconds=seconds)
+
+    assert (scene.stored(1)["status"] == "completed") == is_received
 
 
 def test_a_queue_that_gives_nothing_harms_no_job(

@@ -60,6 +60,9 @@ class LeaseStore(Store):
             job_id,
             "SET #status = :processing,"
             " #started_at_ms = if_not_exists(#started_at_ms, :now_ms),"
+            # For the stream's filter: a number from the second time on. A job that a throttled
+            # provider sends back and forth would be announced hundreds of times.
+            " #turn = if_not_exists(#started_at_ms, :first),"
             " #durations = if_not_exists(#durations, :durations),"
             " #lease_token = :lease_token, #lease_expires_at_ms = :lease_expires_at_ms,"
             " #lease_message_id = :lease_message_id REMOVE #awaits_capacity, #has_news",
@@ -68,6 +71,7 @@ class LeaseStore(Store):
             pending=JobStatus.PENDING,
             processing=JobStatus.PROCESSING,
             now_ms=now_ms,
+            first="first",
             durations=durations or {},
             expired_at_ms=now_ms - CLOCK_SKEW_MS,
             latest_ms=now_ms + LAST_WRITE_MS,
