@@ -21,6 +21,8 @@ from simmer.waiting.durations import Durations
 
 keys = typer.Typer(help="The providers' keys.", no_args_is_help=True)
 BAR = 40  # characters
+# Until then each worker has seen that all spending is stopped, as docs/runbook.md promises.
+STOPPED_WITHIN_SECONDS = 10
 Days = Annotated[int, typer.Option(min=1, max=400, help="How far back, today included.")]
 
 
@@ -100,7 +102,8 @@ def stop(context: typer.Context) -> None:
             )
         except JobRefused:
             continue
-        target.queue.send(released)
+        # Not before all workers know: one that has room takes it at once, and would ask a model.
+        target.queue.send(released, delay_seconds=STOPPED_WITHIN_SECONDS)
         count += 1
     say(f"taken from their workers: {count} jobs; `simmer-admin go` lets them go on")
 

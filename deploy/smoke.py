@@ -48,6 +48,8 @@ BODY = '{"ingredients": ["egg", "rice"], "count": 1, "locale": "en"}'
 TERMINAL = ("completed", "failed", "cancelled")
 URL_FILE = Path(__file__).parent.parent / ".build" / "url"  # of `make run`
 
+LOGGED_WITHIN_SECONDS = 10  # a line takes its time to be found
+
 
 class Wrong(Exception):
     """A sentence about what is wrong; what builds on it is not tried."""
@@ -297,7 +299,10 @@ class Smoke:
 
     def _why_failed(self, document: dict[str, Any]) -> str:
         why = why_failed(document)
-        calls = inside.model_calls(self.stack, document["jobId"]) if self.stack else ""
+        calls, give_up = "", time.monotonic() + LOGGED_WITHIN_SECONDS
+        while self.stack and not calls and time.monotonic() < give_up:
+            time.sleep(0.5)
+            calls = inside.model_calls(self.stack, document["jobId"])
         return f"{why} ({calls})" if calls else why
 
 

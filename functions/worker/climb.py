@@ -19,6 +19,8 @@ from ascent import Ascent, Completed, Failed, NoCapacity, Outcome, Question
 from calls import Calls, Useless
 from part_tasks import context_of, outline_task, part_task
 from providers.outcomes import ProviderFailure
+from simmer import clock
+from simmer.errors import UnknownTask
 from simmer.jobs.item import part_attributes
 from simmer.jobs.job import ErrorCode
 from simmer.jobs.outline import Outline
@@ -28,6 +30,9 @@ from simmer.task.reading import as_stored
 
 # How long a job waits for a worker with its own version of the task.
 OLD_FILE_SECONDS = 5
+# For how long after its admission a job of a task that is not here may be of a new one. A worker
+# goes on receiving for so long after a deployment.
+NEW_TASK_SECONDS = 60
 
 
 @dataclass(slots=True)
@@ -56,7 +61,12 @@ class Climb(Calls):
         return max(rungs, default=self.job.first_rung)
 
     async def run(self) -> Outcome:
-        task = find_task(self.job.task)
+        try:
+            task = find_task(self.job.task)
+        except UnknownTask:
+            if clock.now_ms() - self.job.created_at_ms > NEW_TASK_SECONDS * 1000:
+                raise
+            return NoCapacity(OLD_FILE_SECONDS)  # of a task that newer workers have
         if (self.job.task_version or 0) > task.version:
             # A deployment is under way, and this worker has the old file: its answer would be kept
             # as one of the new version.

@@ -14,8 +14,8 @@ from random import Random
 from tests.simulation.campaign import find_shipped_code
 from tests.simulation.mutations import Mutation, apply
 
-CROWD = 500
-WORKERS = 5  # the template's default, ten jobs each
+CROWD = 650
+WORKERS = 5  # the template's default, thirty jobs each
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ def fate_of_one_behind_a_crowd(
     *,
     workers: int = WORKERS,
     batch: int = 10,
+    room: int = 30,
     crowd: int = CROWD,
     joins: bool = False,
 ) -> Fate:
@@ -46,6 +47,7 @@ def fate_of_one_behind_a_crowd(
     with schedule_of(seed, weather, max_steps=20_000_000) as schedule:
         schedule.sqs.is_oldest_first = True
         schedule.mapping.batch, schedule.mapping.max_workers = batch, workers
+        schedule.room = room
         schedule._settings = replace(
             schedule._settings,
             daily_job_quota=crowd + 1,

@@ -58,8 +58,8 @@ def test_a_request_that_the_new_file_refuses_fails_by_name_at_once(
     assert "ValidationError" in said
 
 
-def test_a_job_of_a_task_that_is_gone_fails_by_name_at_once(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+def test_a_job_of_a_task_that_is_gone_fails_by_name_once_no_newer_worker_can_have_it(
+    workshop: Workshop, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = workshop.admit()
 
@@ -71,6 +71,10 @@ def test_a_job_of_a_task_that_is_gone_fails_by_name_at_once(
 
     workshop.run(provider)
 
+    assert (provider.asked, workshop.cloud.job(job.job_id)["status"]) == ([], "pending")
+    clock.advance(climb.NEW_TASK_SECONDS + 1)
+    workshop.queue.send(job)  # moto's delay is in real time, so a message without one
+    workshop.run(provider)
     _assert_failed(workshop, job.job_id, provider)
 
 

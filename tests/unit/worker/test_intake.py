@@ -73,8 +73,6 @@ def test_a_worker_takes_no_more_than_it_has_room_for(scene: Scene) -> None:
     run(scene, provider, first, room=3)
 
     assert provider.most_in_flight == 3
-    done = [number for number in range(12) if scene.stored(number)["status"] == "completed"]
-    assert len(done) == 6  # the others were received by somebody else
 
 
 def test_a_message_is_hidden_as_it_is_received_and_for_a_lease_only(
