@@ -27,7 +27,6 @@ from providers.outcomes import Answer
 from simmer.books.history import History
 from simmer.jobs.job import Usage
 from simmer.web.push_tokens import PushTokens
-from simmer_client.rules import Timing
 from tests.simulation.faults import FaultPlan
 from tests.simulation.remote import FaultyClient
 from tests.simulation.scenario import Schedule, schedule_of
@@ -40,7 +39,6 @@ OUTPUT_TOKENS, INPUT_TOKENS = 446, 318  # of a job: make bench-tokens
 KNOWN_JOBS = 300  # of the day before, as it were
 ENDED = ("completed", "failed", "cancelled")
 PUSH_URL = "wss://push.example/push"
-TIMING = Timing()
 
 
 @dataclass(slots=True)

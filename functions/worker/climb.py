@@ -66,7 +66,7 @@ class Climb(Calls):
         except UnknownTask:
             if clock.now_ms() - self.job.created_at_ms > NEW_TASK_SECONDS * 1000:
                 raise
-            return NoCapacity(OLD_FILE_SECONDS)  # of a task that newer workers have
+            return NoCapacity(OLD_FILE_SECONDS)  # newer workers may have the task
         if (self.job.task_version or 0) > task.version:
             # A deployment is under way, and this worker has the old file: its answer would be kept
             # as one of the new version.

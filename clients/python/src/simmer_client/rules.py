@@ -70,7 +70,7 @@ class Timing:
     resubscribe: float = 10.0  # where the server does not say
     shortest_resubscribe: float = 1.0
     longest_resubscribe: float = 60.0
-    resubscribe_queued: float = 1.0  # doubles up to that: an older server does not tell its turn
+    resubscribe_queued: float = 1.0  # doubles up to that: an older server tells no turn
     answer_within: float = 5.0  # a socket that is silent for longer is dead
     first_backoff: float = 1.0  # doubles
     longest_backoff: float = 10.0
